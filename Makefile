@@ -1,0 +1,55 @@
+# Four commands, each of which makes what it needs:
+#   make demo    runs the main job on a plate it generates
+#   make test    runs the tests
+#   make check   runs format, lint, types, imports, sizes, docs
+#   make bench   measures against peers
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test check bench format lint types imports sizes docs sync clean
+
+demo: sync
+	$(BIN)/python -m benchmarks.demo
+
+test: sync
+	$(BIN)/python -m pytest -n 2 $(PYTEST)
+
+check: sync format lint types imports sizes docs
+
+bench: sync
+	$(BIN)/python -m benchmarks.run
+
+sync: $(VENV)/.synced
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.synced: $(UV) uv.lock pyproject.toml
+	$(UV) sync --quiet --frozen --all-extras --compile-bytecode
+	touch $@
+
+format:
+	$(BIN)/ruff format --check .
+
+lint:
+	$(BIN)/ruff check .
+	$(BIN)/codespell src docs templates tests README.md CHANGELOG.md
+
+types:
+	$(BIN)/mypy
+
+imports:
+	$(BIN)/lint-imports
+
+sizes:
+	$(BIN)/python tools/check_sizes.py
+
+docs:
+	$(BIN)/python -m pytest -q tests/docs
+
+clean:
+	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

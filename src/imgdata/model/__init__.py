@@ -1,0 +1,1 @@
+"""Frozen values. Standard library only; every layer may use them."""

@@ -1,0 +1,48 @@
+"""Names of stored content, as DVC names it: an md5, with `.dir` when it lists a folder."""
+
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+ObjectId = NewType("ObjectId", str)
+"""32 lower-case hex digits, followed by `.dir` when the object lists a folder."""
+
+_OBJECT_ID = re.compile(r"[0-9a-f]{32}(\.dir)?")
+FOLDER_SUFFIX = ".dir"
+
+
+def parse_object_id(text: str) -> ObjectId:
+    """Return the text as an object id.
+
+    Raises:
+        ValueError: It is not an md5 with an optional `.dir`.
+    """
+    if not _OBJECT_ID.fullmatch(text):
+        msg = f"an object id is 32 lower-case hex digits, with .dir for a folder: {text!r}"
+        raise ValueError(msg)
+    return ObjectId(text)
+
+
+def is_folder(object_id: str) -> bool:
+    """Tell whether the object lists a folder."""
+    return object_id.endswith(FOLDER_SUFFIX)
+
+
+def object_key(object_id: str) -> str:
+    """Return where DVC 3 keeps the object below a cache or storage: `files/md5/ab/cdef...`."""
+    return f"files/md5/{object_id[:2]}/{object_id[2:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object as a storage describes it.
+
+    Attributes:
+        key: Path below the storage's prefix, `/` between parts.
+        size: Bytes.
+        md5: The storage's own md5 over the whole object, or None where it keeps none.
+    """
+
+    key: str
+    size: int
+    md5: str | None

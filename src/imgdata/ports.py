@@ -1,0 +1,133 @@
+"""What the workflows need from the outside, as protocols; backends implement them."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from imgdata.model.objects import StoredObject
+
+
+class Storage(Protocol):
+    """A working place that keeps bytes under keys (`files/md5/ab/cdef...`).
+
+    A key is relative, `/` between parts, without empty, `.` or `..` parts. All methods are safe
+    to call from several threads and raise `StorageError` (or `CredentialsError`) when the place
+    cannot be reached or refuses, `MachineError` when this machine is in the way.
+    """
+
+    @property
+    def description(self) -> str:
+        """The place as a person names it (url without credentials), for messages."""
+
+    def stat(self, key: str) -> StoredObject | None:
+        """Describe one object, or None if there is none. One request; never cached."""
+
+    def read(self, key: str) -> AbstractContextManager[Iterator[bytes]]:
+        """Open one object as chunks, in order.
+
+        Raises:
+            DamagedError: There is no such object, or it ends early.
+        """
+
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key and describe what arrived.
+
+        The object appears whole or not at all: when the chunks raise, are too few or too many,
+        nothing is stored under the key. The returned `md5` is the storage's own checksum of what
+        arrived, or None where it has none (the caller then reads back). Overwrites.
+        """
+
+    def list(self, under: str = "") -> Iterator[StoredObject]:
+        """Yield all objects whose key starts with the folder `under`, in no promised order."""
+
+
+@runtime_checkable
+class CanErase(Protocol):
+    """A storage whose objects can be erased."""
+
+    def erase(self, key: str) -> None:
+        """Erase one object; it is no error when it is already gone."""
+
+
+@runtime_checkable
+class CanFlush(Protocol):
+    """A storage that may hold finished writes in memory for a while."""
+
+    def flush(self) -> None:
+        """Return when everything written before is safe against a power cut."""
+
+
+@runtime_checkable
+class CanReadRange(Protocol):
+    """A storage that can read a part of an object."""
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Return `length` bytes from offset `start`. One request."""
+
+
+@runtime_checkable
+class CanWriteIfAbsent(Protocol):
+    """A storage that can refuse to overwrite, decided by the storage itself."""
+
+    def write_if_absent(self, key: str, data: bytes) -> bool:
+        """Store the bytes unless the key exists; tell whether they were stored."""
+
+
+class Tree(Protocol):
+    """The files of a working tree, or of one commit, by paths relative to its root."""
+
+    @property
+    def description(self) -> str:
+        """What this tree is, for messages: a folder, or a commit's short id."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return one file's bytes, or None if there is no such file. Follows no link outside."""
+
+    def files(self, under: str = "") -> Iterator[str]:
+        """Yield the paths of all files below a folder, sorted; git's own folder is left out."""
+
+    def is_folder(self, path: str) -> bool:
+        """Tell whether the path is a folder."""
+
+
+class Git(Protocol):
+    """The git repository a project lives in."""
+
+    @property
+    def root(self) -> Path:
+        """The top folder of the working tree."""
+
+    def head(self) -> str | None:
+        """Return the id of the current commit, or None before the first one."""
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Return the paths, relative to the root, that differ from the current commit, sorted."""
+
+    def stage(self, paths: Iterable[Path]) -> None:
+        """Add files to the index."""
+
+    def commit(self, message: str) -> str:
+        """Commit the index and return the new commit's id."""
+
+    def identity(self) -> str | None:
+        """Return `Name <email>` of the person who would commit, or None if none is configured."""
+
+
+class StageRunner(Protocol):
+    """Runs one stage of the pipeline and records it in dvc.lock."""
+
+    def run(self, stage: str, *, force: bool) -> str:
+        """Run the stage if it is stale and return what it printed.
+
+        Raises:
+            StageFailedError: Its command ended with an error; the output's tail is the cause.
+        """
+
+
+class Clock(Protocol):
+    """Tells the time, so that tests can."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""

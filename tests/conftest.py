@@ -1,0 +1,53 @@
+"""What all tests share: real data beside the repository, a git that knows nobody, no colours."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("IMGDATA_SHARED", REPOSITORY.parent / "shared"))
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"no {folder} beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """The real images; a test that asks for them is marked `samples`."""
+    return _shared("samples")
+
+
+@pytest.fixture(scope="session")
+def corpora() -> Path:
+    """The real repositories with known lineage; marker `corpora`."""
+    return _shared("corpora")
+
+
+@pytest.fixture(scope="session")
+def specs() -> Path:
+    """The API descriptions of repositories; marker `specs`."""
+    return _shared("specs")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every test its own home: no user configuration, no credentials, a known git person."""
+    home = tmp_path / ".home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    for name in [name for name in os.environ if name.startswith(("AWS_", "IMGDATA_"))]:
+        if name != "IMGDATA_SHARED":
+            monkeypatch.delenv(name)
+    (home / ".gitconfig").write_text(
+        "[user]\n\tname = Ada Lovelace\n\temail = ada@lab.example\n[init]\n\tdefaultBranch = main\n"
+    )

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -185,9 +186,8 @@ WAYS: dict[str, Callable[[str, str], bool]] = {
 
 
 def _set_mode(path: str, *, read_only: bool) -> None:
-    umask = os.umask(0)
-    os.umask(umask)
-    os.chmod(path, OBJECT_MODE if read_only else WRITABLE_MODE & ~umask)
+    """Give a reflinked file its mode; only its owner may write."""
+    os.chmod(path, OBJECT_MODE if read_only else OBJECT_MODE | stat.S_IWUSR)
 
 
 def remove_empty_folders(folder: Path, stop: Path) -> None:

@@ -112,16 +112,16 @@ def _take_open(
     """Copy an open file; None when it changed meanwhile."""
     temporary = temporary_name(os.path.join(cache_dir, "files", "md5", "x"))
     try:
-        try:
-            target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise machine_error(error, "write to the cache", temporary) from error
+        target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise machine_error(error, "write to the cache", temporary) from error
+    try:
         try:
             copied = _copy(descriptor, target, temporary)
-            after = os.fstat(descriptor)
             if isinstance(copied, str):
                 return Unreadable(source, copied)
             md5, size = copied
+            after = os.fstat(descriptor)
             if size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
                 return None
             os.fchmod(target, OBJECT_MODE)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from imgdata.model.origins import Origin, OriginKind, StatedAccess
+from imgdata.project.config import Origin
 
-_COLLABORATORS = frozenset({OriginKind.ACADEMIC_COLLABORATOR, OriginKind.INDUSTRY_COLLABORATOR})
+_COLLABORATORS = frozenset({"academic-collaborator", "industry-collaborator"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _one(level: str, source: Source, origin: Origin | None, today: date) -> Verd
 
 def _restriction(origin: Origin, today: date) -> str | None:
     """Say why an origin's data are restricted today, or return None."""
-    if origin.access is StatedAccess.RESTRICTED:
+    if origin.access == "restricted":
         if origin.release_on is None:
             return "restricted, no release date"
         if today < origin.release_on:
@@ -104,6 +104,6 @@ def _restriction(origin: Origin, today: date) -> str | None:
         return None
     if origin.release_on is not None and today < origin.release_on:
         return f"not released before {origin.release_on.isoformat()}"
-    if origin.access is StatedAccess.UNSTATED and origin.kind in _COLLABORATORS:
-        return f"{origin.kind.value} without stated access"
+    if origin.access is None and origin.kind in _COLLABORATORS:
+        return f"{origin.kind} without stated access"
     return None

@@ -1,1 +1,1 @@
-"""Bytes on their way: packed, moved, verified."""
+"""Move, pack and check bytes between places that keep DVC's layout, and into the workspace."""

@@ -18,9 +18,9 @@ from imgdata.model.deposits import (
     PlannedPack,
     Question,
 )
-from imgdata.model.origins import Origin, OriginKind
 from imgdata.policy import licenses
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, may_leave
+from imgdata.project.config import Origin
 from imgdata.transfer.packing import pack_size
 
 PACK_FROM = 10
@@ -298,7 +298,7 @@ def _license_questions(request: DepositRequest, units: set[Unit]) -> Iterable[Qu
 def _license_question(deposit: str, origin: Origin) -> Question | None:
     name = f"origins.{origin.name}.license"
     if not origin.license:
-        if origin.kind is OriginKind.OWN:
+        if origin.kind == "own":
             return None
         text = f"Which licence allows data of origin '{origin.name}' to be published?"
         return Question(name, text, "imgdata.yaml", required=True)

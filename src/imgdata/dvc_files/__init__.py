@@ -1,0 +1,1 @@
+"""DVC's own files, read and written without DVC."""

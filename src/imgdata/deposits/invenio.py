@@ -59,8 +59,8 @@ LIMITS = DepositLimits(
     note="100 files and 50 GB a record; Zenodo adds up to 150 GB in total to your own drafts "
     "on the upload page",
 )
-# Plain JSON would be answered in Zenodo's old form.
-ACCEPT = "application/vnd.inveniordm.v1+json"
+# On a record, plain JSON would be answered in Zenodo's old form; files are plain JSON only.
+ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.5"
 _DAY = 24 * 3600.0
 _READS_AFTER_PUBLISH = 5
 _TOO_EARLY = 400

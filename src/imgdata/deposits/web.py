@@ -270,8 +270,10 @@ class Web:
             cause="\n".join(
                 (
                     *messages,
-                    ("it may be expired, of another account, of the sandbox instead of "
-                    "production, or lack a scope (Zenodo: deposit:write and deposit:actions)"),
+                    (
+                        "it may be expired, of another account, of the sandbox instead of "
+                        "production, or lack a scope (Zenodo: deposit:write and deposit:actions)"
+                    ),
                 )
             ),
             remedy=f"make a new token, then: imgdata storage login {self.token.name} "

@@ -3,4 +3,4 @@
 import pytest
 
 # A failed assertion of a shipped suite is told with its values, like one of a test of one's own.
-pytest.register_assert_rewrite("imgdata.testing.storage")
+pytest.register_assert_rewrite("imgdata.testing.storage", "imgdata.testing.depository")

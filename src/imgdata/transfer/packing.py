@@ -118,7 +118,7 @@ def measure(
 def _measure_one(source: PackSource, progress: Progress) -> MeasuredSource:
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     crc = size = 0
-    for chunk in _file_chunks(source, 0, source.size):
+    for chunk in file_chunks(source, 0, source.size):
         md5.update(chunk)
         sha256.update(chunk)
         crc = zlib.crc32(chunk, crc)
@@ -136,7 +136,7 @@ def _measure_one(source: PackSource, progress: Progress) -> MeasuredSource:
     return MeasuredSource(source, found, sha256.hexdigest(), crc)
 
 
-def _file_chunks(source: PackSource, start: int, length: int) -> Iterator[bytes]:
+def file_chunks(source: PackSource, start: int, length: int) -> Iterator[bytes]:
     """Yield a range of a file; a file that is shorter or longer than recorded is damaged."""
     try:
         with open(source.local, "rb") as stream:
@@ -201,7 +201,7 @@ def _piece_chunks(piece: _Piece, start: int, length: int) -> Iterator[bytes]:
         yield piece.data[start : start + length]
         return
     crc = 0
-    for chunk in _file_chunks(piece.source.source, start, length):
+    for chunk in file_chunks(piece.source.source, start, length):
         crc = zlib.crc32(chunk, crc)
         yield chunk
     if length == piece.size and crc != piece.source.crc32:

@@ -72,9 +72,7 @@ def test_where_branch_and_working_tree_differ_the_stricter_wins() -> None:
 _ORIGINS = st.builds(
     Origin,
     name=st.just("x"),
-    kind=st.sampled_from(
-        ["own", "academic-collaborator", "industry-collaborator", "public"]
-    ),
+    kind=st.sampled_from(["own", "academic-collaborator", "industry-collaborator", "public"]),
     access=st.sampled_from([None, "open", "restricted"]),
     release_on=st.none() | st.dates(),
     may_leave=st.sampled_from([(), ("masks",)]),

@@ -6,13 +6,13 @@ import shutil
 import socket
 import subprocess
 import threading
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import gettempdir
 
+import httpx
 import pytest
 
 from imgdata.deposits.invenio import InvenioRdm
@@ -77,7 +77,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         pytest.skip(f"no {tool} beside the repository")
     python = _environment(tool / "requirements.txt")
     instance = tmp_path_factory.mktemp("inveniordm")
-    arguments = [
+    arguments: list[str | Path] = [
         *(python, tool / "serve.py", "--port", str(_free_port()), "--instance", instance / "i"),
         *("--max-files", "20", "--quota-bytes", "2000000"),
     ]
@@ -129,8 +129,7 @@ def test_an_embargo_closes_the_files_and_leaves_the_description_open(
     deposit(plan, desk, readme)
     record = publish(desk, ["masks"])
     url = f"{served.address}/api/records/{record.identifier}"
-    with urllib.request.urlopen(url) as answer:
-        access = json.load(answer)["access"]
+    access = httpx.get(url).json()["access"]
     assert (access["record"], access["files"]) == ("public", "restricted")
     assert access["embargo"]["until"] == until.isoformat()
 
@@ -141,15 +140,9 @@ def test_a_community_gets_the_draft_for_review(desk: Desk, tmp_path: Path, serve
         "metadata": {"title": "Imaging"},
         "access": {"visibility": "public", "record_policy": "open", "review_policy": "closed"},
     }
-    request = urllib.request.Request(
-        f"{served.address}/api/communities",
-        data=json.dumps(body).encode(),
-        headers={
-            "Authorization": f"Bearer {served.token.secret}",
-            "Content-Type": "application/json",
-        },
-    )
-    urllib.request.urlopen(request).close()
+    authorised = {"Authorization": f"Bearer {served.token.secret}"}
+    made = httpx.post(f"{served.address}/api/communities", json=body, headers=authorised)
+    made.raise_for_status()
     deposit(plan_of(level_files(tmp_path, PLATES)), desk, readme)
     found = publish(desk, ["masks"], community="imaging")
     assert found.state is DepositState.IN_REVIEW

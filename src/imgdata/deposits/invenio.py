@@ -296,14 +296,19 @@ class InvenioRdm:
         return self.read(identifier)
 
     def _reserve_doi(self, identifier: str) -> None:
+        """Reserve the DOI. A second time is answered so, hence asking again does no harm."""
         path = f"/records/{quote(identifier, safe='')}/draft/pids/doi"
-        try:
-            self._web.post(path)
-        except AnswerError as error:
-            if not any("already exists" in line for line in error.messages):
-                raise
-        except UnclearError:
-            # `read` shows whether it was reserved; a later describe asks again.
+        for attempt in range(1, self._web.patience.tries + 1):
+            try:
+                self._web.post(path)
+            except AnswerError as error:
+                if not any("already exists" in line for line in error.messages):
+                    raise
+            except UnclearError:
+                if attempt == self._web.patience.tries:
+                    raise
+                self._web.patience.sleep(self._web.patience.first_wait)
+                continue
             return
 
     def _complaints(self, answer: Answer) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Every answer has the form of the real one's; a test compares them with recorded 
 import hashlib
 import json
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 TOKEN = "the-small-servers-token"  # noqa: S105 - of a server that lives as long as a test
 MAX_FILES = 100
 LICENSES = frozenset({"cc-by-4.0", "cc0-1.0", "mit", "bsd-3-clause"})
+
+FIELDS = frozenset(
+    {
+        *("resource_type", "title", "creators", "publication_date", "publisher", "description"),
+        *("rights", "subjects", "related_identifiers", "identifiers", "version"),
+    }
+)
 
 Reply = tuple[int, Any, dict[str, str]]
 
@@ -142,11 +150,16 @@ def _invalid(name: str, text: str) -> Reply:
 
 def _complaints(body: dict[str, Any]) -> list[dict[str, Any]]:
     metadata = body.get("metadata", {})
-    return [
+    missing = [
         {"field": f"metadata.{name}", "messages": ["Missing data for required field."]}
         for name in ("resource_type", "creators", "title", "publication_date")
         if not metadata.get(name)
     ]
+    unknown = [
+        {"field": f"metadata.{name}", "messages": ["Unknown field."]}
+        for name in sorted(metadata.keys() - FIELDS)
+    ]
+    return missing + unknown
 
 
 def _write(site: SmallInvenio, record: _Record, body: bytes, status: int) -> Reply:
@@ -158,8 +171,9 @@ def _write(site: SmallInvenio, record: _Record, body: bytes, status: int) -> Rep
     for right in document.get("metadata", {}).get("rights", []):
         if right.get("id") not in LICENSES:
             return 400, {"status": 400, "message": f"Invalid value {right.get('id')}."}, {}
-    record.body = document
     errors = _complaints(document)
+    known = {k: v for k, v in document.get("metadata", {}).items() if k in FIELDS}
+    record.body = {**document, "metadata": known}
     return status, {**site.shown(record), **({"errors": errors} if errors else {})}, {}
 
 
@@ -266,6 +280,11 @@ def _remove(_site: SmallInvenio, record: _Record, found: re.Match[str], _body: b
     return 204, None, {}
 
 
+def _one_file(site: SmallInvenio, record: _Record, found: re.Match[str], _body: bytes) -> Reply:
+    key = unquote(found[2])
+    return (200, site.entry(record, key), {}) if key in record.files else _missing()
+
+
 def _publish(site: SmallInvenio, record: _Record, _found: object, _body: bytes) -> Reply:
     if not record.files:
         text = "Missing uploaded files. To disable files for this record please mark it as "
@@ -342,6 +361,7 @@ _RULES: list[tuple[str, str, Callable[[SmallInvenio, re.Match[str], bytes, objec
     ("GET", rf"{_DRAFT}/files", _on_draft(_list)),
     ("POST", rf"{_DRAFT}/files", _on_draft(_announce)),
     ("PUT", rf"{_KEY}/content", _on_draft(_receive)),
+    ("GET", _KEY, _on_draft(_one_file)),
     ("POST", rf"{_KEY}/commit", _on_draft(_commit)),
     ("DELETE", _KEY, _on_draft(_remove)),
     ("POST", rf"{_DRAFT}/actions/publish", _on_draft(_publish)),
@@ -358,6 +378,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Reads a request, applies faults, sends the answer."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = 64 * 1024  # one packet an answer: two would wait for an acknowledgement
     site: SmallInvenio
 
     def log_message(self, *_args: object) -> None:
@@ -383,8 +404,7 @@ class _Handler(BaseHTTPRequestHandler):
         size = int(self.headers.get("Content-Length") or 0)
         if fault is not None and fault.status == 0 and not fault.after:
             self.rfile.read(size // 2)
-            self.close_connection = True
-            self.connection.close()
+            self._drop()
             return
         body = self.rfile.read(size)
         reply: Reply = (403, {"status": 403, "message": "Permission denied."}, {})
@@ -393,11 +413,16 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.headers.get("Authorization") == f"Bearer {TOKEN}":
                     reply = self.site.answer(self.command, parts.path, parse_qs(parts.query), body)
         if fault is not None and fault.status == 0:
-            self.connection.close()
+            self._drop()
             return
         if fault is not None:
             reply = (fault.status, {"status": fault.status, "message": "a fault"}, fault.headers)
         self._send(*reply)
+
+    def _drop(self) -> None:
+        """Cut the connection in the middle."""
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:  # noqa: ANN401 - JSON
         data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -10,16 +10,16 @@ import os
 import sys
 
 from dvc.dependency import DbDependency, ParamsDependency, RepoDependency
+from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 from dvc.repo.index import Index
 
 
 def relative(repo, path):
-    root = repo.root_dir
-    top = repo.scm.root_dir if not hasattr(repo, "plain_root") else repo.plain_root
-    if repo.fs.protocol != "local":
-        top = "/"
-    return os.path.relpath(path, top) if top else os.path.relpath(path, root)
+    """Seen from the top of git; a revision's files lie below `/`."""
+    if isinstance(repo.fs, LocalFileSystem):
+        return os.path.relpath(path, repo.scm.root_dir)
+    return os.path.relpath(path, "/")
 
 
 def digest(thing):
@@ -37,7 +37,9 @@ def meta(thing):
 
 
 def place(repo, thing):
-    return relative(repo, thing.fs_path) if thing.fs.protocol in ("local", "git", "dvc") and not thing.fs_path.startswith("remote") else thing.def_path
+    if "://" in thing.def_path:
+        return thing.def_path
+    return relative(repo, thing.fs_path)
 
 
 def dep_of(repo, dep):

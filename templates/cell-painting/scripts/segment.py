@@ -33,13 +33,24 @@ def nuclei(pixels: np.ndarray, options: dict) -> np.ndarray:
     )
     seeds = np.zeros(pixels.shape, np.int32)
     seeds[tuple(centres.T)] = np.arange(1, len(centres) + 1)
-    return without_small(watershed(-distance, seeds, mask=inside), options["min_area"])
+    return whole(watershed(-distance, seeds, mask=inside), options)
 
 
 def without_small(labels: np.ndarray, min_area: int) -> np.ndarray:
-    """Drop what is smaller than a nucleus and number the rest from 1, top to bottom."""
+    """Drop what is smaller than a nucleus."""
+    return np.where(np.bincount(labels.ravel())[labels] >= min_area, labels, 0)
+
+
+def whole(labels: np.ndarray, options: dict) -> np.ndarray:
+    """Drop what is too small or mostly beyond the edge; number the rest from 1, top to bottom."""
     areas = np.bincount(labels.ravel())
-    kept = [number for number in range(1, len(areas)) if areas[number] >= min_area]
+    rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    smallest = np.full(len(areas), options["min_area"], np.float64)
+    if len(areas) > 1:
+        smallest[np.unique(rim)] = max(
+            options["min_area"], options["min_at_edge"] * np.median(areas[1:])
+        )
+    kept = [number for number in range(1, len(areas)) if areas[number] >= smallest[number]]
     numbers = np.zeros(len(areas), np.uint16 if len(kept) < 2**16 else np.uint32)
     numbers[kept] = np.arange(1, len(kept) + 1)
     return numbers[labels]

@@ -17,6 +17,18 @@ import numpy as np
 import tifffile
 import yaml
 
+# Names imgdata knows for the keys of common microscopes; in the key of a level they may stand alone.
+PRESETS = {
+    "phenix": [
+        r"{plate}/{_:(?:Images/)?}r{row:[0-9]+}c{column:[0-9]+}f{site:[0-9]+}p{_:[0-9]+}"
+        r"-ch{channel:[0-9]+}sk{_:[0-9]+}fk{_:[0-9]+}fl{_:[0-9]+}.tiff"
+    ],
+    "imagexpress": [
+        r"{plate}/{_:(?:.+/)?}{_}_{well:[A-Z]{1,2}[0-9]{2}}_s{site:[0-9]+}"
+        r"_w{channel:[0-9]}{_:[0-9A-F-]{36}}.tif"
+    ],
+    "nf1": ["{plate}/{well}_{_}_{_}_{site}_{channel}_001.tif"],
+}
 FIELD = re.compile(r"\{([A-Za-z_]\w*)(?::((?:[^{}]|\{[^{}]*\})+))?\}")
 
 
@@ -77,13 +89,13 @@ def _well(fields: dict) -> str:
 def find_images(folder: Path, level: str) -> list[Image]:
     """List the images of one plate whose names fit the level's key; other files are left aside."""
     keys = settings("imgdata.yaml", "levels", level, "key")
-    patterns = [pattern(key) for key in ([keys] if isinstance(keys, str) else keys)]
+    keys = [keys] if isinstance(keys, str) else keys
+    patterns = [pattern(one) for key in keys for one in PRESETS.get(key, [key])]
     images, aside = [], []
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        found = next(
-            filter(None, (one.fullmatch(f"{folder.name}/{name}") for one in patterns)), None
-        )
+        fits = (one.fullmatch(f"{folder.name}/{name}") or one.fullmatch(name) for one in patterns)
+        found = next(filter(None, fits), None)
         if found is None:
             aside.append(name)
             continue

@@ -17,15 +17,19 @@ import numpy as np
 import tifffile
 import yaml
 
-# Names imgdata knows for the keys of common microscopes; in the key of a level they may stand alone.
+# Names that imgdata knows for the keys of common microscopes.
 PRESETS = {
     "phenix": [
-        r"{plate}/{_:(?:Images/)?}r{row:[0-9]+}c{column:[0-9]+}f{site:[0-9]+}p{_:[0-9]+}"
-        r"-ch{channel:[0-9]+}sk{_:[0-9]+}fk{_:[0-9]+}fl{_:[0-9]+}.tiff"
+        (
+            r"{plate}/{_:(?:Images/)?}r{row:[0-9]+}c{column:[0-9]+}f{site:[0-9]+}p{_:[0-9]+}"
+            r"-ch{channel:[0-9]+}sk{_:[0-9]+}fk{_:[0-9]+}fl{_:[0-9]+}.tiff"
+        )
     ],
     "imagexpress": [
-        r"{plate}/{_:(?:.+/)?}{_}_{well:[A-Z]{1,2}[0-9]{2}}_s{site:[0-9]+}"
-        r"_w{channel:[0-9]}{_:[0-9A-F-]{36}}.tif"
+        (
+            r"{plate}/{_:(?:.+/)?}{_}_{well:[A-Z]{1,2}[0-9]{2}}_s{site:[0-9]+}"
+            r"_w{channel:[0-9]}{_:[0-9A-F-]{36}}.tif"
+        )
     ],
     "nf1": ["{plate}/{well}_{_}_{_}_{site}_{channel}_001.tif"],
 }

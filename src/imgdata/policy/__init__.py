@@ -1,1 +1,1 @@
-"""What the project's rules say: may it leave, may it go, what is owed."""
+"""The questions with consequences: where are the copies, may it go, may it leave. Pure."""

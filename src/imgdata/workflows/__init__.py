@@ -1,1 +1,1 @@
-"""One verb each: what a command does, planned first, then applied."""
+"""One verb each: plan first, then apply."""

@@ -18,7 +18,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -164,9 +164,18 @@ def file_chunks(source: PackSource, start: int, length: int) -> Iterator[bytes]:
 class Pack:
     """A zip that exists as a recipe: any range of its bytes can be had at any time."""
 
-    def __init__(self, sources: Iterable[MeasuredSource]) -> None:
+    def __init__(
+        self, sources: Iterable[MeasuredSource], held: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Lay out a pack.
+
+        Args:
+            sources: Its members.
+            held: Bytes of members that are in memory, by name; the others are read from disk.
+        """
         ordered = sorted(sources, key=lambda measured: measured.source.name)
         _refuse_bad_names([measured.source.name for measured in ordered])
+        self._held = held or {}
         self._pieces, self.members, self.size = _lay_out(ordered)
         self._starts = [piece.offset for piece in self._pieces]
 
@@ -182,9 +191,25 @@ class Pack:
             piece = self._pieces[index]
             stop = min(end, piece.offset + piece.size)
             if stop > start:
-                yield from _piece_chunks(piece, start - piece.offset, stop - start)
+                yield from self._piece_chunks(piece, start - piece.offset, stop - start)
                 start = stop
             index += 1
+
+    def _piece_chunks(self, piece: _Piece, start: int, length: int) -> Iterator[bytes]:
+        if piece.source is None:
+            yield piece.data[start : start + length]
+            return
+        name = piece.source.source.name
+        if name in self._held:
+            yield self._held[name][start : start + length]
+            return
+        crc = 0
+        for chunk in file_chunks(piece.source.source, start, length):
+            crc = zlib.crc32(chunk, crc)
+            yield chunk
+        if length == piece.size and crc != piece.source.crc32:
+            msg = f"{name} changed while it was being sent"
+            raise DamagedError(msg, remedy="the same command starts this pack again")
 
 
 def pack_size(members: Iterable[tuple[str, int]]) -> int:
@@ -194,19 +219,6 @@ def pack_size(members: Iterable[tuple[str, int]]) -> int:
         for name, size in sorted(members)
     ]
     return _lay_out(blank)[2]
-
-
-def _piece_chunks(piece: _Piece, start: int, length: int) -> Iterator[bytes]:
-    if piece.source is None:
-        yield piece.data[start : start + length]
-        return
-    crc = 0
-    for chunk in file_chunks(piece.source.source, start, length):
-        crc = zlib.crc32(chunk, crc)
-        yield chunk
-    if length == piece.size and crc != piece.source.crc32:
-        msg = f"{piece.source.source.name} changed while it was being sent"
-        raise DamagedError(msg, remedy="the same command starts this pack again")
 
 
 def _refuse_bad_names(names: Sequence[str]) -> None:

@@ -160,15 +160,19 @@ def readme(told: Documented, doi: str, prepared: Prepared, makings: Sequence[Mak
     parts = [
         f"# {metadata.title}",
         metadata.description.strip(),
-        (f"Cite as: {names} ({metadata.published.year}). {metadata.title}."
-        f"{f' {metadata.version}.' if metadata.version else ''}{where}"),
+        (
+            f"Cite as: {names} ({metadata.published.year}). {metadata.title}."
+            f"{f' {metadata.version}.' if metadata.version else ''}{where}"
+        ),
         f"Licence: {metadata.license}. Keywords: {', '.join(metadata.keywords) or 'none'}.",
         "## What is here",
         _level_table(prepared),
         "## Find and check one image",
-        ("`manifest.csv` lists every file and every member of a zip with size, md5, sha256 and "
-        "offset. The zips are uncompressed: the bytes `offset` to `offset + size - 1` of a zip "
-        "are the image itself, so one HTTP range request brings it."),
+        (
+            "`manifest.csv` lists every file and every member of a zip with size, md5, sha256 and "
+            "offset. The zips are uncompressed: the bytes `offset` to `offset + size - 1` of a zip "
+            "are the image itself, so one HTTP range request brings it."
+        ),
         "Paths in the zips are those of the project: unpacked in one folder they give its tree.",
     ]
     if makings:
@@ -182,8 +186,10 @@ def readme(told: Documented, doi: str, prepared: Prepared, makings: Sequence[Mak
         count = len(plan.held)
         parts += [
             "## What is not here",
-            (f"{count} unit{'s are' if count > 1 else ' is'} left out: "
-            "an agreement with its owner does not allow publication."),
+            (
+                f"{count} unit{'s are' if count > 1 else ' is'} left out: "
+                "an agreement with its owner does not allow publication."
+            ),
         ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

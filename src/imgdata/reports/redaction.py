@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
-_ACCOUNT = re.compile(r"\b[A-Za-z0-9._-]+@(?=[A-Za-z0-9.-]+:)[A-Za-z0-9.-]+:\S*")
+# `user@host:path`; a stage of DVC, `segment@P1: `, is followed by a blank.
+_ACCOUNT = re.compile(r"\b[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:(?=[^\s])\S*")
 _HOME = re.compile(
     r"""(?:/(?:home|Users)/[^/\s"':,;)]+|/root(?=[/\s"':,;)]|$)|[A-Za-z]:\\+Users\\+[^\\\s"']+)"""
 )

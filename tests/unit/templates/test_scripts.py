@@ -150,6 +150,16 @@ def test_an_exclusion_means_the_images_it_selects(
     ] == wells
 
 
+@pytest.mark.parametrize("file", ["r02c02-1.tif", "x/r02c02-1.tif", "B02_1_DNA.tif", "B02_1.tif"])
+def test_an_exclusion_names_a_raw_or_corrected_image_or_a_mask(script: Script, file: str) -> None:
+    excluded = script("select_images").excluded
+    image = {"file": "Images/r02c02-1.tif", "well": "B02", "site": "1", "channel": "DNA"}
+    other = {"file": "Images/r02c03-1.tif", "well": "B03", "site": "1", "channel": "DNA"}
+
+    assert excluded(image, {"file": file})
+    assert not excluded(other, {"file": file})
+
+
 def test_an_exclusion_by_an_unknown_field_is_a_sentence(script: Script) -> None:
     image = {"file": "a.tif", "well": "B02", "site": "1", "channel": "DNA"}
 
@@ -227,6 +237,10 @@ def test_cells_grow_around_nuclei_but_not_into_each_other(script: Script) -> Non
     assert cells[10, 16] == 2
     assert cells[10, 26] == 2
     assert cells[10, 27] == 0
+
+
+def test_a_field_without_nuclei_has_no_cells(script: Script) -> None:
+    assert not script("profile_cells").grow(np.zeros((8, 8), np.int32), 5).any()
 
 
 def test_a_cut_over_the_edge_is_filled_with_zeros(script: Script) -> None:

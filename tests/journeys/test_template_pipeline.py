@@ -16,6 +16,7 @@ from jinja2 import StrictUndefined
 from jinja2.sandbox import SandboxedEnvironment
 
 from imgdata.project.loader import load_config
+from imgdata.project.unit_list import add_to_unit_list
 from imgdata.testing.plate import illumination, nuclei, write_plate
 
 pytestmark = [pytest.mark.dvc, pytest.mark.xdist_group("cell-painting")]
@@ -114,7 +115,7 @@ def _with_plate(folder: Path) -> Path:
     project = start(fill("cell-painting", folder))
     write_plate(project / "data/raw/P1")
     call(project, "dvc", "add", "-q", "data/raw/P1")
-    replace(project / "params.yaml", "plates: []", "plates: [P1]")
+    replace(project / "plates.yaml", "\n]\n", '\n  "P1",\n]\n')
     return project
 
 
@@ -337,10 +338,28 @@ def test_an_exclusion_on_another_plate_runs_nothing_but_the_selection(project: P
 def test_a_new_plate_leaves_the_first_alone(project: Path) -> None:
     write_plate(project / "data/raw/P2", wells=["D04"], sites=1, seed=2)
     call(project, "dvc", "add", "-q", "data/raw/P2")
-    replace(project / "params.yaml", "plates: [P1]", "plates: [P1, P2]")
+    add_to_unit_list(project, "plate", "P2")
 
     ran = _ran(call(project, "dvc", "repro", "segment"))
     assert ran == {"qc@P2", "select@P2", "correct@P2", "segment@P2-masks"}
+
+
+def test_two_people_who_each_add_a_plate_have_no_conflict(tmp_path: Path) -> None:
+    project = start(fill("cell-painting", tmp_path / "project"))
+    commit = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@lab.example", "commit", "-qam")
+    call(project, "git", "add", "--all")
+    call(project, *commit, "Begin")
+    call(project, "git", "branch", "other")
+    for branch, plates in (("other", ["P2", "P3"]), ("-", ["P1"])):
+        call(project, "git", "checkout", "-q", branch)
+        for plate in plates:
+            add_to_unit_list(project, "plate", plate)
+        call(project, *commit, f"Add {plates}")
+    call(project, *commit[:5], "merge", "-q", "--no-edit", "other")
+
+    assert {"qc@P1", "qc@P2", "qc@P3"} <= set(
+        call(project, "dvc", "stage", "list", "--all", "--name-only").split()
+    )
 
 
 @pytest.mark.samples
@@ -348,7 +367,7 @@ def test_a_real_plate_needs_its_key_and_channel_only(samples: Path, tmp_path: Pa
     project = start(fill("cell-painting", tmp_path / "project"))
     shutil.copytree(samples / "nf1_plate2/images", project / "data/raw/Plate_2")
     call(project, "dvc", "add", "-q", "data/raw/Plate_2")
-    replace(project / "params.yaml", "plates: []", "plates: [Plate_2]")
+    replace(project / "plates.yaml", "\n]\n", '\n  "Plate_2",\n]\n')
     replace(project / "params.yaml", "channel: DNA", "channel: DAPI")
     replace(
         project / "imgdata.yaml",

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgdata.errors import InvalidProjectError, MachineError
-from imgdata.ports import Storage
+from imgdata.ports import DepositService, Storage
 
-Kind = Literal["storage", "repository", "image", "report", "executor"]
+Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
 ENTRY_POINTS = "imgdata.backends"
 
 
@@ -61,6 +61,24 @@ BACKENDS: tuple[Backend, ...] = (
         modules=("obstore",),
         example="s3://bucket/nf1",
     ),
+    Backend(
+        "repository",
+        "zenodo",
+        "imgdata.deposits.invenio:open_zenodo",
+        "Zenodo, or its sandbox",
+        extra="deposits",
+        modules=("httpx",),
+        example="zenodo:sandbox",
+    ),
+    Backend(
+        "repository",
+        "invenio",
+        "imgdata.deposits.invenio:open_invenio",
+        "any InvenioRDM",
+        extra="deposits",
+        modules=("httpx",),
+        example="invenio:https://data.university.example",
+    ),
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -93,6 +111,26 @@ def open_storage(name: str, url: str, options: Mapping[str, object], project_roo
         CredentialsError: No credentials were found.
     """
     opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root)
+    return opened
+
+
+def open_repository(name: str, url: str) -> DepositService:
+    """Open a configured data repository. No request is made and no token is needed.
+
+    Args:
+        name: Its name in imgdata.yaml, for messages.
+        url: What and where it is; the scheme chooses the backend.
+
+    Raises:
+        InvalidProjectError: The url is not understood.
+        MachineError: A part of imgdata that this repository needs is not installed.
+    """
+    scheme = url.partition(":")[0].lower()
+    known = backends("repository")
+    if scheme not in known:
+        msg = f"repository '{name}': imgdata cannot deposit in '{scheme}:'"
+        raise InvalidProjectError(msg, cause=f"known are {', '.join(sorted(known))}")
+    opened: DepositService = load(known[scheme])(name, url)
     return opened
 
 

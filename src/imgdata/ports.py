@@ -10,11 +10,14 @@ from imgdata.model.deposits import (
     Access,
     Deposit,
     DepositedFile,
+    DepositLimits,
     DepositMetadata,
     DepositRecord,
+    Question,
 )
 from imgdata.model.objects import StoredObject
 from imgdata.model.public_data import PublicFile, PublicRecord
+from imgdata.system.credentials import Token
 from imgdata.system.progress import Progress
 
 
@@ -40,8 +43,8 @@ class Storage(Protocol):
             DamagedError: There is no such object, or it ends early.
         """
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
-        """Store the bytes (`size` of them, if known) under the key and describe what arrived.
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key and describe what arrived.
 
         The object appears whole or not at all: when the chunks raise, are too few or too many,
         nothing is stored under the key. The returned `md5` is the storage's own checksum of what
@@ -190,6 +193,28 @@ class CanJoinCommunity(Protocol):
         """Hand the draft to the community's curators; they publish it."""
 
 
+class DepositService(Protocol):
+    """A data repository before anybody connects: what is known without network and token."""
+
+    @property
+    def address(self) -> str:
+        """The service's address; tells sandbox from production."""
+
+    @property
+    def publisher(self) -> str:
+        """The name a citation gives the repository."""
+
+    @property
+    def limits(self) -> DepositLimits:
+        """What one record holds."""
+
+    def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Return what this repository needs beyond a DOI's description and is missing."""
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+
+
 class DepositLog(Protocol):
     """What the project remembers of its deposits."""
 
@@ -248,8 +273,18 @@ class Git(Protocol):
     def stage(self, paths: Iterable[Path]) -> None:
         """Add files to the index."""
 
+    @property
+    def staged(self) -> tuple[str, ...]:
+        """The paths this object added to the index, relative to the root."""
+
     def commit(self, message: str) -> str:
-        """Commit the index and return the new commit's id."""
+        """Commit what this object staged, nothing else, and return the new commit's id."""
+
+    def config(self, key: str, value: str) -> None:
+        """Set an option of this clone."""
+
+    def get_config(self, key: str) -> str | None:
+        """Return an option, or None."""
 
     def identity(self) -> str | None:
         """Return `Name <email>` of the person who would commit, or None if none is configured."""

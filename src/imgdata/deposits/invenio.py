@@ -11,8 +11,9 @@ invenio-rdm-records 36.0.0.
 import html
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from imgdata.deposits.web import (
     PATIENT,
@@ -42,9 +43,10 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     DepositState,
+    Question,
     Visibility,
 )
-from imgdata.ports import Content
+from imgdata.ports import Content, Depository
 from imgdata.system.credentials import Token
 from imgdata.system.progress import Progress
 
@@ -66,6 +68,41 @@ _READS_AFTER_PUBLISH = 5
 _TOO_EARLY = 400
 
 
+@dataclass(frozen=True, slots=True)
+class InvenioService:
+    """One InvenioRDM before anybody connects."""
+
+    address: str
+    publisher: str
+    limits: DepositLimits = LIMITS
+
+    def asks(self, _metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Ask for nothing more than a DOI needs."""
+        return ()
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+        return InvenioRdm(self.address, token)
+
+
+def open_zenodo(name: str, url: str) -> InvenioService:
+    """Return Zenodo for `zenodo:sandbox` (also `zenodo:`) or `zenodo:production`."""
+    which = url.partition(":")[2] or "sandbox"
+    if which not in ADDRESSES:
+        msg = f"repository '{name}': '{url}' is neither zenodo:sandbox nor zenodo:production"
+        raise UsageError(msg, remedy="correct its url in imgdata.yaml")
+    return InvenioService(ADDRESSES[which], "Zenodo")
+
+
+def open_invenio(name: str, url: str) -> InvenioService:
+    """Return the InvenioRDM at `invenio:https://HOST`."""
+    address = url.partition(":")[2].rstrip("/")
+    if not re.fullmatch(r"https?://[^/\s@]+(/[^\s@?#]*)?", address):
+        msg = f"repository '{name}': '{url}' has no address of an InvenioRDM"
+        raise UsageError(msg, remedy="write it as invenio:https://data.university.example")
+    return InvenioService(address.removesuffix("/api"), urlsplit(address).netloc)
+
+
 class InvenioRdm:
     """One InvenioRDM service as a `Depository`."""
 
@@ -77,7 +114,6 @@ class InvenioRdm:
             patience=patience,
         )
         self.address = address.rstrip("/")
-        self.limits = LIMITS
 
     def __repr__(self) -> str:
         return f"InvenioRdm({self.address!r})"

@@ -415,6 +415,13 @@ def _state_there(desk: Desk, identifier: str) -> DepositState | None:
         return None
 
 
+def reread(desk: Desk, record: DepositRecord) -> None:
+    """Read a remembered deposit again; what became of it meanwhile is noted."""
+    found = _reopen(record, desk)
+    if found is not None and found.state is DepositState.IN_REVIEW is not record.state:
+        desk.log.note_deposit(replace(_known(record, found), state=found.state))
+
+
 def open_deposits(records: Iterable[DepositRecord]) -> tuple[DepositRecord, ...]:
     """Return the last event of every deposit, discarded ones left out; for `--list`."""
     last: dict[tuple[str, str, str], DepositRecord] = {}

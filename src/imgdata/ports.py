@@ -146,6 +146,14 @@ class Depository(Protocol):
 
 
 @runtime_checkable
+class CanClose(Protocol):
+    """A service that keeps connections open until it is closed."""
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+
+
+@runtime_checkable
 class CanFindDraft(Protocol):
     """A repository that can find a draft again whose creation was not answered."""
 

@@ -9,7 +9,8 @@ print(publishing.plan(["bulk_profiles"]).size)
 ```
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -27,7 +28,7 @@ from imgdata.model.deposits import (
     Visibility,
 )
 from imgdata.model.selection import Selection
-from imgdata.ports import CanShare, DepositService
+from imgdata.ports import CanClose, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
@@ -107,14 +108,19 @@ class Publishing:
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
         return plan_deposit(request)
 
-    def desk(self) -> publishing.Desk:
-        """Connect with the account's token.
+    @contextmanager
+    def desk(self) -> Iterator[publishing.Desk]:
+        """Connect with the account's token until the block ends.
 
         Raises:
             CredentialsError: There is none.
         """
         depository = self.service.connect(need_token(self.settings.name))
-        return publishing.Desk(self.settings.name, depository, self.log, self._progress)
+        try:
+            yield publishing.Desk(self.settings.name, depository, self.log, self._progress)
+        finally:
+            if isinstance(depository, CanClose):
+                depository.close()
 
     def deposit(self, plan: DepositPlan, *, new_version: bool = False) -> publishing.Deposited:
         """Bring the plan into the one open draft, verified; publishes nothing."""
@@ -132,9 +138,10 @@ class Publishing:
             commit=self.clone.git.head() or "",
             restricted_units=self._restricted_units(plan),
         )
-        return publishing.deposit(
-            plan, self.desk(), documents(told), contents, new_version=new_version
-        )
+        with self.desk() as desk, self.clone.writing():
+            return publishing.deposit(
+                plan, desk, documents(told), contents, new_version=new_version
+            )
 
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
@@ -145,16 +152,19 @@ class Publishing:
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""
         chosen = community or self.settings.community or ""
-        return publishing.publish(self.desk(), levels, chosen)
+        with self.desk() as desk, self.clone.writing():
+            return publishing.publish(desk, levels, chosen)
 
     def discard(self, identifier: str) -> None:
         """Throw away an open draft of this project."""
-        publishing.discard(self.desk(), identifier)
+        with self.desk() as desk, self.clone.writing():
+            publishing.discard(desk, identifier)
 
     def reviewer_link(self, identifier: str) -> str:
         """Return a link that shows a draft without an account, or an empty text."""
-        depository = self.desk().depository
-        return depository.reviewer_link(identifier) if isinstance(depository, CanShare) else ""
+        with self.desk() as desk:
+            able = desk.depository
+            return able.reviewer_link(identifier) if isinstance(able, CanShare) else ""
 
     def deposits(self) -> tuple[DepositRecord, ...]:
         """Return the deposits the project remembers; asks nobody."""
@@ -162,12 +172,12 @@ class Publishing:
 
     def refresh(self) -> tuple[DepositRecord, ...]:
         """Read every unpublished deposit again; one that became public is noted so."""
-        desk = self.desk()
-        for record in self.deposits():
-            mine = (record.repository, record.address)
-            unfinished = record.identifier and record.state is not DepositState.PUBLISHED
-            if unfinished and mine == (desk.repository, desk.depository.address):
-                publishing.reread(desk, record)
+        with self.desk() as desk:
+            for record in self.deposits():
+                mine = (record.repository, record.address)
+                unfinished = record.identifier and record.state is not DepositState.PUBLISHED
+                if unfinished and mine == (desk.repository, desk.depository.address):
+                    publishing.reread(desk, record)
         return self.deposits()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml12 import YamlError, YamlValue, read_yaml
 from imgdata.ports import Tree
 
 DEFAULT_PARAMS_FILE = "params.yaml"
@@ -101,7 +101,7 @@ def select(document: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _matching(
-    value: Any, patterns: list[str], so_far: tuple[str, ...]
+    value: YamlValue, patterns: list[str], so_far: tuple[str, ...]
 ) -> Iterator[tuple[str, Any]]:
     if not patterns:
         yield ".".join(so_far), value

@@ -24,7 +24,7 @@ from imgdata.dvc_files.outputs import DefinedOut, DefinitionError, read_outs
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.dvc_files.problems import Problem
-from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml12 import YamlError, YamlValue, read_yaml
 from imgdata.ports import Tree
 
 PIPELINE_NAME = "dvc.yaml"
@@ -170,7 +170,7 @@ class _Resolver:
         self._add_stage(f"{group}{JOIN}{member.key}", template, variables, group, member.item)
 
     def _add_stage(
-        self, name: str, definition: Definition, variables: Variables, group: str, item: Any
+        self, name: str, definition: Definition, variables: Variables, group: str, item: YamlValue
     ) -> None:
         try:
             self.stages[name] = self._stage(name, definition, variables, group, item)
@@ -178,7 +178,7 @@ class _Resolver:
             self._fail(name, str(error))
 
     def _stage(
-        self, name: str, definition: Definition, variables: Variables, group: str, item: Any
+        self, name: str, definition: Definition, variables: Variables, group: str, item: YamlValue
     ) -> DefinedStage:
         if "vars" in definition:
             variables = self._with_stage_vars(definition, variables)
@@ -211,7 +211,7 @@ class _Resolver:
         return own
 
 
-def _command(value: Any, style: CommandStyle) -> Command:
+def _command(value: YamlValue, style: CommandStyle) -> Command:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -222,7 +222,7 @@ def _command(value: Any, style: CommandStyle) -> Command:
     raise DefinitionError(msg)
 
 
-def _plain(value: Any, key: str) -> str:
+def _plain(value: YamlValue, key: str) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping | list):
@@ -231,7 +231,7 @@ def _plain(value: Any, key: str) -> str:
     return write_out(value)
 
 
-def _deps(value: Any) -> Iterator[str]:
+def _deps(value: YamlValue) -> Iterator[str]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -244,7 +244,7 @@ def _deps(value: Any) -> Iterator[str]:
         yield dep
 
 
-def _params(value: Any) -> ParamKeys:
+def _params(value: YamlValue) -> ParamKeys:
     """Return the parameter keys by file; a file named without keys is used as a whole."""
     if value is None:
         return {}

@@ -61,8 +61,7 @@ def _read(
     try:
         document = read_yaml(b"\n".join(part.lines))
     except YamlError as error:
-        message = str(error).removeprefix("it is not").strip()
-        problems.append(Problem(path, name, f"the entry is not {message}"))
+        problems.append(Problem(path, name, f"the entry cannot be read: {error}"))
         return
     if isinstance(document, dict):
         found.update(document)

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from imgdata.dvc_files.yaml_limits import TooMuchError, check_aliases, check_nesting
+
 try:
     from yaml import CSafeLoader as _FastLoader
 except ImportError:  # PyYAML built without libyaml: slower, same answers.
@@ -127,7 +129,9 @@ def read_yaml(data: bytes | str) -> YamlValue:
     """
     text = data if isinstance(data, str) else _decode(data)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with other scalars
+        check_nesting(text)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, other scalars
+        check_aliases(text, document)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}" if mark else ""
@@ -137,9 +141,12 @@ def read_yaml(data: bytes | str) -> YamlValue:
         line = str(error).splitlines()[0]
         msg = f"it is not valid YAML: {line}{_hint(text)}"
         raise YamlError(msg) from error
+    except TooMuchError as error:
+        raise YamlError(str(error)) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
         msg = f"it cannot be read as YAML: {error}"
         raise YamlError(msg) from error
+    return document
 
 
 def _decode(data: bytes) -> str:

@@ -139,7 +139,9 @@ def test_a_lock_that_is_no_mapping_is_named(data: bytes) -> None:
 def test_an_unknown_schema_is_named_and_its_entries_read() -> None:
     data = GOLDEN_3.replace("'2.0'", "'3.0'").encode()
     assert list(read_lock(data).entries) == ["train@P1", "report"]
-    assert sentences(data) == ["dvc.lock: it has the unknown schema '3.0'; DVC itself expects '2.0'"]
+    assert sentences(data) == [
+        "dvc.lock: it has the unknown schema '3.0'; DVC itself expects '2.0'"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +311,9 @@ def written_by_dvc(stages: object) -> bytes:
 PLAIN = st.text(
     st.sampled_from("abz019_ -.:/#'\"&*!|>{}[]%@`,?~=+\\\n\téß日"), min_size=1, max_size=90
 )
-WORDS = st.sampled_from(["true", "no", "1e5", "012", "null", "~", "2020-01-01", ".5", "<<", "-", "a: b", "x #y"])
+WORDS = st.sampled_from(
+    ["true", "no", "1e5", "012", "null", "~", "2020-01-01", ".5", "<<", "-", "a: b", "x #y"]
+)
 TEXT = PLAIN | WORDS
 HEX = st.text(st.sampled_from("0123456789e"), min_size=32, max_size=32) | st.text(
     st.sampled_from("0123456789abcdef"), min_size=32, max_size=32
@@ -350,7 +354,16 @@ def test_any_lock_dvc_can_write_is_read_the_same_both_ways(stages: dict[str, obj
             assert name in entries_mentioning(data, record.path)
 
 
-@given(st.lists(st.sampled_from(GOLDEN_3.splitlines() + CONFLICT.splitlines() + ['"', "  - &a", "    cmd: \"x", "  x: {", "\t"]), max_size=30).map("\n".join))
+@given(
+    st.lists(
+        st.sampled_from(
+            GOLDEN_3.splitlines()
+            + CONFLICT.splitlines()
+            + ['"', "  - &a", '    cmd: "x', "  x: {", "\t"]
+        ),
+        max_size=30,
+    ).map("\n".join)
+)
 def test_any_mixture_of_lines_is_read_the_same_both_ways(text: str) -> None:
     data = f"schema: '2.0'\nstages:\n{text}\n".encode()
     assert dict(read_lock(data).entries) == dict(read_lock_by_yaml(data).entries)

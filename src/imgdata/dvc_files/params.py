@@ -7,6 +7,7 @@ classes, and to `self` in `__init__`.
 import ast
 import json
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -48,7 +49,7 @@ def parse_params(data: bytes, path: str) -> dict[str, Any]:
             case ".toml":
                 document = tomllib.loads(data.decode("utf-8"))
             case ".py":
-                document = _python(ast.parse(data), only_self=False)
+                document = _python(_parsed(data), only_self=False)
             case _:
                 document = read_yaml(data)
     except YamlError as error:
@@ -114,6 +115,12 @@ def _matching(
     for key, inner in items:
         if fnmatchcase(str(key), patterns[0]):
             yield from _matching(inner, patterns[1:], (*so_far, str(key)))
+
+
+def _parsed(data: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the project's style of escapes is not our business
+        return ast.parse(data)
 
 
 def _python(

@@ -205,20 +205,19 @@ def test_imgdata_reads_real_projects_as_dvc_does(corpora: Path, tmp_path: Path, 
 
 @pytest.fixture(scope="module")
 def hand_made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Answer]]:
-    """Every hand-made project as a working folder, with DVC's answer; DVC is started once."""
+    """Every hand-made project as a working folder, with DVC's answer; DVC is started once.
+
+    A name with a slash is a project below the top of its git repository.
+    """
     top = tmp_path_factory.mktemp("projects")
     for name, files in PROJECTS.items():
         for path, text in {".dvc/config": "", **files}.items():
             file = top / name / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        git(top / name, "init", "-q")
-    folders = {name: top / name for name in PROJECTS}
-    answers = ask_dvc(*map(str, folders.values()))
-    return {
-        name: (folder, answer)
-        for (name, folder), answer in zip(folders.items(), answers, strict=True)
-    }
+        git(top / name.partition("/")[0], "init", "-q")
+    answers = ask_dvc(*(str(top / name) for name in PROJECTS))
+    return {name: (top, answer) for name, answer in zip(PROJECTS, answers, strict=True)}
 
 
 @pytest.mark.dvc
@@ -228,4 +227,18 @@ def test_imgdata_reads_hand_made_projects_as_dvc_does(
 ) -> None:
     folder, answer = hand_made[name]
     assert (answer["broken"], answer["errors"]) == (None, {})
-    assert differences(read_index(FolderTree(folder)), answer) == []
+    repository, _, root = name.partition("/")
+    assert differences(read_index(FolderTree(folder / repository), root), answer) == []
+
+
+@pytest.mark.dvc
+@pytest.mark.parametrize("name", PROJECTS)
+def test_stages_are_named_as_one_types_them_to_dvc(
+    hand_made: dict[str, tuple[Path, Answer]], name: str
+) -> None:
+    folder, answer = hand_made[name]
+    repository, _, root = name.partition("/")
+    index = read_index(FolderTree(folder / repository), root)
+    assert sorted(stage.dvc_name for stage in index.stages) == sorted(
+        stage["dvc_name"] for stage in answer["stages"]
+    )

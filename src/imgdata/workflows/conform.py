@@ -26,6 +26,7 @@ DVC_OPTIONS: Mapping[str, str] = {
     "region": "region",
     "profile": "profile",
     "ssl_verify": "ssl_verify",
+    "anonymous": "allow_anonymous_login",
     "user": "user",
     "port": "port",
 }

@@ -98,8 +98,8 @@ class DriveStorage:
         """Return `length` bytes from offset `start`."""
         return self._existing(key).read_range(key, start, length)
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
-        """Store the bytes under the key."""
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key."""
         check_key(key)
         return self._made().write(key, chunks, size)
 

@@ -17,7 +17,7 @@ from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, Stor
 from imgdata.model.objects import StoredObject
 from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key
 from imgdata.storage.options import read_options
-from imgdata.storage.streams import Counted, ended_early, no_object
+from imgdata.storage.streams import ended_early, exactly, no_object
 
 CHUNK_BYTES = 1 << 20
 FILE_MODE = 0o444
@@ -96,15 +96,14 @@ class LocalStorage:
         with contextlib.closing(self._open(key)) as source:
             return source.part(start, length)
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
-        """Store the bytes under the key; a disk has no checksum of its own, so `md5` is None."""
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key; a disk has no checksum of its own, so `md5` is None."""
         path = self._path(key)
-        counted = Counted(chunks, size, key)
-        with self._temporary(path, key, size or 0) as temporary:
-            temporary.fill(counted)
-            with self._explained(f"write {key}", counted.seen):
+        with self._temporary(path, key, size) as temporary:
+            temporary.fill(exactly(chunks, size, key))
+            with self._explained(f"write {key}", size):
                 os.replace(temporary.path, path)
-        return StoredObject(key, counted.seen, None)
+        return StoredObject(key, size, None)
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
         """Store the bytes unless the key exists; tell whether they were stored."""
@@ -384,16 +383,15 @@ def explain_disk(root: Path, action: str, size: int, error: OSError) -> ImgdataE
     Args:
         root: The storage's folder.
         action: What was tried, as the words after "could not".
-        size: How many bytes it needed; 0 where nobody knows.
+        size: How many bytes it needed.
         error: What the operating system answered.
     """
     problem = f"could not {action} on {root}"
     reason = error.strerror or str(error)
     if error.errno in _FULL:
-        needed = size or "more"
         return MachineError(
             f"{problem}: the disk is full",
-            cause=f"{needed} bytes were needed, {_free_bytes(root)} bytes are free ({reason})",
+            cause=f"{size} bytes were needed, {_free_bytes(root)} bytes are free ({reason})",
             remedy="free some space there, or 'imgdata drop' to see what could go; then try again",
         )
     if error.errno in _REFUSED:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import obstore
@@ -19,7 +18,7 @@ from obstore.store import ObjectStore
 from imgdata.errors import ImgdataError
 from imgdata.model.objects import StoredObject
 from imgdata.storage.keys import check_folder, check_key
-from imgdata.storage.streams import ByteBudget, Counted, ended_early, no_object
+from imgdata.storage.streams import ByteBudget, ended_early, exactly, no_object
 
 if TYPE_CHECKING:  # these names exist in obstore's stubs only
     from obstore import GetOptions, GetResult, ObjectMeta
@@ -59,7 +58,6 @@ class Limits:
 
 STANDARD = Limits()
 MAX_PARTS = 9_000
-UNKNOWN = 1 << 39
 PARALLEL_PARTS = 4
 PARALLEL_PIECES = 4
 TRIES = 4
@@ -145,21 +143,18 @@ class ObjectStorage:
             whole = b"".join(self._again(wanted, start))
         return whole[:length]
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
-        """Store the bytes under the key; above 64 MiB in parts, and then without an md5."""
-        path, limit = self._path(key), self._limits.single_put
-        counted = Counted(chunks, size, key)
-        flow = iter(counted)
-        head: list[bytes] = []
-        if size is None or size <= limit:
-            with self._memory.hold(limit if size is None else size):
-                for chunk in flow:
-                    head.append(chunk)
-                    if counted.seen > limit:
-                        break
-                else:
-                    return self._write_whole(key, path, b"".join(head))
-        return self._write_parts(key, path, chain(head, flow), counted)
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key; above 64 MiB in parts, and then without an md5."""
+        path = self._path(key)
+        counted = exactly(chunks, size, key)
+        if size > self._limits.single_put:
+            return self._write_parts(key, path, counted, size)
+        with self._memory.hold(size):
+            data = b"".join(counted)
+            with self._explained(f"write {key}"):
+                answer = obstore.put(self._store, path, data, use_multipart=False)
+            self._answered.set()
+            return StoredObject(key, size, proven_md5(answer["e_tag"], key, data))
 
     def erase(self, key: str) -> None:
         """Erase one object; it is no error when it is already gone."""
@@ -202,16 +197,8 @@ class ObjectStorage:
     def _path(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _write_whole(self, key: str, path: str, data: bytes) -> StoredObject:
-        with self._explained(f"write {key}"):
-            answer = obstore.put(self._store, path, data, use_multipart=False)
-        self._answered.set()
-        return StoredObject(key, len(data), proven_md5(answer["e_tag"], key, data))
-
-    def _write_parts(
-        self, key: str, path: str, chunks: Iterator[bytes], counted: Counted
-    ) -> StoredObject:
-        part = self._part_size(counted.size)
+    def _write_parts(self, key: str, path: str, chunks: Iterator[bytes], size: int) -> StoredObject:
+        part = max(self._limits.part, size // MAX_PARTS + 1)
         source = _Source(chunks)
         with self._memory.hold(part * PARALLEL_PARTS), self._explained(f"write {key}"):
             try:
@@ -228,13 +215,9 @@ class ObjectStorage:
                 source.raise_again()
                 raise
             arrived = obstore.head(self._store, path)["size"]
-        if arrived != counted.seen:
-            raise ended_early(key, self.description, arrived, counted.seen)
-        return StoredObject(key, arrived, None)
-
-    def _part_size(self, size: int | None) -> int:
-        """Return the size of parts with which 10,000 are enough, for 512 GiB where nobody knows."""
-        return max(self._limits.part, (UNKNOWN if size is None else size) // MAX_PARTS + 1)
+        if arrived != size:
+            raise ended_early(key, self.description, arrived, size)
+        return StoredObject(key, size, None)
 
     def _stream(self, answer: "GetResult", wanted: "_Wanted") -> Generator[bytes, None, None]:
         """Yield one answer's body; where the connection breaks, ask for the rest."""

@@ -7,32 +7,21 @@ from contextlib import contextmanager
 from imgdata.errors import DamagedError
 
 
-class Counted:
-    """Chunks that are counted while they pass, and must be `size` bytes in all if that is known.
+def exactly(chunks: Iterable[bytes], size: int, key: str) -> Iterator[bytes]:
+    """Pass the chunks on and make sure that they are `size` bytes in all.
 
-    Iterating raises DamagedError when they are fewer or more; the surplus is never passed on.
-
-    Attributes:
-        size: Bytes there must be, or None.
-        seen: Bytes so far.
+    Raises:
+        DamagedError: They are fewer or more; the surplus is never passed on.
     """
-
-    def __init__(self, chunks: Iterable[bytes], size: int | None, key: str) -> None:
-        self._chunks = chunks
-        self.size = size
-        self._key = key
-        self.seen = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Pass the chunks on, empty ones left out."""
-        for chunk in self._chunks:
-            self.seen += len(chunk)
-            if self.size is not None and self.seen > self.size:
-                raise _wrong_size(self._key, f"more than the expected {self.size} bytes came")
-            if chunk:
-                yield chunk
-        if self.size is not None and self.seen < self.size:
-            raise _wrong_size(self._key, f"{self.seen} of {self.size} bytes came")
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > size:
+            raise _wrong_size(key, f"more than the expected {size} bytes came")
+        if chunk:
+            yield chunk
+    if seen < size:
+        raise _wrong_size(key, f"{seen} of {size} bytes came")
 
 
 class ByteBudget:

@@ -117,21 +117,6 @@ class StorageContract:
         storage.write(KEY, _pieces(data[:size], 70_000), size)
         assert md5(fetch(storage, KEY)) == md5(data[:size])
 
-    @pytest.mark.parametrize("size", [0, 1, 3_000_001])
-    def test_bytes_of_unknown_number_are_read_back(self, storage: Storage, size: int) -> None:
-        data = bytes(range(256)) * (size // 256 + 1)
-        assert storage.write(KEY, _pieces(data[:size], 70_000), None).size == size
-        assert md5(fetch(storage, KEY)) == md5(data[:size])
-
-    def test_a_source_of_unknown_size_that_breaks_leaves_no_object(self, storage: Storage) -> None:
-        def broken() -> Iterator[bytes]:
-            yield from (b"x" * 10_000 for _ in range(20))
-            raise SourceBrokeError
-
-        with pytest.raises(SourceBrokeError):
-            storage.write(KEY, broken(), None)
-        assert keys(storage) == []
-
     def test_a_write_is_described_by_key_and_size(self, storage: Storage) -> None:
         written = store(storage, KEY, b"hello")
         assert (written.key, written.size) == (KEY, 5)

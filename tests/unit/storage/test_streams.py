@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgdata.errors import DamagedError
-from imgdata.storage.streams import ByteBudget, Counted
+from imgdata.storage.streams import ByteBudget, exactly
 
 
 @given(st.lists(st.binary(max_size=20)))
 def test_chunks_of_the_right_size_pass_unchanged(chunks: list[bytes]) -> None:
     whole = b"".join(chunks)
-    assert b"".join(Counted(iter(chunks), len(whole), "k")) == whole
+    assert b"".join(exactly(iter(chunks), len(whole), "k")) == whole
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(-30, 30).filter(bool))
@@ -27,15 +27,8 @@ def test_chunks_of_another_size_are_told_and_never_passed_beyond_it(
         size += 1
     seen = bytearray()
     with pytest.raises(DamagedError, match="was not stored"):
-        seen.extend(b"".join(Counted(iter(chunks), size, "k")))
+        seen.extend(b"".join(exactly(iter(chunks), size, "k")))
     assert len(seen) <= size
-
-
-@given(st.lists(st.binary(max_size=20)))
-def test_chunks_of_unknown_size_are_only_counted(chunks: list[bytes]) -> None:
-    counted = Counted(iter(chunks), None, "k")
-    assert b"".join(counted) == b"".join(chunks)
-    assert counted.seen == len(b"".join(chunks))
 
 
 def test_bytes_in_memory_are_limited_and_one_too_big_still_passes() -> None:

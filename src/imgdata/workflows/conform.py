@@ -12,13 +12,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from imgdata.dvc_files.config import DvcConfig, Setting, edited_config, remote_section
-from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.levels.units import Units, find_units
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import schema_text
+from imgdata.project.unit_list import example_lists
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 
 DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"})
 DVC_OPTIONS: Mapping[str, str] = {
@@ -105,8 +107,29 @@ def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Ite
                 yield f"{unit.stage.file}: {unit.path} should say {said}"
 
 
-def plan_conform(config: Config, index: Index, root: Path) -> tuple[FileChange, ...]:
+class _WithOneUnit:
+    """A project's folder as it would be with one unit, so that its stages have definite outs."""
+
+    def __init__(self, tree: FolderTree, lists: Mapping[str, bytes]) -> None:
+        self.root = tree.root
+        self.description = tree.description
+        self.files = tree.files
+        self.is_folder = tree.is_folder
+        self.children = tree.children
+        self._tree = tree
+        self._lists = lists
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; the empty list of units has one."""
+        return self._lists.get(path) or self._tree.read(path)
+
+
+def plan_conform(config: Config, root: Path) -> tuple[FileChange, ...]:
     """Return every file that must change so that DVC's files agree with imgdata.yaml."""
+    tree = FolderTree(root)
+    kinds = {level.unit for level in config.levels.values() if level.unit}
+    lists = {name: text for kind in kinds for name, text in example_lists(root, kind).items()}
+    index = read_index(_WithOneUnit(tree, lists))
     changes = [
         _config_change(config, root),
         _local_config_change(config, root),

@@ -87,7 +87,6 @@ class CanWriteIfAbsent(Protocol):
         """Store the bytes unless the key exists; tell whether they were stored."""
 
 
-<<<<<<< HEAD
 class Content(Protocol):
     """Bytes that are to be sent, which can be read any number of times, from any place."""
 
@@ -247,14 +246,22 @@ class PublicSource(Protocol):
 
     def open(self, file: PublicFile, start: int) -> AbstractContextManager[Iterator[bytes]]:
         """Open a file's bytes from an offset on; raises when it cannot begin there."""
-=======
+
+
+@runtime_checkable
+class CanFindNewer(Protocol):
+    """A source whose records have versions."""
+
+    def latest(self, reference: str) -> str:
+        """Return the pinned reference of the newest version."""
+
+
 @runtime_checkable
 class CanCreateRoot(Protocol):
     """A storage whose folder must be made before its first use, because a person says so."""
 
     def create_root(self) -> None:
         """Make the folder; nothing happens when it is there."""
->>>>>>> main
 
 
 class Tree(Protocol):

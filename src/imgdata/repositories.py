@@ -32,7 +32,7 @@ from imgdata.ports import CanClose, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
-from imgdata.system.credentials import need_token
+from imgdata.system.credentials import find_token, need_token
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
@@ -148,6 +148,17 @@ class Publishing:
         going = {unit for item in plan.items for unit in _units_of(item)}
         here = {u.name for units in self.clone.units.by_level.values() for u in units if u.name}
         return frozenset({one.unit for one in plan.held if one.unit} | (here - going)) - going
+
+    def verified(self, levels: Sequence[str]) -> DepositRecord:
+        """Return the verified draft of these levels as remembered; asks nobody."""
+        return publishing.remembered_draft(
+            self.log.deposits(), self.settings.name, self.service.address, levels
+        )
+
+    @property
+    def has_token(self) -> bool:
+        """Whether there is a token to ask the repository with."""
+        return find_token(self.settings.name) is not None
 
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""

@@ -134,7 +134,7 @@ class Web:
     @property
     def service(self) -> str:
         """The host, for messages."""
-        return str(self._httpx.URL(self.base).netloc.decode())
+        return str(self._httpx.URL(self.base).netloc.decode()) or "the server"
 
     @property
     def _client(self) -> "httpx.Client":
@@ -279,6 +279,28 @@ class Web:
             remedy=f"make a new token, then: imgdata storage login {self.token.name} "
             f"(or set {variable(self.token.name)})",
         )
+
+    def size_of(self, url: str) -> int | None:
+        """Return a file's size by HEAD, or None where the server does not tell."""
+        try:
+            with self._client.stream(
+                "HEAD", self._url(url), headers={"Accept": "*/*"}, follow_redirects=True
+            ) as response:
+                said = response.headers.get("Content-Length", "")
+                return int(said) if response.is_success and said.isdigit() else None
+        except self._httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def final_address(self, path: str) -> str:
+        """Return where an address leads in the end; reads nothing of it."""
+        try:
+            with self._client.stream("GET", self._url(path), follow_redirects=True) as response:
+                if response.status_code == _NOT_FOUND:
+                    msg = f"{self.service} does not know {path.lstrip('/')}"
+                    raise NothingFoundError(msg)
+                return str(response.url)
+        except self._httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     @contextmanager
     def stream(self, url: str, start: int) -> Iterator[Iterator[bytes]]:

@@ -410,7 +410,8 @@ class _Handler(BaseHTTPRequestHandler):
         reply: Reply = (403, {"status": 403, "message": "Permission denied."}, {})
         if fault is None or fault.after:
             with self.site.lock:
-                if self.headers.get("Authorization") == f"Bearer {TOKEN}":
+                public = self.command == "GET" and not re.search("/draft|/user/", parts.path)
+                if public or self.headers.get("Authorization") == f"Bearer {TOKEN}":
                     reply = self.site.answer(self.command, parts.path, parse_qs(parts.query), body)
         if fault is not None and fault.status == 0:
             self._drop()

@@ -317,20 +317,20 @@ def _verify(opened: Deposit, sending: Sequence[Content], desk: Desk) -> Deposit:
     return found
 
 
-def verified_draft(desk: Desk, levels: Sequence[str]) -> DepositRecord:
-    """Return the draft of these levels that is ready to be published.
+def remembered_draft(
+    records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
+) -> DepositRecord:
+    """Return the draft of these levels that is ready to be published, or is already.
 
     Raises:
         NothingFoundError: There is none.
     """
-    last = latest(desk.log.deposits(), desk.repository, desk.depository.address, levels)
+    last = latest(records, repository, address, levels)
     ready = {DepositState.VERIFIED, DepositState.PUBLISHING, DepositState.PUBLISHED}
     if last is None or last.state not in ready:
         shown = ", ".join(levels)
-        msg = f"there is no verified draft of {shown} on '{desk.repository}'"
-        raise NothingFoundError(
-            msg, remedy=f"imgdata publish {' '.join(levels)} --to {desk.repository}"
-        )
+        msg = f"there is no verified draft of {shown} on '{repository}'"
+        raise NothingFoundError(msg, remedy=f"imgdata publish {' '.join(levels)} --to {repository}")
     return last
 
 
@@ -343,7 +343,7 @@ def publish(desk: Desk, levels: Sequence[str], community: str = "") -> Deposit:
         DamagedError: The draft does not hold the verified files any more.
         PartlyDoneError: Whether it was published could not be found out.
     """
-    record = verified_draft(desk, levels)
+    record = remembered_draft(desk.log.deposits(), desk.repository, desk.depository.address, levels)
     found = desk.depository.read(record.identifier)
     if found.state is DepositState.PUBLISHED:
         if record.state is not DepositState.PUBLISHED:

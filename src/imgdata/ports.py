@@ -1,6 +1,6 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     DepositRecord,
+    ListedFile,
     Question,
 )
 from imgdata.model.objects import StoredObject
@@ -221,6 +222,16 @@ class DepositService(Protocol):
 
     def connect(self, token: Token) -> Depository:
         """Return the service for one account. Makes no request."""
+
+
+@runtime_checkable
+class CanPackage(Protocol):
+    """A repository that a person submits to: a complete package and a checklist are written."""
+
+    def package(
+        self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
+    ) -> tuple[Path, ...]:
+        """Write the package into a folder and return its files."""
 
 
 class DepositLog(Protocol):

@@ -1,1 +1,1 @@
-"""Doors to other tools: git, dvc, datalad."""
+"""Doors to the tools the project stands on: git, dvc, datalad. Each is run, never imported."""

@@ -228,6 +228,7 @@ class Answer:
     other_lock_entries: tuple[str, ...] = ()
     first_recorded: Commit | None = None
     entry_last_changed: Commit | None = None
+    stage_last_changed: Commit | None = None
     current_streak_since: Commit | None = None
     first_recorded_any_path: Commit | None = None
     historical_producers: tuple[str, ...] = ()

@@ -32,12 +32,14 @@ class Recording:
     Attributes:
         first: The first in which the stage's own entry has the hash.
         streak: The start of the streak without another hash in between.
-        changed: The last change of the entry, whatever changed in it.
+        changed: The last change of what the entry says about this out.
+        stage_changed: The last change of the whole entry: command, parameters, inputs, outs.
     """
 
     first: Commit | None
     streak: Commit | None
     changed: Commit | None
+    stage_changed: Commit | None
 
 
 @dataclass
@@ -111,14 +113,16 @@ class Versions:
         """
         line = self.timeline(stage.file, stage.name)
         if digest is None or line.tip is None:
-            return Recording(None, None, line.last_change())
+            return Recording(None, None, None, line.last_change())
 
         def has_hash(entry: LockEntry) -> bool:
             return has_out(entry, written, digest)
 
         first = line.first(has_hash)
         streak = line.since(line.commits[0], has_hash) if has_hash(line.tip) else None
-        return Recording(first, streak, line.last_change())
+        now = next((out for out in line.tip.outs if out.path == written), None)
+        changed = None if now is None else line.since(line.commits[0], lambda one: now in one.outs)
+        return Recording(first, streak, changed, line.last_change())
 
     def holder(self, stage: Stage, written: str, digest: str) -> Commit | None:
         """Return the commit whose version of the stage's own entry has the hash, the latest."""

@@ -125,7 +125,10 @@ class GitObjects(Protocol):
         """Return the files of a commit. Lists the commit on first use, then answers from memory."""
 
     def read_blob(self, blob_id: str) -> bytes | None:
-        """Return an object's bytes, or None if this clone does not have it."""
+        """Return an object's bytes, or None if this clone does not have it.
+
+        The id may also be `<commit>:<path>`, for a path without a newline.
+        """
 
     def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
         """Return the object id at each (commit id, path), None where there is none."""
@@ -151,8 +154,11 @@ class History(Protocol):
     def message(self, commit_id: str) -> str:
         """Return the whole message of a commit."""
 
-    def mentioning(self, commit_id: str, line: str) -> tuple[Commit, ...]:
+    def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
         """Return the ancestors of a commit whose message contains the text, newest first."""
+
+    def changed_in(self, commit_id: str) -> tuple[PathChange, ...]:
+        """Return what one commit did, against its first parent."""
 
 
 class Git(Protocol):

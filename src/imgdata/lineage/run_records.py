@@ -37,6 +37,7 @@ class RunRecord:
         chain: Commits of the runs this one repeats.
         dsid: The dataset's id, empty in old records.
         weak: Why the record is weak evidence, empty when it is not.
+        quoted: The commit is a revert: it quotes the record of a run, it is none.
     """
 
     raw: Mapping[str, Any]
@@ -49,6 +50,7 @@ class RunRecord:
     chain: tuple[str, ...] = ()
     dsid: str = ""
     weak: str = ""
+    quoted: bool = False
 
     @property
     def failed(self) -> bool:
@@ -98,7 +100,7 @@ def parse_run_record(
         return NoRecord("the block of its run record is no JSON object")
     if not _command(found.get("cmd")):
         return NoRecord("its run record names no command")
-    return _record(found, _weakness(text, len(blocks)))
+    return _record(found, _weakness(text, len(blocks)), quoted=_REVERT.search(text) is not None)
 
 
 def _loads(text: str) -> object:
@@ -129,8 +131,6 @@ def _unpacked(data: bytes) -> str:
 
 def _weakness(message: str, blocks: int) -> str:
     first = message.split("\n", 1)[0].strip()
-    if _REVERT.search(message):
-        return "the commit is a revert that quotes the record of another"
     if not first.startswith(SUBJECT):
         return f"the message does not begin with {SUBJECT}: it was edited, or it quotes another"
     if blocks > 1:
@@ -152,7 +152,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return ()
 
 
-def _record(raw: dict[str, Any], weak: str) -> RunRecord:
+def _record(raw: dict[str, Any], weak: str, *, quoted: bool) -> RunRecord:
     status = raw.get("exit")
     pwd = raw.get("pwd")
     dsid = raw.get("dsid")
@@ -167,6 +167,7 @@ def _record(raw: dict[str, Any], weak: str) -> RunRecord:
         chain=_texts(raw.get("chain")),
         dsid=dsid if isinstance(dsid, str) else "",
         weak=weak,
+        quoted=quoted,
     )
 
 

@@ -55,6 +55,7 @@ class GitHistory:
         self._contents: Dialogue | None = None
         self._checks: Dialogue | None = None
         self._trees: dict[str, GitCommitTree] = {}
+        self._commits: dict[str, Commit] = {}
 
     def close(self) -> None:
         """End the git processes."""
@@ -75,6 +76,8 @@ class GitHistory:
 
     def commit(self, revision: str) -> Commit:
         """Return the commit a revision names."""
+        if revision in self._commits:
+            return self._commits[revision]
         if not _REVISION.fullmatch(revision):
             msg = f"'{revision}' is not a revision: a branch, a tag or a commit id"
             raise UsageError(msg, remedy="git log --oneline lists the commits")
@@ -87,7 +90,9 @@ class GitHistory:
             msg = f"this repository has no revision '{revision}'"
             remedy = "git log --oneline --all lists the commits, git tag the tags"
             raise UsageError(msg, cause=done.tail, remedy=remedy)
-        return next(_commits(done.stdout))
+        found = next(_commits(done.stdout))
+        self._commits[found.id] = found
+        return found
 
     def tree(self, commit_id: str) -> CommitTree:
         """Return the files of a commit."""
@@ -104,12 +109,12 @@ class GitHistory:
         """Return an object's bytes, or None if this clone does not have it."""
         if self._contents is None:
             self._contents = self._open("--batch")
-        self._contents.ask(f"{blob_id}\n".encode())
+        self._contents.ask(f"{blob_id}\n".encode("utf-8", "surrogateescape"))
         header = self._contents.line().split(b" ")
-        if len(header) != 3 or not header[2].isdigit():  # noqa: PLR2004 - id, kind, size
+        if not header[-1].isdigit() or _object_id(header[0]) is None:
             return None
-        data = self._contents.take(int(header[2]) + 1)
-        return data[:-1]
+        data = self._contents.take(int(header[-1]) + 1)
+        return data[:-1] if header[1] == b"blob" else None
 
     def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
         """Return the object id at each (commit id, path), None where there is none."""
@@ -155,13 +160,22 @@ class GitHistory:
         done = self._git("log", "-1", "--format=%B", commit_id, "--")
         return done.stdout.decode("utf-8", "replace")
 
-    def mentioning(self, commit_id: str, line: str) -> tuple[Commit, ...]:
+    def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
         """Return the ancestors of a commit whose message contains the text, newest first."""
         done = self._git(
             "log", "-z", "--topo-order", "--date=raw", f"--format={COMMIT_FORMAT}",
-            "--fixed-strings", f"--grep={line}", commit_id, "--",
+            "--fixed-strings", f"--grep={text}", commit_id, "--",
         )  # fmt: skip
         return tuple(_commits(done.stdout))
+
+    def changed_in(self, commit_id: str) -> tuple[PathChange, ...]:
+        """Return what one commit did, against its first parent."""
+        done = self._git(
+            "log", "-1", "-z", "-m", "--first-parent", "--raw", "--no-abbrev", "--no-renames",
+            "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none",
+            "--format=%x01%H", commit_id, "--",
+        )  # fmt: skip
+        return tuple(_path_changes(done.stdout))
 
     def _git(self, *args: str, accept: Sequence[int] = (0,)) -> Completed:
         return run_git(self.root, *args, accept=accept)

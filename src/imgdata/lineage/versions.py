@@ -182,6 +182,10 @@ class Versions:
             self._wdirs[file, name] = self._find_wdir(file, name)
         return self._wdirs[file, name]
 
+    def folder_now(self, file: str, name: str) -> str:
+        """Return the folder the paths of a lock entry or `.dvc` file are relative to now."""
+        return self._wdir_at(self.commit_id, file, name)
+
     def _find_wdir(self, file: str, name: str) -> str:
         pipeline = join(folder_of(file), PIPELINE_NAME)
         commits, blobs = self._versions_of(pipeline)

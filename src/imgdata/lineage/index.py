@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from imgdata.dvc_files.dot_dvc import DotDvc, is_dot_dvc, read_dot_dvc
-from imgdata.dvc_files.lock import LOCK_NAME, LockEntry
-from imgdata.dvc_files.lock_text import LockText
+from imgdata.dvc_files.lazy_lock import LazyLock
+from imgdata.dvc_files.lock import LOCK_NAME
+from imgdata.dvc_files.lock_entry import LockEntry
 from imgdata.dvc_files.pipeline import JOIN, PIPELINE_NAME, DefinedStage, Pipeline, read_pipeline
 from imgdata.dvc_files.places import Place, Where, folder_of, join, resolve
 from imgdata.dvc_files.problems import Problem
@@ -108,7 +109,7 @@ class Index:
     home: str = ""
     past_wdir: Callable[[str, str], str] | None = None
     stages: dict[str, Stage] = field(default_factory=dict)
-    locks: dict[str, LockText] = field(default_factory=dict)
+    locks: dict[str, LazyLock] = field(default_factory=dict)
     pipelines: dict[str, Pipeline] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     _live: dict[str, list[_Written]] = field(default_factory=dict)
@@ -131,7 +132,7 @@ class Index:
         if lock_path in self.locks:
             return
         data = self.tree.read(lock_path)
-        lock = LockText(b"" if data is None else data, lock_path)
+        lock = LazyLock(b"" if data is None else data, lock_path)
         self.locks[lock_path] = lock
         pipeline_path = join(folder, PIPELINE_NAME)
         pipeline = None
@@ -141,12 +142,12 @@ class Index:
             self.problems += pipeline.problems
         for name in lock.names:
             self._add_entry(lock, name, folder, pipeline)
-        for written in lock.written("outs"):
-            self._claim(self.stages[f"{lock_path}{ENTRY_MARK}{written.entry}"], written.path)
+        for name, out in lock.outs():
+            self._claim(self.stages[f"{lock_path}{ENTRY_MARK}{name}"], out.path)
         self.problems += lock.problems
 
     def _add_entry(
-        self, lock: LockText, name: str, folder: str, pipeline: Pipeline | None
+        self, lock: LazyLock, name: str, folder: str, pipeline: Pipeline | None
     ) -> None:
         defined = None if pipeline is None else pipeline.stages.get(name)
         live, why = (True, "") if defined is not None else life_of(name, pipeline)
@@ -294,9 +295,9 @@ class Index:
     def readers(self) -> Iterator[tuple[Stage, str]]:
         """Yield each live stage with each path it reads, inside the tree."""
         for lock in self.locks.values():
-            for written in lock.written("deps"):
-                stage = self.stages[f"{lock.path}{ENTRY_MARK}{written.entry}"]
-                place = stage.place(written.path, self.home)
+            for name, dep in lock.deps():
+                stage = self.stages[f"{lock.path}{ENTRY_MARK}{name}"]
+                place = stage.place(dep.path, self.home)
                 if stage.live and place.where is Where.INSIDE:
                     yield stage, place.path
         for stage in self.stages.values():

@@ -4,14 +4,12 @@ Parsing is what costs, so versions are searched as bytes first and only the entr
 parsed, once for each distinct text. A version that cannot be read is skipped and named.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
-from imgdata.dvc_files.lock import LockEntry
-from imgdata.dvc_files.lock_text import LockText, find_entry
+from imgdata.dvc_files.lazy_lock import LazyLock
+from imgdata.dvc_files.lock_entry import LockEntry
 from imgdata.dvc_files.pipeline import PIPELINE_NAME, read_pipeline
 from imgdata.dvc_files.places import folder_of, join, resolve
 from imgdata.dvc_files.problems import Problem
@@ -22,7 +20,6 @@ from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History
 
 DVC_FILES = (":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
-_OUTS = re.compile(rb"^ {0,4}(outs|deps|params|cmd):", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,7 @@ class Versions:
     _timelines: dict[tuple[str, str], Timeline[LockEntry]] = field(default_factory=dict)
     _touching: dict[str, tuple[tuple[Commit, ...], list[str | None]]] = field(default_factory=dict)
     _everywhere: list[tuple[str, str, str]] | None = None
+    _blobs: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _wdirs: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def timeline(self, file: str, name: str) -> Timeline[LockEntry]:
@@ -81,27 +79,26 @@ class Versions:
         data = self.objects.read_blob(blob)
         if data is None:
             return None
-        text = data if not name else find_entry(data, name)
+        if name and name.encode("utf-8", "surrogateescape") not in data:
+            return None
+        lock = LazyLock(data, file)
+        text = lock.source(name) if name else data
         if text is None:
             return None
         if text not in known:
-            known[text] = self._parse(file, name, data, text)
+            known[text] = self._parse(file, name, data, lock)
         return known[text]
 
-    def _parse(self, file: str, name: str, data: bytes, text: bytes) -> LockEntry | None:
-        if not name:
-            found = read_dot_dvc(data, file)
-            self.problems += [problem for problem in found.problems if not problem.unit]
-            deps = tuple(dep.recorded for dep in found.deps if dep.recorded is not None)
-            outs = tuple(out.recorded for out in found.outs)
-            return LockEntry("", found.cmd, deps, outs) if outs or deps or found.cmd else None
-        lock = LockText(text, file)
-        entry = lock.entry(name)
-        if entry is None and text is not data:
-            lock = LockText(data, file)
+    def _parse(self, file: str, name: str, data: bytes, lock: LazyLock) -> LockEntry | None:
+        if name:
             entry = lock.entry(name)
-        self.problems += [problem for problem in lock.problems if not problem.unit]
-        return entry
+            self.problems += [problem for problem in lock.problems if not problem.unit]
+            return entry
+        found = read_dot_dvc(data, file)
+        self.problems += [problem for problem in found.problems if not problem.unit]
+        deps = tuple(dep.recorded for dep in found.deps if dep.recorded is not None)
+        outs = tuple(out.recorded for out in found.outs)
+        return LockEntry("", found.cmd, deps, outs) if outs or deps or found.cmd else None
 
     def recording(self, stage: Stage, written: str, digest: str | None) -> Recording:
         """Return which commits recorded this hash for a stage's out.
@@ -155,26 +152,34 @@ class Versions:
 
     def producers(self, path: str, home: str) -> list[str]:
         """Return the ids of all entries that ever claimed a path, the oldest first."""
-        needle = re.compile(
-            rb"^ *(?:- )?path:[^\n]*" + re.escape(path.rsplit("/", 1)[-1].encode()) + rb"[/'\"]*\r?$",
-            re.M,
-        )
+        last = path.rsplit("/", 1)[-1]
+        needle = last.encode("utf-8", "surrogateescape") if last.isascii() and " " not in last else b""
         seen: dict[str, None] = {}
-        asked: dict[str, bool] = {}
+        asked: dict[tuple[str, str, str | None], bool] = {}
         looked: set[str] = set()
+        known: dict[tuple[str, bytes], tuple[str, ...]] = {}
         for commit_id, file, blob in reversed(self.everywhere()):
             if blob in looked:
                 continue
             looked.add(blob)
             data = self.objects.read_blob(blob) or b""
-            for name, written in _outs_at(data, file, needle):
-                key = f"{producer_id(file, name)}\0{written}"
+            if needle not in data:
+                continue
+            for name, written in _outs_named(data, file, last, known):
+                pipeline = join(folder_of(file), PIPELINE_NAME)
+                key = producer_id(file, name), written, self._blob_at(commit_id, pipeline)
                 if key not in asked:
                     wdir = self._wdir_at(commit_id, file, name)
                     asked[key] = _same_place(written, wdir, path, home)
                 if asked[key]:
-                    seen.setdefault(producer_id(file, name))
+                    seen.setdefault(key[0])
         return list(seen)
+
+    def _blob_at(self, commit_id: str, path: str) -> str | None:
+        place = commit_id, path
+        if place not in self._blobs:
+            self._blobs[place] = self.objects.blobs_at([place])[0]
+        return self._blobs[place]
 
     def past_wdir(self, file: str, name: str) -> str:
         """Return the wdir a stage had when dvc.yaml last defined it; empty if never found."""
@@ -241,68 +246,38 @@ def outs_with(data: bytes, path: str, digest: str) -> Iterator[tuple[str, str]]:
             if hash_of(out.recorded) == digest:
                 yield "", out.recorded.path
         return
-    lock = LockText(data, path)
-    needle = digest.encode()
-    for name in lock.names:
-        text = lock.text(name)
-        if text is not None and needle not in text:
-            continue
+    lock = LazyLock(data, path)
+    for name in lock.mentioning(digest):
         entry = lock.entry(name)
         for record in () if entry is None else entry.outs:
             if hash_of(record) == digest:
                 yield name, record.path
 
 
-def _outs_at(data: bytes, file: str, needle: re.Pattern[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield (stage name, path as written) of the outs whose line fits, without a full parse."""
-    if needle.search(data) is None:
-        return
+def _outs_named(
+    data: bytes, file: str, last: str, known: dict[tuple[str, bytes], tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    """Yield (stage name, path as written) of the outs in a DVC file that have a file name."""
     if is_dot_dvc(file):
-        for out in read_dot_dvc(data, file).outs:
-            yield "", out.recorded.path
-        return
-    yield from _outs_of_lock(data, file, needle)
+        outs = (("", out.recorded.path) for out in read_dot_dvc(data, file).outs)
+    else:
+        outs = _lock_outs(LazyLock(data, file), last, known)
+    for name, written in outs:
+        if written.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] == last:
+            yield name, written
 
 
-@lru_cache(maxsize=4096)
-def _entry_outs(text: bytes, file: str, name: str) -> tuple[str, ...]:
-    entry = LockText(text, file).entry(name)
-    return () if entry is None else tuple(record.path for record in entry.outs)
-
-
-def _outs_of_lock(data: bytes, file: str, needle: re.Pattern[bytes]) -> Iterator[tuple[str, str]]:
-    lock: LockText | None = None
-    for found in needle.finditer(data):
-        start = _entry_start(data, found.start())
-        if start is None:
-            lock = lock or LockText(data, file)
-            for written in lock.written("outs"):
-                yield written.entry, written.path
-            return
-        sections = _OUTS.findall(data, start, found.start())
-        if not sections or sections[-1] != b"outs":
+def _lock_outs(
+    lock: LazyLock, last: str, known: dict[tuple[str, bytes], tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    for name in lock.mentioning(last):
+        source = lock.source(name)
+        if source is None:
             continue
-        end = data.find(b"\n", start)
-        name = data[start:end].strip().rstrip(b":").strip(b"'\"").decode("utf-8", "replace")
-        text = find_entry(data, name)
-        for path in () if text is None else _entry_outs(text, file, name):
-            yield name, path
-
-
-def _entry_start(data: bytes, place: int) -> int | None:
-    """Return where the entry begins that a place in a lock of DVC's shape is in."""
-    old = not data.startswith((b"schema:", b"stages:")) and b"\nstages:" not in data
-    margin = b"" if old else b"  "
-    while place > 0:
-        place = data.rfind(b"\n", 0, place)
-        line = data[place + 1 : place + 4]
-        if line.startswith(margin) and line[len(margin) : len(margin) + 1].strip():
-            return place + 1
-        if line[:1].strip():
-            return None
-        if place < 0:
-            return None
-    return 0 if old else None
+        if (name, source) not in known:
+            entry = lock.entry(name)
+            known[name, source] = () if entry is None else tuple(out.path for out in entry.outs)
+        yield from ((name, written) for written in known[name, source])
 
 
 def _same_place(written: str, wdir: str, path: str, home: str) -> bool:

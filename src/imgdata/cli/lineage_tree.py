@@ -85,7 +85,9 @@ def _git_words(answer: Answer) -> Iterator[str]:
 
 def _row(answer: Answer) -> Iterator[str]:
     if answer.row is not None:
-        fields = ", ".join(f"{plain(key)}={plain(value)}" for key, value in answer.row.fields.items())
+        fields = ", ".join(
+            f"{plain(key)}={plain(value)}" for key, value in answer.row.fields.items()
+        )
         yield f"row {answer.row.number}: {fields}"
 
 
@@ -129,7 +131,9 @@ def node_lines(node: Node) -> Iterator[str]:
     commands = (node.cmd,) if isinstance(node.cmd, str) else node.cmd or ()
     for command in commands:
         yield f"  $ {shortened(plain(command.strip()))}"
-    params = [f"{key}={_value(value)}" for values in node.params.values() for key, value in values.items()]
+    params = [
+        f"{key}={_value(value)}" for values in node.params.values() for key, value in values.items()
+    ]
     if params:
         more = f" and {len(params) - SHOWN_PARAMS} more" if len(params) > SHOWN_PARAMS else ""
         yield f"  params: {', '.join(params[:SHOWN_PARAMS])}{more}"
@@ -235,7 +239,9 @@ def _gaps(answer: Answer) -> Iterator[str]:
 def commit_words(commit: Commit) -> str:
     """Return a commit as date, person, id and subject."""
     when = commit.date[:16].replace("T", " ")
-    return f"{when} by {plain(commit.author)} in {commit.id[:SHORT_COMMIT]} ({plain(commit.subject)})"
+    return (
+        f"{when} by {plain(commit.author)} in {commit.id[:SHORT_COMMIT]} ({plain(commit.subject)})"
+    )
 
 
 def _value(value: object) -> str:
@@ -251,4 +257,6 @@ def shortened(text: str, limit: int = LONG) -> str:
 def plain(value: object) -> str:
     """Return any value as text without control characters or lone surrogates."""
     text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(
+        char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
+    )

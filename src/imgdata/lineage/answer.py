@@ -116,13 +116,23 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One input file that a member of a tracked folder came from, and how that is known."""
+    """One input file that a file came from, directly or through others, and how that is known.
+
+    Attributes:
+        path: The input file.
+        hash: Its md5 as the stage read it.
+        how: The evidence for this one step.
+        level: The level it is on.
+        producer: Id of the activity that made it.
+        of: The file it is an input of.
+    """
 
     path: str
     hash: str | None
     how: How
     level: str | None = None
     producer: str | None = None
+    of: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,9 @@ class Runs:
             return None
         mentions = self.any_up_to(commit_id)
         blobs = source_timelines(self.objects, self.history, commit_id, [path]).of(path)
-        line = Timeline(blobs.commits, {one: self.content(blob) for one, blob in blobs.values.items()})
+        line = Timeline(
+            blobs.commits, {one: self.content(blob) for one, blob in blobs.values.items()}
+        )
         here = self.content(entry.id)
         changes = line.changed()
         brought = [commit for commit in changes if line.values.get(commit.id) == here]

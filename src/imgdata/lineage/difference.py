@@ -37,7 +37,9 @@ def answer_differences(
             continue
         yield from _node_differences(before[node.id], node)
         yield from _input_differences(node.id, old, new, lists)
-    yield from (f"{node.id}: no longer in this lineage" for node in old.nodes if node.id not in after)
+    yield from (
+        f"{node.id}: no longer in this lineage" for node in old.nodes if node.id not in after
+    )
 
 
 def _content(answer: Answer) -> str | None:
@@ -124,13 +126,12 @@ def _edge_difference(
         who = new.introduced
         line += f" ({who.date[:10]} by {who.author} in {who.id[:7]}: {who.subject})"
     yield line
-    if old.recorded in lists and new.recorded in lists:
-        yield from folder_differences(f"{name}: {new.dep}", lists[old.recorded], lists[new.recorded])
+    before, after = lists.get(old.recorded or ""), lists.get(new.recorded or "")
+    if before is not None and after is not None:
+        yield from folder_differences(f"{name}: {new.dep}", before, after)
 
 
-def folder_differences(
-    name: str, old: Mapping[str, str], new: Mapping[str, str]
-) -> Iterator[str]:
+def folder_differences(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
     """Yield how many files of a folder were added, dropped and changed, and the first names."""
     for word, paths in (
         ("added", sorted(new.keys() - old.keys())),

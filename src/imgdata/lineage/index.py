@@ -146,9 +146,7 @@ class Index:
             self._claim(self.stages[f"{lock_path}{ENTRY_MARK}{name}"], out.path)
         self.problems += lock.problems
 
-    def _add_entry(
-        self, lock: LazyLock, name: str, folder: str, pipeline: Pipeline | None
-    ) -> None:
+    def _add_entry(self, lock: LazyLock, name: str, folder: str, pipeline: Pipeline | None) -> None:
         defined = None if pipeline is None else pipeline.stages.get(name)
         live, why = (True, "") if defined is not None else life_of(name, pipeline)
         wdir = "" if defined is None else defined.wdir
@@ -324,9 +322,12 @@ def life_of(name: str, pipeline: Pipeline | None) -> tuple[bool, str]:
 
 def is_folder_record(record: Recorded) -> bool:
     """Tell whether a record is of a folder."""
-    return bool(record.files) or (
-        record.hash is not None and (record.hash.is_folder or not record.hash.is_md5)
-    ) or record.nfiles is not None or record.hash is None
+    return (
+        bool(record.files)
+        or (record.hash is not None and (record.hash.is_folder or not record.hash.is_md5))
+        or record.nfiles is not None
+        or record.hash is None
+    )
 
 
 def _kind(found: DotDvc) -> Kind:

@@ -131,7 +131,7 @@ def value_json(value: object) -> Json:
     if isinstance(value, int):
         return value if abs(value) <= EXACT_INTEGERS else str(value)
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 - NaN
+        return value if value == value and abs(value) != float("inf") else str(value)
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, date | datetime):

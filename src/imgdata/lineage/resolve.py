@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from imgdata.dvc_files.dot_dvc import DotDvcDep
 from imgdata.dvc_files.places import Where, join
 from imgdata.dvc_files.recorded import CHECKSUM, ETAG, Recorded
-from imgdata.lineage.answer import Edge, Node, Out
+from imgdata.lineage.answer import Edge, Node, Out, Relation
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.model.commits import TreeEntry
 
@@ -100,7 +100,7 @@ class Trace:
             yield Found(stage, Edge(stage.id, place.path, recorded, "url", url=place.path))
             return
         if place.where is Where.OUTSIDE:
-            kind = "url" if stage.kind == "import-url" else "missing"
+            kind: Relation = "url" if stage.kind == "import-url" else "missing"
             if kind == "missing":
                 self.gaps.append(f"{place.path}, read by {stage.id}, lies outside the repository")
             yield Found(stage, Edge(stage.id, place.path, recorded, kind))

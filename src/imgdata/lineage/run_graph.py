@@ -82,8 +82,7 @@ class RunGraph:
     def _inputs(self, run: Run) -> Iterator[tuple[Edge, Run | None]]:
         """Yield the run's inputs as they were at the commit before it."""
         if not run.commit.parents:
-            declared = (*run.record.inputs, *run.record.extra_inputs)
-            for path in declared:
+            for path in (*run.record.inputs, *run.record.extra_inputs):
                 yield Edge(run.id, path, None, "missing"), None
             return
         parent = run.commit.parents[0]

@@ -120,7 +120,7 @@ def _from_sidecar(record_id: str, sidecar: Callable[[str], bytes | None] | None)
 def _unpacked(data: bytes) -> str:
     """Return a sidecar's text; DataLad packs it with xz."""
     if data.startswith(b"\xfd7zXZ"):
-        import lzma  # noqa: PLC0415 - only datasets with sidecar records pay for it
+        import lzma
 
         try:
             data = lzma.decompress(data)

@@ -86,7 +86,5 @@ class Timeline(Generic[Value]):
 
     def _holds(self, commit_id: str, holds: Callable[[Value], bool]) -> bool:
         return (
-            commit_id in self._by_id
-            and commit_id in self.values
-            and holds(self.values[commit_id])
+            commit_id in self._by_id and commit_id in self.values and holds(self.values[commit_id])
         )

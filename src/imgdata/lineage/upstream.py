@@ -1,8 +1,9 @@
 """The lineage of a file that DVC tracks: producer, graph and what history says about both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge, Status
 from imgdata.lineage.index import Claim, Index
 from imgdata.lineage.resolve import Trace, hash_of, member_path, out_of
@@ -122,6 +123,9 @@ def _member_hash(
         )
         return None
     if member not in files:
+        below = folder_digest(files, member)
+        if below is not None:
+            return below
         gaps.append(f"{member} is not among the files recorded of {claim.path}")
     return files.get(member)
 
@@ -184,5 +188,18 @@ def _dated(edge: Edge, trace: Trace, versions: Versions, gaps: list[str]) -> Edg
             f"not as {edge.producer} has it now"
         )
         return replace(edge, at=found[0])
-    gaps.append(f"no commit recorded {edge.dep} with the hash {edge.consumer} read: {edge.recorded}")
+    gaps.append(
+        f"no commit recorded {edge.dep} with the hash {edge.consumer} read: {edge.recorded}"
+    )
     return edge
+
+
+def folder_digest(files: Mapping[str, str], folder: str) -> str | None:
+    """Return the hash a folder inside a tracked folder would have as an out of its own."""
+    prefix = f"{folder}/"
+    inside = [
+        FolderEntry(md5, path[len(prefix) :])
+        for path, md5 in files.items()
+        if path.startswith(prefix)
+    ]
+    return write_folder(inside)[1] if inside else None

@@ -153,7 +153,9 @@ class Versions:
     def producers(self, path: str, home: str) -> list[str]:
         """Return the ids of all entries that ever claimed a path, the oldest first."""
         last = path.rsplit("/", 1)[-1]
-        needle = last.encode("utf-8", "surrogateescape") if last.isascii() and " " not in last else b""
+        needle = (
+            last.encode("utf-8", "surrogateescape") if last.isascii() and " " not in last else b""
+        )
         seen: dict[str, None] = {}
         asked: dict[tuple[str, str, str | None], bool] = {}
         looked: set[str] = set()
@@ -258,6 +260,7 @@ def _outs_named(
     data: bytes, file: str, last: str, known: dict[tuple[str, bytes], tuple[str, ...]]
 ) -> Iterator[tuple[str, str]]:
     """Yield (stage name, path as written) of the outs in a DVC file that have a file name."""
+    outs: Iterator[tuple[str, str]]
     if is_dot_dvc(file):
         outs = (("", out.recorded.path) for out in read_dot_dvc(data, file).outs)
     else:

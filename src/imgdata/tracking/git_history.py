@@ -214,6 +214,11 @@ def find_root(folder: Path) -> Path:
     )
 
 
+def is_bare(root: Path) -> bool:
+    """Tell whether the repository has no working tree."""
+    return run_git(root, "rev-parse", "--is-bare-repository").text.strip() == "true"
+
+
 def _base() -> list[str]:
     return ["git", "--no-pager", *(part for setting in SETTINGS for part in ("-c", setting))]
 

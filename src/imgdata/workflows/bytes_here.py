@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from imgdata.dvc_files.recorded import Recorded
@@ -13,6 +14,58 @@ from imgdata.lineage.upstream import Snapshot
 from imgdata.workflows.folder_lists import FolderLists
 
 CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class BytesHere:
+    """Bytes of recorded versions that are on this machine: working tree, cache, git."""
+
+    root: Path
+    lists: FolderLists
+    snapshot: Snapshot
+
+    def read(self, path: str, md5: str) -> bytes | None:
+        """Return a file's bytes if they have the md5; the working tree first, then the cache."""
+        for place in (self.root / path, self.lists.object_path(md5)):
+            if place is None:
+                continue
+            try:
+                data = place.read_bytes()
+            except OSError:
+                continue
+            if md5 in content_md5s(data):
+                return data
+        entry = self.snapshot.in_git(path)
+        kept = self.snapshot.objects.read_blob(entry.id) if entry is not None else None
+        return kept if kept is not None and md5 in content_md5s(kept) else None
+
+    def matches(self, path: str, digest: str) -> bool | None:
+        """Hash what is here under a path, or in the cache; None when nothing is here."""
+        full = self.root / path
+        status: Status = "missing"
+        if not self.snapshot.at_revision and full.exists():
+            if not digest.endswith(".dir"):
+                status = file_status(full, digest, None)
+            else:
+                listed = self.lists(digest)
+                status = "missing" if listed is None else _folder_status(full, listed)
+        if status == "recorded":
+            return True
+        cached = self.lists.object_path(digest)
+        if cached is not None and self._is_intact(cached, digest):
+            return True
+        return False if status == "modified" else None
+
+    def _is_intact(self, cached: Path, digest: str) -> bool:
+        if not digest.endswith(".dir"):
+            return file_status(cached, digest, None) == "recorded"
+        listed = self.lists(digest)
+        objects = {} if listed is None else {md5: self.lists.object_path(md5)
+                                             for md5 in listed.values()}  # fmt: skip
+        return listed is not None and all(
+            path is not None and file_status(path, md5, None) == "recorded"
+            for md5, path in objects.items()
+        )
 
 
 def status_of(

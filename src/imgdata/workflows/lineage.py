@@ -1,6 +1,6 @@
 """`imgdata lineage`: from a file to its answer, in any git repository."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -99,10 +99,10 @@ class Repository:
         past_wdir: Callable[[str, str], str] | None = None
         if versions is not None:
             past_wdir = versions.past_wdir
-        tree: Tree | None = self.working_tree
-        if at_revision:
-            tree = None if commit is None else self.objects.tree(commit.id)
-        index = Index(tree or _Empty(), self.home, past_wdir).gather()
+        tree: Tree = self.working_tree or _Empty()
+        if at_revision and commit is not None:
+            tree = self.objects.tree(commit.id)
+        index = Index(tree, self.home, past_wdir).gather()
         return Snapshot(
             index, commit, self.objects, self.history, versions, self.lists, at_revision
         )
@@ -113,18 +113,16 @@ class _Empty:
 
     description = "an empty repository"
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str) -> bytes | None:  # noqa: ARG002 - there is no file of any name
         """Return None: there is no file."""
-        del path
+        return None
 
-    def files(self, under: str = "") -> tuple[str, ...]:  # type: ignore[override] # iterable enough
-        """Return no files."""
-        del under
-        return ()
+    def files(self, under: str = "") -> Iterator[str]:  # noqa: ARG002 - nor in any folder
+        """Yield no file."""
+        yield from ()
 
-    def is_folder(self, path: str) -> bool:
+    def is_folder(self, path: str) -> bool:  # noqa: ARG002 - nor a folder
         """Tell that it is not."""
-        del path
         return False
 
 
@@ -163,8 +161,10 @@ def explain(repository: Repository, path: str, question: Question) -> Answer:
 def _tracked(
     repository: Repository, snapshot: Snapshot, path: str, choice: Choice, *, orphan: bool = False
 ) -> Answer:
-    status = "orphan" if orphan else status_of(
-        repository.root, repository.lists, snapshot, choice.claim, path
+    status = (
+        "orphan"
+        if orphan
+        else status_of(repository.root, repository.lists, snapshot, choice.claim, path)
     )
     answer = tracked_answer(snapshot, path, choice, status)
     if orphan:

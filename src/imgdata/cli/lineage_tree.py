@@ -195,7 +195,8 @@ def _members(answer: Answer) -> Iterator[str]:
     for member in answer.members[:SHOWN_MEMBERS]:
         digest = f"   {member.hash[:SHORT_HASH]}" if member.hash else ""
         level = f"   {member.level}" if member.level else ""
-        yield f"    {plain(member.path)}{digest}{level}   ({member.how})"
+        label = f"   label {plain(member.label)}" if member.label else ""
+        yield f"    {plain(member.path)}{digest}{level}{label}   ({member.how})"
     if len(answer.members) > SHOWN_MEMBERS:
         yield f"    and {len(answer.members) - SHOWN_MEMBERS} more (--format json lists all)"
 

@@ -125,6 +125,7 @@ class Member:
         level: The level it is on.
         producer: Id of the activity that made it.
         of: The file it is an input of.
+        label: The object's number in this mask, when a row was asked about.
     """
 
     path: str
@@ -133,6 +134,7 @@ class Member:
     level: str | None = None
     producer: str | None = None
     of: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

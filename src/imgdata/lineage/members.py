@@ -16,7 +16,7 @@ from imgdata.dvc_files.places import Where, join
 from imgdata.lineage.answer import How, Member
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.lineage.resolve import hash_of
-from imgdata.lineage.tables import OBJECT, Table
+from imgdata.lineage.tables import OBJECT, NamedFile, Table
 from imgdata.model.keys import normal_value, read_name
 from imgdata.project.config import Level, Source
 
@@ -74,14 +74,14 @@ class Subject:
         path: From the repository's root.
         md5: Its recorded hash.
         wanted: Fields that narrow its inputs, from a row; empty: no narrowing.
-        files: Images a row names, as folder and name.
+        files: Images a row names.
     """
 
     claim: Claim
     path: str
     md5: str | None
     wanted: tuple[Fields, ...] = ()
-    files: tuple[tuple[str, str], ...] = ()
+    files: tuple[NamedFile, ...] = ()
 
 
 @dataclass
@@ -91,6 +91,7 @@ class MemberSearch:
     sources: Sources
     found: list[Member] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
+    _labels: dict[str, str | None] = field(default_factory=dict)
     _maps: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _inputs: dict[str, Files] = field(default_factory=dict)
     _joined: dict[tuple[str, str, tuple[str, ...]], dict[tuple[str, ...], list[str]]] = field(
@@ -128,7 +129,7 @@ class MemberSearch:
         self.found.append(
             Member(
                 path, md5, how, None if level is None else level.name,
-                None if claim is None else claim.stage.id, subject.path,
+                None if claim is None else claim.stage.id, subject.path, self._labels.get(path),
             )
         )  # fmt: skip
         if claim is None:
@@ -151,13 +152,23 @@ class MemberSearch:
 
     def _narrowed(
         self, subject: Subject, path: str, md5: str | None
-    ) -> tuple[tuple[Fields, ...], tuple[tuple[str, str], ...]]:
-        """Return which rows of an input table are meant, when a row was asked about."""
+    ) -> tuple[tuple[Fields, ...], tuple[NamedFile, ...]]:
+        """Return which rows of an input table are meant, when a row was asked about.
+
+        For an image, only what its own name does not say narrows its inputs further.
+        """
         if not subject.wanted or md5 is None:
             return (), ()
+        level = self.sources.level_of(path)
+        own = None if level is None else self.sources.fields(level, path)
         table = self._table(path, md5)
         if table is None:
-            return subject.wanted, ()
+            known = {OBJECT, *(own or {})}
+            left = (
+                {name: value for name, value in want.items() if name not in known}
+                for want in subject.wanted
+            )
+            return tuple(want for want in left if want), ()
         rows = [
             number for number in range(table.length)
             if any(agree(table.fields(number), want) for want in subject.wanted)
@@ -300,11 +311,13 @@ class MemberSearch:
         by_name: dict[str, list[str]] = {}
         for path in files:
             by_name.setdefault(path.rsplit("/", 1)[-1], []).append(path)
-        for folder, name in subject.files:
-            last = name.replace("\\", "/").rsplit("/", 1)[-1]
+        for named in subject.files:
+            last = named.name.replace("\\", "/").rsplit("/", 1)[-1]
             paths = by_name.get(last, [])
-            fitting = [path for path in paths if folder and _ends(path, folder)] or paths
+            fitting = [path for path in paths if _ends(path, named.folder)] or paths
             if len(fitting) == 1:
+                if named.has_objects and len(subject.wanted) == 1:
+                    self._labels[fitting[0]] = subject.wanted[0].get(OBJECT)
                 yield fitting[0]
             else:
                 count = "no" if not fitting else f"{len(fitting)}"
@@ -375,6 +388,8 @@ def _without_object(fields: dict[str, str]) -> dict[str, str]:
 
 
 def _ends(path: str, folder: str) -> bool:
+    if not folder:
+        return False
     parts = folder.replace("\\", "/").strip("/")
     above = path.rpartition("/")[0]
     return above == parts or above.endswith(f"/{parts}") or parts.endswith(f"/{above}")

@@ -19,6 +19,21 @@ OBJECT = "object"
 
 
 @dataclass(frozen=True, slots=True)
+class NamedFile:
+    """An image a row names.
+
+    Attributes:
+        folder: As written; may be empty, or a folder of another machine.
+        name: The file's name.
+        has_objects: Whether it is the mask in which the row's object number is a label.
+    """
+
+    folder: str
+    name: str
+    has_objects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """The columns of a table that say what its rows were measured on.
 
@@ -40,8 +55,8 @@ class Table:
                 found[name] = text_of(value)
         return found
 
-    def files(self, number: int) -> Iterator[tuple[str, str]]:
-        """Yield folder and file name of each image a row names; the folder may be empty."""
+    def files(self, number: int) -> Iterator[NamedFile]:
+        """Yield each image a row names."""
         paths = {
             (match["kind"], match["name"]): text_of(values[number])
             for column, values in self.columns.items()
@@ -50,7 +65,8 @@ class Table:
         for column, values in self.columns.items():
             match = _FILE.fullmatch(column)
             if match is not None and values[number] is not None:
-                yield paths.get((match["kind"], match["name"]), ""), text_of(values[number])
+                folder = paths.get((match["kind"], match["name"]), "")
+                yield NamedFile(folder, text_of(values[number]), bool(match["kind"]))
 
 
 def field_name(column: str) -> str | None:

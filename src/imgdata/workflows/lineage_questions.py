@@ -13,7 +13,7 @@ from imgdata.lineage.members import Fields, MemberSearch, Sources, Subject
 from imgdata.lineage.public import public_answer
 from imgdata.lineage.recorded_versions import git_versions, recorded_versions
 from imgdata.lineage.resolve import hash_of
-from imgdata.lineage.tables import Table
+from imgdata.lineage.tables import NamedFile, Table
 from imgdata.lineage.trust import verified_answer
 from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead
 from imgdata.ports import Tree
@@ -103,7 +103,7 @@ def _with_members(
     md5 = found.member_hash if found.member is not None else hash_of(claim.record)
     row: Row | None = None
     wanted: tuple[Fields, ...] = ()
-    files: tuple[tuple[str, str], ...] = ()
+    files: tuple[NamedFile, ...] = ()
     if asking.question.row is not None:
         row, wanted, files = _row_of(asking, md5)
     if claim.stage.kind != "stage" or (found.member is None and row is None and _is_folder(claim)):
@@ -132,7 +132,7 @@ def _table_or_none(path: str, data: bytes) -> Table | None:
 
 def _row_of(
     asking: Asking, md5: str | None
-) -> tuple[Row, tuple[Fields, ...], tuple[tuple[str, str], ...]]:
+) -> tuple[Row, tuple[Fields, ...], tuple[NamedFile, ...]]:
     """Read the row that is asked about.
 
     The unit's name stands in for a plate that the table does not name.

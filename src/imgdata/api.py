@@ -22,6 +22,7 @@ from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
 from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
+from imgdata.lineage.answer import Answer
 from imgdata.ports import Storage
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
@@ -30,6 +31,7 @@ from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
+from imgdata.tracking.git_lineage import open_repository
 from imgdata.workflows import add as adding
 from imgdata.workflows import conform, run
 from imgdata.workflows import init as initing
@@ -38,6 +40,8 @@ from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.lineage import Question
+from imgdata.workflows.lineage_arguments import ask
 
 DVC_FOLDER = ".dvc"
 
@@ -176,6 +180,30 @@ def _make_local_roots(clone: Clone) -> None:
                 LocalStorage(folder).create_root()
 
 
+def lineage(
+    files: Sequence[str | os.PathLike[str]] = (),
+    *,
+    path: str | os.PathLike[str] = ".",
+    question: Question | None = None,
+) -> tuple[Answer, ...]:
+    """Say how files were made; works in any git repository, with or without imgdata.yaml.
+
+    Args:
+        files: Levels, files and folders, relative to `path`; without any, all tracked data.
+        path: A folder of the repository.
+        question: What else is asked: a revision, versions, differences, what was made from it.
+
+    Raises:
+        NoProjectError: The folder is in no git repository.
+        NothingFoundError: A file is nowhere recorded, or a table has no such row.
+        UsageError: A revision does not exist.
+    """
+    base = Path(path).absolute()
+    with open_repository(base) as repository:
+        names = [os.fspath(file) for file in files]
+        return tuple(ask(repository, base, names, question or Question()))
+
+
 class Project:
     """An opened project. Methods that move data yield outcomes as they finish: consume them."""
 
@@ -258,6 +286,12 @@ class Project:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
         finder = EnvironmentFinder(stage_path())
         return run.run_stages(self.clone, plan, finder.of)
+
+    def lineage(
+        self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None
+    ) -> tuple[Answer, ...]:
+        """Say how files were made, by levels or by paths relative to the project's folder."""
+        return lineage(files, path=self.root, question=question)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

@@ -134,6 +134,10 @@ class GitObjects(Protocol):
         """Return the object id at each (commit id, path), None where there is none."""
 
 
+ALL_BRANCHES = "--all"
+"""Stands for a commit id where history is asked for: everything any branch or tag has."""
+
+
 class History(Protocol):
     """What happened to files over the commits of a git repository."""
 

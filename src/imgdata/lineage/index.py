@@ -151,7 +151,7 @@ class Index:
         live, why = (True, "") if defined is not None else life_of(name, pipeline)
         wdir = "" if defined is None else defined.wdir
         if defined is None and pipeline is not None:
-            wdir = pipeline.groups.get(name.split(JOIN)[0], "")
+            wdir = pipeline.groups.get(name.split(JOIN, maxsplit=1)[0], "")
         home = resolve(wdir or ".", folder, self.home)
         stage_id = f"{lock.path}{ENTRY_MARK}{name}"
         self.stages[stage_id] = Stage(
@@ -308,7 +308,7 @@ def life_of(name: str, pipeline: Pipeline | None) -> tuple[bool, str]:
     """Tell whether an entry without a definition of its name may still be live, and why."""
     if pipeline is None:
         return False, "there is no dvc.yaml beside its lock"
-    group = name.split(JOIN)[0]
+    group = name.split(JOIN, maxsplit=1)[0]
     if name in pipeline.unresolved or group in pipeline.unresolved:
         return True, "its definition in dvc.yaml cannot be resolved, so it may be an old entry"
     if any(not problem.unit for problem in pipeline.problems):

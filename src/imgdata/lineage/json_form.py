@@ -3,6 +3,7 @@
 What is not known is left out of edges, nodes and outs; the top level always has its main keys.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
@@ -126,14 +127,8 @@ def known(value: object) -> dict[str, Json]:
 
 def value_json(value: object) -> Json:
     """Return any value that a YAML or JSON file can hold as JSON values."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return value if abs(value) <= EXACT_INTEGERS else str(value)
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
-    if isinstance(value, str):
-        return printable(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return _scalar(value)
     if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, Commit):
@@ -143,6 +138,16 @@ def value_json(value: object) -> Json:
     if isinstance(value, list | tuple | set | frozenset):
         return [value_json(item) for item in value]
     return known(value) if is_dataclass(value) else printable(str(value))
+
+
+def _scalar(value: float | str | None) -> Json:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > EXACT_INTEGERS:
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def printable(text: str) -> str:

@@ -119,9 +119,13 @@ class _Cleaner:
         if run is None:
             return None
         return replace(
-            run, by=None, host=None, commit=self.commit(run.commit), record=self._record(run.record),
+            run,
+            by=None,
+            host=None,
+            commit=self.commit(run.commit),
+            record=self._record(run.record),
             dirty_paths=tuple(path for path in run.dirty_paths if not self.hides(path)),
-        )  # fmt: skip
+        )
 
     def _record(self, record: Mapping[str, object] | None) -> Mapping[str, object] | None:
         if record is None:

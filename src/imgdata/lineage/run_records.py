@@ -17,8 +17,10 @@ BELOW = "=== Do not change lines below ==="
 ABOVE = "^^^ Do not change lines above ^^^"
 SUBJECT = "[DATALAD RUNCMD]"
 
-_BLOCK = re.compile(rf"^{re.escape(BELOW)}[ \t]*$\n(.*?)^{re.escape(ABOVE)}[ \t]*$", re.M | re.S)
-_REVERT = re.compile(r"^This reverts commit [0-9a-f]{7,64}", re.M)
+_BLOCK = re.compile(
+    rf"^{re.escape(BELOW)}[ \t]*$\n(.*?)^{re.escape(ABOVE)}[ \t]*$", re.MULTILINE | re.DOTALL
+)
+_REVERT = re.compile(r"^This reverts commit [0-9a-f]{7,64}", re.MULTILINE)
 _SIDECAR = re.compile(r"[0-9a-zA-Z_-]{8,128}")
 
 
@@ -45,7 +47,7 @@ class RunRecord:
     inputs: tuple[str, ...] = ()
     extra_inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    pwd: str = "."
+    pwd: str = "."  # noqa: S105 - the folder it ran in
     exit: int | None = None
     chain: tuple[str, ...] = ()
     dsid: str = ""
@@ -120,7 +122,7 @@ def _from_sidecar(record_id: str, sidecar: Callable[[str], bytes | None] | None)
 def _unpacked(data: bytes) -> str:
     """Return a sidecar's text; DataLad packs it with xz."""
     if data.startswith(b"\xfd7zXZ"):
-        import lzma
+        import lzma  # noqa: PLC0415 - only datasets with sidecar records pay for it
 
         try:
             data = lzma.decompress(data)
@@ -284,6 +286,6 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
         else:
             out, place = out + re.escape(pattern[place]), place + 1
     try:
-        return re.compile(out, re.S)
+        return re.compile(out, re.DOTALL)
     except re.error:
         return re.compile(re.escape(pattern))

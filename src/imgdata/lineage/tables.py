@@ -1,7 +1,7 @@
 """Tables of profiles: what a row says it was measured on.
 
 Column names follow CellProfiler and pycytominer: `Metadata_Plate`, `Metadata_Well`,
-`Metadata_Site`, `Metadata_ObjectNumber`, `Image_FileName_<channel>` with `Image_PathName_<channel>`.
+`Metadata_Site`, `Metadata_ObjectNumber`, `Image_FileName_<channel>`, `Image_PathName_<channel>`.
 """
 
 import re
@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _FIELD = re.compile(
-    r"(?:Image_)?Metadata_(?P<name>Plate|Well|Site|Row|Column|Channel)(?:_[xy])?", re.I
+    r"(?:Image_)?Metadata_(?P<name>Plate|Well|Site|Row|Column|Channel)(?:_[xy])?", re.IGNORECASE
 )
-_OBJECT = re.compile(r"(?:Metadata_)?(?:\w+_Number_Object_Number|ObjectNumber)", re.I)
-_FILE = re.compile(r"(?:Image_)?(?P<kind>(?:Objects)?)FileName_(?P<name>.+)", re.I)
-_PATH = re.compile(r"(?:Image_)?(?P<kind>(?:Objects)?)PathName_(?P<name>.+)", re.I)
+_OBJECT = re.compile(r"(?:Metadata_)?(?:\w+_Number_Object_Number|ObjectNumber)", re.IGNORECASE)
+_FILE = re.compile(r"(?:Image_)?(?P<kind>(?:Objects)?)FileName_(?P<name>.+)", re.IGNORECASE)
+_PATH = re.compile(r"(?:Image_)?(?P<kind>(?:Objects)?)PathName_(?P<name>.+)", re.IGNORECASE)
 
 OBJECT = "object"
 

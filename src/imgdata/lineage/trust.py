@@ -25,14 +25,14 @@ class Bytes(Protocol):
 def verified_answer(answer: Answer, here: Bytes, snapshot: Snapshot) -> Answer:
     """Return the answer with each edge re-verified where that was possible, and what differs."""
     gaps: list[str] = []
-    edges = tuple(_verified(edge, here, snapshot, gaps) for edge in answer.edges)
+    edges = tuple(_verified(edge, here, gaps) for edge in answer.edges)
     nodes = tuple(_checked(node, here, snapshot, gaps) for node in answer.nodes)
     return replace(
         answer, edges=edges, nodes=nodes, gaps=tuple(dict.fromkeys((*answer.gaps, *gaps)))
     )
 
 
-def _verified(edge: Edge, here: Bytes, snapshot: Snapshot, gaps: list[str]) -> Edge:
+def _verified(edge: Edge, here: Bytes, gaps: list[str]) -> Edge:
     if edge.recorded is None:
         return edge
     if edge.relation == "source" and edge.match is not None:

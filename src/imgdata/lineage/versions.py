@@ -145,6 +145,11 @@ class Versions:
             for name, written in known[blob]:
                 yield commit_id, producer_id(path, name), written
 
+    def path_at(self, commit_id: str, producer: str, written: str) -> str:
+        """Return where a path of a record pointed to at a commit."""
+        file, _, name = producer.partition(ENTRY_MARK)
+        return resolve(written, self._wdir_at(commit_id, file, name)).path
+
     def first_anywhere(self, digest: str) -> Commit | None:
         """Return the first commit in which any entry recorded the hash as an out."""
         found = next(self.claims(digest), None)
@@ -196,7 +201,7 @@ class Versions:
     def _find_wdir(self, file: str, name: str) -> str:
         pipeline = join(folder_of(file), PIPELINE_NAME)
         commits, blobs = self._versions_of(pipeline)
-        group = name.split("@")[0].encode()
+        group = name.split("@", maxsplit=1)[0].encode()
         for commit, blob in zip(commits, blobs, strict=True):
             data = None if blob is None else self.objects.read_blob(blob)
             if data is None or group not in data:

@@ -155,7 +155,7 @@ def explain(repository: Repository, path: str, question: Question) -> Answer:
         return _kept_in_git(repository, snapshot, origin, dead)
     if dead is not None:
         return _tracked(repository, snapshot, path, dead, orphan=True)
-    return _unknown(repository, snapshot, path)
+    return _unknown(snapshot, path)
 
 
 def _tracked(
@@ -289,7 +289,7 @@ def _runs_before(run_id: str, edges: list[Edge]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.split(":", 1)[1] for one in runs))
 
 
-def _unknown(repository: Repository, snapshot: Snapshot, path: str) -> Answer:
+def _unknown(snapshot: Snapshot, path: str) -> Answer:
     defined = snapshot.index.defines(path)
     gaps = [
         f"{defined} is defined to make it but has not run yet: imgdata run"
@@ -303,10 +303,8 @@ def _unknown(repository: Repository, snapshot: Snapshot, path: str) -> Answer:
         submodule = above if entry is not None and entry.kind == "commit" else None
         above = folder_of(above)
     if submodule is not None:
-        gaps = [
-            f"it lies in the submodule {submodule}, a repository of its own: "
-            f"imgdata --project {submodule} lineage {path[len(submodule) + 1 :]}"
-        ]
+        command = f"imgdata --project {submodule} lineage {path[len(submodule) + 1 :]}"
+        gaps = [f"it lies in the submodule {submodule}, a repository of its own: {command}"]
     gaps += [problem.sentence for problem in snapshot.index.problems]
     commit = None if snapshot.commit is None else snapshot.commit.id
     return Answer(path, commit, "untracked", gaps=tuple(dict.fromkeys(gaps)))

@@ -1,7 +1,7 @@
-"""What can be asked about a file beside how it was made: members, versions, differences, and so on."""
+"""What can be asked about a file beside how it was made: members, versions, differences, ..."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, datetime
 
 from imgdata.dvc_files.places import folder_of
 from imgdata.errors import MachineError, NothingFoundError, UsageError
@@ -79,11 +79,18 @@ def answer(repository: Repository, path: str, question: Question) -> Answer:
         found = _with_down(asking, view, found)
     if question.diff is not None:
         found = _with_difference(asking, found)
-    if question.verify:
+    return _checked(asking, view, found)
+
+
+def _checked(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
+    index = asking.snapshot.index
+    if asking.question.verify:
         found = verified_answer(found, asking.bytes_here, asking.snapshot)
-    if question.public:
-        hidden = restricted_paths(view, asking.snapshot.index, date.today())
-        found = public_answer(found, hidden, str(repository.root))
+    if asking.question.public:
+        today = datetime.now(UTC).date()
+        found = public_answer(
+            found, restricted_paths(view, index, today), str(asking.repository.root)
+        )
     return found
 
 
@@ -233,7 +240,7 @@ def _with_difference(asking: Asking, found: Answer) -> Answer:
     view = None if snapshot.tree is None else project_view(snapshot.tree, asking.path)
     if view is not None:
         before = with_project(before, view, snapshot.index)
-    if before.status == "untracked" or before.producer is None and before.in_git is None:
+    if before.status == "untracked" or (before.producer is None and before.in_git is None):
         return replace(found, diff=(f"{asking.path} has no record at {revision}",))
     hashes = {edge.recorded for one in (before, found) for edge in one.edges if edge.recorded}
     outs = {one.out.md5 for one in (before, found) if one.out is not None and one.out.md5}

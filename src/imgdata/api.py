@@ -31,7 +31,7 @@ from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
-from imgdata.tracking.git_lineage import open_repository
+from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
 from imgdata.workflows import conform, run
 from imgdata.workflows import init as initing
@@ -41,7 +41,6 @@ from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
-from imgdata.workflows.lineage_arguments import ask
 
 DVC_FOLDER = ".dvc"
 
@@ -178,30 +177,6 @@ def _make_local_roots(clone: Clone) -> None:
             folder = local_path(storage.name, storage.url, clone.root)
             if folder.parent.is_dir():
                 LocalStorage(folder).create_root()
-
-
-def lineage(
-    files: Sequence[str | os.PathLike[str]] = (),
-    *,
-    path: str | os.PathLike[str] = ".",
-    question: Question | None = None,
-) -> tuple[Answer, ...]:
-    """Say how files were made; works in any git repository, with or without imgdata.yaml.
-
-    Args:
-        files: Levels, files and folders, relative to `path`; without any, all tracked data.
-        path: A folder of the repository.
-        question: What else is asked: a revision, versions, differences, what was made from it.
-
-    Raises:
-        NoProjectError: The folder is in no git repository.
-        NothingFoundError: A file is nowhere recorded, or a table has no such row.
-        UsageError: A revision does not exist.
-    """
-    base = Path(path).absolute()
-    with open_repository(base) as repository:
-        names = [os.fspath(file) for file in files]
-        return tuple(ask(repository, base, names, question or Question()))
 
 
 class Project:

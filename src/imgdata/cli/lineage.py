@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from imgdata.cli.options import session_of
 
+from imgdata.cli.options import session_of
 from imgdata.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from imgdata.cli.session import Session
-
     from imgdata.lineage.answer import Answer
 
 TREE, JSON = "tree", "json"
@@ -55,7 +54,8 @@ def lineage(  # noqa: PLR0913 - the options of the command
     ] = False,
 ) -> None:
     """Say how files were made: inputs, commands, parameters, people, down to raw data."""
-    from imgdata import api  # noqa: PLC0415 - keeps --help fast
+    # What `imgdata.api` offers under the same name; the whole API would double the start-up.
+    from imgdata.tracking.git_lineage import lineage as ask_lineage  # noqa: PLC0415 - see above
     from imgdata.workflows.lineage import Question  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
@@ -63,7 +63,7 @@ def lineage(  # noqa: PLR0913 - the options of the command
         problem = f"--format takes {', '.join(FORMATS)}, not '{output_format}'"
         raise UsageError(problem)
     question = Question(rev, history, diff, down, row, verify, public)
-    answers = api.lineage(files or (), path=session.project, question=question)
+    answers = ask_lineage(files or (), path=session.project, question=question)
     _render(session, answers, output_format, output)
     if not answers or all(one.status == "untracked" for one in answers):
         session.ok = False
@@ -83,10 +83,9 @@ def _render(
     if output_format == TREE:
         _write(session, _tree(answers), output)
         return
-    from imgdata import api  # noqa: PLC0415 - keeps --help fast
+    from imgdata.reports.formats import write_report  # noqa: PLC0415 - keeps --help fast
 
-    data = api.lineage_report(answers, output_format, path=session.project)
-    _write(session, data.decode("utf-8"), output)
+    _write(session, write_report(answers, output_format, session.project), output)
 
 
 def _tree(answers: "tuple[Answer, ...]") -> str:

@@ -1,12 +1,15 @@
 """Opens any git repository for lineage: with DVC, DataLad, both or neither."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from imgdata.lineage.answer import Answer
 from imgdata.tracking.git_history import GitHistory, find_root, is_bare
 from imgdata.tracking.git_tree import GitWorkingTree
-from imgdata.workflows.lineage import Repository
+from imgdata.workflows.lineage import Question, Repository
+from imgdata.workflows.lineage_arguments import ask
 
 
 @contextmanager
@@ -23,3 +26,27 @@ def open_repository(folder: Path) -> Iterator[Repository]:
         yield Repository(root, history, history, tree, history.head())
     finally:
         history.close()
+
+
+def lineage(
+    files: Sequence[str | os.PathLike[str]] = (),
+    *,
+    path: str | os.PathLike[str] = ".",
+    question: Question | None = None,
+) -> tuple[Answer, ...]:
+    """Say how files were made; works in any git repository, with or without imgdata.yaml.
+
+    Args:
+        files: Levels, files and folders, relative to `path`; without any, all tracked data.
+        path: A folder of the repository.
+        question: What else is asked: a revision, versions, differences, what was made from it.
+
+    Raises:
+        NoProjectError: The folder is in no git repository.
+        NothingFoundError: A file is nowhere recorded, or a table has no such row.
+        UsageError: A revision does not exist.
+    """
+    base = Path(path).absolute()
+    with open_repository(base) as repository:
+        names = [os.fspath(file) for file in files]
+        return tuple(ask(repository, base, names, question or Question()))

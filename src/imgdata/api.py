@@ -155,7 +155,8 @@ def init_project(  # noqa: PLR0913 - the options of the command
     )
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
-    if find_git(root) is None:
+    around = find_git(root)
+    if around is None or (around.root != root and around.ignores(root)):
         init_git(root, "main")
     written = list(initing.apply_init(plan))
     initing.prepare_clone(root, options.site_cache, cache)

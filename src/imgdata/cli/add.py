@@ -52,7 +52,8 @@ def add(
 def _show_plan(session: Session, plan: "AddPlan") -> None:
     for unit in plan.units:
         session.say(
-            f"{unit.title}: {count(len(unit.files), 'file')}, {format_size(unit.size)} from {unit.source}"
+            f"{unit.title}: {count(len(unit.files), 'file')}, {format_size(unit.size)} "
+            f"from {unit.source}"
         )
         if unit.origin is None:
             session.say("  no origin is recorded, so it counts as restricted; --origin NAME")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imgdata.dvc_files.yaml12 import YamlValue
+from imgdata.dvc_files.yaml_loader import YamlValue
 
 OutKind = Literal["out", "metric", "plot"]
 _SECTIONS: tuple[tuple[str, OutKind], ...] = (

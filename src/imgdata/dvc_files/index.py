@@ -139,7 +139,9 @@ def command_style(tree: Tree, root: str) -> CommandStyle:
     found: dict[str, str] = {}
     for name in ("config", "config.local"):
         data = tree.read(join(root, f".dvc/{name}"))
-        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+        parser = configparser.RawConfigParser(
+            strict=False, allow_no_value=True, inline_comment_prefixes=("#",)
+        )
         try:
             parser.read_string((data or b"").decode("utf-8", "replace"))
         except configparser.Error:

@@ -31,8 +31,8 @@ class Storage(Protocol):
             DamagedError: There is no such object, or it ends early.
         """
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
-        """Store `size` bytes under the key and describe what arrived.
+    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
+        """Store the bytes (`size` of them, if known) under the key and describe what arrived.
 
         The object appears whole or not at all: when the chunks raise, are too few or too many,
         nothing is stored under the key. The returned `md5` is the storage's own checksum of what

@@ -41,8 +41,10 @@ class StoredObject:
         key: Path below the storage's prefix, `/` between parts.
         size: Bytes.
         md5: The storage's own md5 over the whole object, or None where it keeps none.
+        changed_at: When the storage last changed it (Unix time), or None where it does not say.
     """
 
     key: str
     size: int
     md5: str | None
+    changed_at: float | None = None

@@ -1,1 +1,1 @@
-"""Decisions, as pure functions: what counts, what is owed, what a check makes of the facts."""
+"""The questions with consequences: where are the copies, may it go, may it leave. Pure."""

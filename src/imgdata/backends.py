@@ -1,0 +1,130 @@
+"""The one table of backends: what exists, where its code is, what it needs.
+
+Reading the table imports no backend. Others add rows through the entry point group
+`imgdata.backends`, whose entries are `Backend` values.
+"""
+
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from imgdata.errors import InvalidProjectError, MachineError
+from imgdata.ports import Storage
+
+Kind = Literal["storage", "repository", "image", "report", "executor"]
+ENTRY_POINTS = "imgdata.backends"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One row of the table.
+
+    Attributes:
+        kind: What it is a backend of.
+        name: The url scheme or format name that chooses it.
+        target: `module:function` that opens it; imported only then.
+        summary: What it is, in a few words, for tables and messages.
+        extra: The extra of imgdata that installs what it needs; None when nothing is needed.
+        modules: The modules that must be importable for it.
+        example: How its url is written.
+    """
+
+    kind: Kind
+    name: str
+    target: str
+    summary: str
+    extra: str | None = None
+    modules: tuple[str, ...] = ()
+    example: str = ""
+
+
+BACKENDS: tuple[Backend, ...] = (
+    Backend(
+        "storage",
+        "file",
+        "imgdata.storage.local:open_local",
+        "a folder or disk",
+        example="/mnt/archive/nf1",
+    ),
+)
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+
+
+def storage_scheme(url: str) -> str:
+    """Return the scheme of a storage url; a plain path is `file`."""
+    found = _SCHEME.match(url)
+    return found.group(1).lower() if found else "file"
+
+
+def backends(kind: Kind) -> dict[str, Backend]:
+    """Return all backends of a kind by name, with those of other packages."""
+    rows = [*BACKENDS, *_added()]
+    return {row.name: row for row in reversed(rows) if row.kind == kind}
+
+
+def open_storage(name: str, url: str, options: Mapping[str, object], project_root: Path) -> Storage:
+    """Open a configured storage. No request is made.
+
+    Args:
+        name: Its name in imgdata.yaml, for messages.
+        url: Where it is; the scheme chooses the backend.
+        options: The other keys it has in imgdata.yaml.
+        project_root: Where relative paths start.
+
+    Raises:
+        InvalidProjectError: The url or an option is not understood.
+        MachineError: A part of imgdata that this storage needs is not installed.
+        CredentialsError: No credentials were found.
+    """
+    opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root)
+    return opened
+
+
+def load(backend: Backend) -> Callable[..., Any]:
+    """Import a backend's function.
+
+    Raises:
+        MachineError: Its extra is not installed.
+    """
+    missing = [name for name in backend.modules if importlib.util.find_spec(name) is None]
+    if missing:
+        msg = f"{backend.summary} ('{backend.name}') needs a part of imgdata that is not installed"
+        raise MachineError(
+            msg,
+            cause=f"missing: {', '.join(missing)}",
+            remedy=f'uv tool install "imgdata[{backend.extra}]"',
+        )
+    module, _, attribute = backend.target.partition(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def _storage_backend(name: str, url: str) -> Backend:
+    scheme = storage_scheme(url)
+    own = {row.name: row for row in BACKENDS if row.kind == "storage"}
+    if scheme in own:
+        return own[scheme]
+    # Other packages are asked only for what imgdata itself does not know: it costs a search.
+    known = backends("storage")
+    if scheme in known:
+        return known[scheme]
+    near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}', as in {known[near[0]].example}?" if near else ""
+    msg = f"storage '{name}': imgdata knows no storage '{scheme}:'"
+    raise InvalidProjectError(
+        msg,
+        cause=f"known are {', '.join(sorted(known))}, and plain paths",
+        remedy=hint,
+    )
+
+
+def _added() -> list[Backend]:
+    loaded = [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    return [row for row in loaded if isinstance(row, Backend)]

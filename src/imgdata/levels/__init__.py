@@ -1,0 +1,1 @@
+"""Which file is on which level, and what changed there."""

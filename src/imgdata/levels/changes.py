@@ -1,0 +1,134 @@
+"""Compare a unit's files in the workspace with its record, reading only what DVC has not read."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdata.dvc_files.directory import FolderEntry
+from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
+from imgdata.dvc_files.state import Row, State, checksum
+from imgdata.system.files import Stamp, file_md5, is_temporary
+from imgdata.system.folder_tree import FolderTree
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is in the workspace of one unit, against its record. Paths are below the unit.
+
+    For a unit that is a single file the one path is empty.
+
+    Attributes:
+        same: Files with the recorded content.
+        changed: Files with other content.
+        missing: Recorded files that are not here.
+        extra: Files that are not recorded.
+        size: Bytes that are here.
+    """
+
+    same: int
+    changed: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    size: int
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether nothing of the unit is here."""
+        return not (self.same or self.changed or self.extra)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether exactly the recorded files are here, unchanged."""
+        return not (self.changed or self.missing or self.extra)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some recorded files are missing and nothing else differs."""
+        return bool(self.missing and self.same) and not (self.changed or self.extra)
+
+
+class Workspace:
+    """The files of a project's working folder and the hashes DVC remembers of them."""
+
+    def __init__(self, root: Path, state: State) -> None:
+        self._root = root
+        self._state = state
+        self._read = FolderTree(root).read
+
+    def scan(self, path: str) -> dict[str, Stamp]:
+        """Return the stamp of every file of an out by its path below it.
+
+        Names that DVC ignores (`.dvcignore`) and leftovers of killed commands are left out. Links
+        are followed, as DVC does.
+        """
+        full = self._root / path
+        if full.is_dir():
+            rules = IgnoreRules(self._read, DVC_DEFAULTS, ".dvcignore", "")
+            rules.enter_all_above(path)
+            return dict(_walk(str(full), path, "", rules))
+        try:
+            return {"": Stamp.of(full.stat())}
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+
+    def hashes(self, path: str, found: Mapping[str, Stamp]) -> dict[str, str]:
+        """Return the md5 of every scanned file; reads only those without a valid state row.
+
+        What had to be read is remembered, so that nobody reads it again.
+        """
+        base = str(self._root / path)
+        full = {name: f"{base}/{name}" if name else base for name in found}
+        rows = self._state.read(full.values())
+        hashes: dict[str, str] = {}
+        fresh: list[Row] = []
+        for name, stamp in found.items():
+            row = rows.get(full[name])
+            if row is not None and row[0] == checksum(stamp):
+                hashes[name] = row[1]
+                continue
+            hashes[name] = file_md5(full[name])
+            if Stamp.of(os.stat(full[name])) == stamp:  # noqa: PTH116 - the same call as the scan
+                fresh.append(Row(full[name], stamp, hashes[name]))
+        self._state.write(fresh)
+        return hashes
+
+    def compare(self, path: str, recorded: Mapping[str, str]) -> Comparison:
+        """Compare an out with its recorded content (md5 by path below it)."""
+        found = self.scan(path)
+        hashes = self.hashes(path, found)
+        changed = tuple(
+            sorted(name for name in hashes if name in recorded and recorded[name] != hashes[name])
+        )
+        extra = tuple(sorted(hashes.keys() - recorded.keys()))
+        return Comparison(
+            same=len(hashes) - len(changed) - len(extra),
+            changed=changed,
+            missing=tuple(sorted(recorded.keys() - hashes.keys())),
+            extra=extra,
+            size=sum(stamp.size for stamp in found.values()),
+        )
+
+
+def _walk(full: str, path: str, below: str, rules: IgnoreRules) -> Iterator[tuple[str, Stamp]]:
+    with os.scandir(full) as listing:  # noqa: PTH208 - once a file of 300,000
+        entries = list(listing)
+    ignored = rules.enter(path, [entry.name for entry in entries])
+    for entry in entries:
+        name = f"{below}{entry.name}"
+        is_folder = entry.is_dir()
+        if is_temporary(entry.name) or ignored(f"{path}/{entry.name}", is_folder=is_folder):
+            continue
+        if is_folder:
+            yield from _walk(entry.path, f"{path}/{entry.name}", f"{name}/", rules)
+        elif entry.is_file():
+            yield name, Stamp.of(entry.stat())
+        elif entry.is_symlink():
+            yield name, Stamp(0, 0.0, 0)  # a link to nowhere is a file that cannot be right
+
+
+def recorded_files(entries: list[FolderEntry] | None, md5: str) -> dict[str, str]:
+    """Return md5 by path below the out: a folder's entries, or the single file under ''."""
+    if entries is None:
+        return {"": md5}
+    return {entry.relpath: entry.md5 for entry in entries}

@@ -1,0 +1,161 @@
+"""Read imgdata.yaml: one JSON Schema decides what is valid, all errors are told at once."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imgdata.errors import InvalidProjectError
+from imgdata.project.build import build_config
+from imgdata.project.config import Config
+from imgdata.project.meaning import problems_of_meaning
+from imgdata.project.yaml_lines import Path as YamlPath
+from imgdata.project.yaml_lines import Problem, load_with_lines
+
+CONFIG_NAME = "imgdata.yaml"
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of imgdata.yaml, as it is written to `.imgdata/` for editors."""
+    return (resources.files("imgdata.project") / "imgdata.schema.json").read_text("utf-8")
+
+
+def load_config(path: Path, *, known_good: Path | None = None) -> Config:
+    """Read and validate an imgdata.yaml.
+
+    Args:
+        path: The file.
+        known_good: A cache file that holds the hash of the last text the schema accepted: the
+            validator's import costs more than everything else a status does. May be absent.
+
+    Raises:
+        InvalidProjectError: All problems at once, each with its line.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        problem = f"{path.name} is not UTF-8 text"
+        raise InvalidProjectError(problem, cause=str(error)) from error
+    return parse_config(text, name=path.name, known_good=known_good)
+
+
+def parse_config(text: str, *, name: str = CONFIG_NAME, known_good: Path | None = None) -> Config:
+    """Validate the text of an imgdata.yaml; see `load_config`."""
+    try:
+        value, lines, problems = load_with_lines(text)
+    except yaml.YAMLError as error:
+        raise _not_yaml(error, name) from error
+    stamp = hashlib.sha256((schema_text() + text).encode()).hexdigest()
+    if known_good is None or _read_stamp(known_good) != stamp:
+        problems += list(_problems_of_form(value, lines))
+        if not problems and known_good is not None:
+            _write_stamp(known_good, stamp)
+    if not problems:
+        config = build_config(value)
+        problems = [(_line(path, lines), said) for path, said in problems_of_meaning(config)]
+        if not problems:
+            return config
+    raise _invalid(problems, name)
+
+
+def _invalid(problems: list[Problem], name: str) -> InvalidProjectError:
+    told = sorted(dict.fromkeys(problems))
+    count = "one problem" if len(told) == 1 else f"{len(told)} problems"
+    return InvalidProjectError(
+        f"{name} has {count}",
+        cause="\n".join(f"{name}:{line}: {text}" for line, text in told),
+        remedy=f"correct {name}; every key is described in .imgdata/imgdata.schema.json",
+    )
+
+
+def _not_yaml(error: yaml.YAMLError, name: str) -> InvalidProjectError:
+    mark = getattr(error, "problem_mark", None)
+    where = f"{name}:{mark.line + 1}: " if mark else ""
+    said = getattr(error, "problem", None) or str(error)
+    return InvalidProjectError(
+        f"{name} is not valid YAML",
+        cause=f"{where}{said}",
+        remedy=f"correct the indentation or quoting in {name}",
+    )
+
+
+def _problems_of_form(value: object, lines: Mapping[YamlPath, int]) -> Iterator[Problem]:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - slow to import, rarely needed
+
+    schema = json.loads(schema_text())
+    checker = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for error in checker.iter_errors(value):
+        path = tuple(error.absolute_path)
+        if error.validator == "additionalProperties":
+            for key in sorted(set(error.instance) - set(error.schema["properties"]), key=str):
+                if not str(key).startswith("x-"):
+                    yield _line((*path, str(key)), lines), _unknown_key(str(key), error.schema)
+        else:
+            yield _line(path, lines), _say(error, path)
+
+
+def _unknown_key(key: str, schema: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(key, schema["properties"], 1, 0.5)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    known = ", ".join(schema["properties"])
+    return f"unknown key '{key}'{hint or f'; known: {known}'}"
+
+
+def _say(error: Any, path: YamlPath) -> str:  # noqa: ANN401 - jsonschema ships no types
+    """Put one validation error into words."""
+    where = f"'{path[-1]}'" if path else "the file"
+    shown = f"{error.instance!r}"[:60]
+    match error.validator:
+        case "required":
+            missing = sorted(set(error.validator_value) - set(error.instance))
+            return f"{where} lacks {', '.join(repr(name) for name in missing)}"
+        case "enum":
+            allowed = ", ".join(str(item) for item in error.validator_value)
+            return f"{where} must be one of {allowed}; found {shown}"
+        case "const":
+            return f"{where} must be {error.validator_value}; found {shown}"
+        case "type":
+            return f"{where} must be a {_type_words(error.validator_value)}; found {shown}"
+        case "pattern" if "propertyNames" in error.absolute_schema_path or (
+            error.validator_value == "^[a-z][a-z0-9_-]{0,31}$"
+        ):
+            return f"the name {shown} must be lower-case letters, digits, '-' or '_', 32 at most"
+        case "format":
+            return f"{where}: {shown} is not a {error.validator_value}"
+        case "anyOf":
+            return f"{where}: {shown} is neither a name nor a list of names"
+        case _:
+            return f"{where}: {shown} does not fit {error.validator} {error.validator_value}"
+
+
+def _type_words(types: str | list[str]) -> str:
+    words = {"object": "mapping", "array": "list", "string": "text", "boolean": "true or false"}
+    names = [types] if isinstance(types, str) else types
+    return " or ".join(words.get(name, name) for name in names)
+
+
+def _line(path: YamlPath, lines: Mapping[YamlPath, int]) -> int:
+    """Return the line of a path, or of the nearest thing above it that stands in the file."""
+    while path and path not in lines:
+        path = path[:-1]
+    return lines.get(path, 1)
+
+
+def _read_stamp(path: Path) -> str | None:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _write_stamp(path: Path, stamp: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(stamp, "ascii")
+    except OSError:
+        return  # a read-only checkout validates each time

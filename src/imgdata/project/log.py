@@ -1,0 +1,97 @@
+"""The event log: `.imgdata/log/YYYY-MM/<time>-<8 hex>.jsonl`, one new file per command.
+
+A file is written under a temporary name, renamed and never touched again, so that any two clones
+merge without conflict and no half line can be read.
+"""
+
+import json
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from imgdata.model.events import Event, Json, parse_time, time_text
+from imgdata.ports import Clock
+from imgdata.system.files import is_temporary, write_text
+
+LOG_FOLDER = Path(".imgdata") / "log"
+VERSION = 1
+COMMON = frozenset({"v", "id", "at", "by", "host", "event"})
+
+
+def read_events(root: Path) -> tuple[tuple[Event, ...], tuple[str, ...]]:
+    """Return all events of a project, ordered by (`at`, `id`), and what could not be read.
+
+    Reads every log file; a line that is not an event is named, the others count.
+    """
+    events: dict[str, Event] = {}
+    problems: list[str] = []
+    folder = root / LOG_FOLDER
+    for path in sorted(folder.glob("*/*.jsonl")):
+        if is_temporary(path.name):
+            continue
+        for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                event = parse_event(line)
+            except (ValueError, KeyError, TypeError) as error:
+                problems.append(f"{path.relative_to(root)}:{number}: {error}")
+            else:
+                events[event.id] = event
+    return tuple(sorted(events.values(), key=lambda one: (one.at, one.id))), tuple(problems)
+
+
+def parse_event(line: str) -> Event:
+    """Return the event of one line.
+
+    Raises:
+        ValueError, KeyError, TypeError: It is not one.
+    """
+    value = json.loads(line)
+    if value["v"] != VERSION:
+        msg = f"version {value['v']} of the log is not known to this imgdata"
+        raise ValueError(msg)
+    return Event(
+        id=str(value["id"]),
+        at=parse_time(value["at"]),
+        by=str(value.get("by", "")),
+        host=str(value.get("host", "")),
+        event=str(value["event"]),
+        details={key: item for key, item in value.items() if key not in COMMON},
+    )
+
+
+class LogWriter:
+    """Collects the events of one command and writes them as one file."""
+
+    def __init__(self, root: Path, clock: Clock, by: str) -> None:
+        self._root = root
+        self._clock = clock
+        self._by = by
+
+    def write(self, events: Sequence[tuple[str, Mapping[str, Json]]]) -> Path | None:
+        """Write events, each a kind and its details; return the new file, or None for no event."""
+        if not events:
+            return None
+        at = self._clock.now()
+        lines = [
+            json.dumps(
+                {
+                    "v": VERSION,
+                    "id": secrets.token_hex(8),
+                    "at": time_text(at),
+                    "by": self._by,
+                    "host": socket.gethostname(),
+                    "event": kind,
+                    **details,
+                },
+                ensure_ascii=False,
+            )
+            for kind, details in events
+        ]
+        name = f"{at.strftime('%Y%m%dT%H%M%S')}.{at.microsecond:06d}Z-{secrets.token_hex(4)}.jsonl"
+        path = self._root / LOG_FOLDER / at.strftime("%Y-%m") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, "\n".join(lines) + "\n")
+        return path

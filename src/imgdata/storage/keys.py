@@ -1,0 +1,64 @@
+"""What a key may look like: the one place that decides it, for every storage."""
+
+from imgdata.errors import InvalidProjectError
+
+LEFTOVER_PREFIX = ".tmp-imgdata-"
+"""How the name of an unfinished write begins; such names are never listed as objects."""
+
+# S3 takes 1024 bytes for prefix and key together, file systems 255 bytes for one part.
+MAX_KEY_BYTES = 900
+MAX_PART_BYTES = 255
+
+
+def check_key(key: str) -> str:
+    """Return the key if it is safe below any storage's prefix.
+
+    Raises:
+        InvalidProjectError: It could lead outside the prefix, or some storage cannot keep it.
+    """
+    reason = key_fault(key)
+    if reason:
+        msg = f"{key!r} cannot be the key of a stored object: {reason}"
+        raise InvalidProjectError(
+            msg, remedy="correct the path in imgdata.yaml or in the DVC file it comes from"
+        )
+    return key
+
+
+def check_folder(under: str) -> str:
+    """Return the folder of a listing without a slash at its end; the whole storage is empty."""
+    folder = under.rstrip("/") if under.strip("/") else under
+    return check_key(folder) if folder else ""
+
+
+def key_fault(key: str) -> str:
+    """Say in a few words why the key is refused; empty when it is good."""
+    if not key:
+        return "it is empty"
+    if key.startswith("/"):
+        return "it is absolute"
+    return _character_fault(key) or _part_fault(key.split("/"))
+
+
+def _character_fault(key: str) -> str:
+    if "\\" in key:
+        return "it has a backslash, which is a separator on Windows"
+    if any(ord(character) < ord(" ") or character == "\x7f" for character in key):
+        return "it has a control character"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    return f"it is longer than {MAX_KEY_BYTES} bytes" if size > MAX_KEY_BYTES else ""
+
+
+def _part_fault(parts: list[str]) -> str:
+    if "" in parts:
+        return "it has an empty part"
+    if "." in parts or ".." in parts:
+        return "it has a part that is '.' or '..'"
+    if any(part.startswith(LEFTOVER_PREFIX) for part in parts):
+        return f"names that begin with {LEFTOVER_PREFIX} are kept for unfinished writes"
+    if any(len(part.encode()) > MAX_PART_BYTES for part in parts):
+        return f"a part of it is longer than {MAX_PART_BYTES} bytes"
+    return ""

@@ -1,0 +1,52 @@
+"""Settings of a storage, from the plain values that imgdata.yaml gives."""
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping
+
+from imgdata.errors import InvalidProjectError
+
+EVERY_STORAGE = frozenset({"public", "price_per_tb_month", "purged_after_days"})
+"""Keys that say something about a storage to the policy, not to the backend."""
+
+Settings = typing.TypeVar("Settings")
+
+
+def read_options(kind: type[Settings], name: str, options: Mapping[str, object]) -> Settings:
+    """Return the backend's settings dataclass filled from the options of storage `name`.
+
+    Raises:
+        InvalidProjectError: Keys that are unknown or values of another type; all of them at once.
+    """
+    wanted = typing.get_type_hints(kind)
+    mine = {k: v for k, v in options.items() if k not in EVERY_STORAGE and not k.startswith("x-")}
+    faults = [_fault(key, value, wanted) for key, value in mine.items()]
+    told = [fault for fault in faults if fault]
+    missing = [key for key in _required(kind) if key not in mine]
+    told += [f"'{key}' is missing" for key in missing]
+    if told:
+        msg = f"the settings of storage '{name}' are not valid"
+        raise InvalidProjectError(msg, cause="\n".join(told), remedy="correct imgdata.yaml")
+    return kind(**mine)
+
+
+def _required(kind: type[object]) -> list[str]:
+    if not dataclasses.is_dataclass(kind):
+        return []
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(kind)
+    return [f.name for f in fields if f.default is missing and f.default_factory is missing]
+
+
+def _fault(key: str, value: object, wanted: Mapping[str, object]) -> str:
+    if key not in wanted:
+        known = sorted({*wanted, *EVERY_STORAGE})
+        near = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
+        return f"unknown key '{key}'; {hint}"
+    kinds = typing.get_args(wanted[key]) or (wanted[key],)
+    # bool is an int to Python, not to a person who writes `port: yes`.
+    fits = any(type(value) is accepted for accepted in kinds)
+    names = " or ".join(k.__name__ for k in kinds if isinstance(k, type) and k is not type(None))
+    return "" if fits else f"'{key}' must be {names}, not {value!r}"

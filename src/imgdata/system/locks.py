@@ -1,0 +1,56 @@
+"""A lock that ends with its process: `flock` on a file that names who holds it."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from imgdata.errors import MachineError
+from imgdata.system.files import machine_error
+
+POLL_S = 0.1
+
+
+@contextmanager
+def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[None]:
+    """Hold the lock file at `path` until the block ends.
+
+    The file stays; its content is the holder's process id, as zc.lockfile (which DVC uses) writes
+    it.
+
+    Raises:
+        MachineError: Another process holds it for longer than `wait_s` seconds.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise machine_error(error, "lock", path) from error
+    try:
+        _acquire(descriptor, path, wait_s, owner)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f" {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, path: Path, wait_s: float, owner: str) -> None:
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(POLL_S)
+                continue
+            holder = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+            msg = f"the project is locked by {owner}"
+            raise MachineError(
+                msg,
+                cause=f"{path} is held by process {holder or 'unknown'}",
+                remedy="wait until it has ended and run the same command again",
+            ) from None
+        return

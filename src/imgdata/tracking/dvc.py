@@ -1,0 +1,55 @@
+"""The dvc program: makes repositories and runs stages. It is never imported."""
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from imgdata.errors import MachineError, StageFailedError
+from imgdata.system.process import CommandError, Completed, run
+
+# The stages' own programs come first on PATH; DVC asks nothing and phones nobody.
+QUIET = {"DVC_NO_ANALYTICS": "1", "DVC_STUDIO_OFFLINE": "1"}
+Line = Callable[[str], None]
+
+
+def dvc_is_installed() -> bool:
+    """Tell whether the dvc of this environment can be run."""
+    return importlib.util.find_spec("dvc") is not None
+
+
+def call_dvc(args: tuple[str, ...], root: Path) -> Completed:
+    """Run `dvc ARGS` of this environment in a project.
+
+    Raises:
+        MachineError: dvc is not installed.
+        CommandError: It ended with an error.
+    """
+    if not dvc_is_installed():
+        problem = "this needs dvc, which is not installed here"
+        raise MachineError(problem, remedy="pip install dvc")
+    return run((sys.executable, "-m", "dvc", *args), cwd=root, env=QUIET)
+
+
+class DvcRunner:
+    """Runs stages one by one; implements `imgdata.ports.StageRunner`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def run(self, stage: str, *, force: bool) -> str:
+        """Run one stage through dvc, which records it in dvc.lock; return what it printed."""
+        args = ("--wait-for-lock", "repro", "--single-item", *(("--force",) if force else ()))
+        try:
+            done = call_dvc((*args, "--", stage), self._root)
+        except CommandError as error:
+            problem = f"stage '{stage}' failed"
+            remedy = f"correct it and run again: imgdata run {stage}"
+            raise StageFailedError(
+                problem, cause=error.completed.tail or _both(error.completed), remedy=remedy
+            ) from error
+        return done.text
+
+
+def _both(completed: Completed) -> str:
+    return f"dvc ended with exit status {completed.returncode}"

@@ -1,0 +1,115 @@
+"""The git repository around a project, asked by command line."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from imgdata.errors import NoProjectError
+from imgdata.system.process import Completed, run
+
+# Nothing of the repository runs: no hook, no file watcher; reading takes no lock.
+GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+FATAL = 128
+OWN_FOLDER = ".imgdata/"
+PER_CALL = 500
+
+
+def call_git(
+    args: Sequence[str], cwd: Path, *, accept: Sequence[int] = (0,), stdin: bytes | None = None
+) -> Completed:
+    """Run one git command without hooks, prompts or optional locks."""
+    return run((*GIT, *args), cwd=cwd, env=QUIET, accept=accept, stdin=stdin)
+
+
+def find_git(folder: Path) -> "GitRepository | None":
+    """Return the repository a folder lies in, or None."""
+    done = call_git(("rev-parse", "--show-toplevel"), folder, accept=(0, FATAL))
+    top = done.text.rstrip("\n")
+    return GitRepository(Path(top)) if done.returncode == 0 and top else None
+
+
+def init_git(folder: Path, branch: str) -> "GitRepository":
+    """Make a new repository."""
+    call_git(("init", "--quiet", f"--initial-branch={branch}"), folder)
+    return GitRepository(folder)
+
+
+class GitRepository:
+    """One working tree; implements `imgdata.ports.Git`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The top folder of the working tree."""
+        return self._root
+
+    def head(self) -> str | None:
+        """Return the id of the current commit, or None before the first one."""
+        args = ("rev-parse", "--verify", "--quiet", "HEAD")
+        done = call_git(args, self._root, accept=(0, 1, FATAL))
+        return done.text.strip() or None
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Return the paths that differ from the current commit, sorted; untracked ones too.
+
+        imgdata's own notes never make a tree dirty.
+        """
+        done = call_git(("status", "--porcelain=v1", "-z", "--untracked-files=all"), self._root)
+        fields = iter(done.text.split("\0"))
+        paths = []
+        for field in fields:
+            if not field:
+                continue
+            paths.append(field[3:])
+            if field[0] in "RC":
+                paths.append(next(fields))
+        return tuple(sorted(path for path in paths if f"/{OWN_FOLDER}" not in f"/{path}"))
+
+    def stage(self, paths: Iterable[Path]) -> None:
+        """Add files to the index; those that do not exist any more are taken out of it."""
+        names = [os.path.relpath(path, self._root) for path in paths]
+        for start in range(0, len(names), PER_CALL):
+            some = names[start : start + PER_CALL]
+            call_git(("add", "--force", "--all", "--", *some), self._root)
+
+    def commit(self, message: str) -> str:
+        """Commit the index and return the new commit's id."""
+        call_git(("commit", "--quiet", "--no-verify", f"--message={message}"), self._root)
+        return self.head() or ""
+
+    def identity(self) -> str | None:
+        """Return `Name <email>` of the person who would commit, or None if none is configured."""
+        values = []
+        for key, variable in (
+            ("user.name", "GIT_AUTHOR_NAME"),
+            ("user.email", "GIT_AUTHOR_EMAIL"),
+        ):
+            done = call_git(("config", "--get", key), self._root, accept=(0, 1))
+            values.append(os.environ.get(variable) or done.text.strip())
+        name, email = values
+        return f"{name} <{email}>" if name and email else None
+
+    def config(self, key: str, value: str) -> None:
+        """Set an option of this clone."""
+        call_git(("config", "--local", key, value), self._root)
+
+    def get_config(self, key: str) -> str | None:
+        """Return an option, or None."""
+        done = call_git(("config", "--get", key), self._root, accept=(0, 1))
+        return done.text.rstrip("\n") if done.returncode == 0 else None
+
+
+def need_git(folder: Path) -> GitRepository:
+    """Return the repository a folder lies in.
+
+    Raises:
+        NoProjectError: There is none.
+    """
+    found = find_git(folder)
+    if found is None:
+        problem = f"{folder} is not in a git repository"
+        raise NoProjectError(problem, remedy="imgdata init")
+    return found

@@ -1,0 +1,200 @@
+"""Put cache objects into the workspace, hashed before they are used."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdata.model.objects import object_key
+from imgdata.system.files import (
+    CHUNK,
+    OBJECT_MODE,
+    Stamp,
+    file_md5,
+    machine_error,
+    reflink,
+    temporary_name,
+    write_all,
+)
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.move import in_parallel
+
+JOBS = 4
+WRITABLE_MODE = 0o666
+CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One file of the workspace and the content it must get.
+
+    Attributes:
+        path: Absolute path in the workspace.
+        md5: Its content.
+        hashed: The cache object was hashed by this command already.
+    """
+
+    path: str
+    md5: str
+    hashed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The file is in place. Stamps are those of the workspace file and of the cache object."""
+
+    placement: Placement
+    size: int
+    stamp: Stamp
+    object_stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDamaged:
+    """The cache object has other content than its name says; the workspace was not touched."""
+
+    placement: Placement
+    found: str
+
+
+PlaceOutcome = Placed | CacheDamaged
+
+
+def place_all(
+    placements: Iterable[Placement],
+    cache_dir: Path,
+    cache_types: Sequence[str],
+    *,
+    read_only: bool,
+    progress: Progress = SILENT,
+) -> Iterator[PlaceOutcome]:
+    """Link or copy cache objects to their paths, replacing what is there; outcomes as they finish.
+
+    Raises:
+        MachineError: The disk is full, or the workspace cannot be written.
+    """
+    made: set[str] = set()
+    cache = str(cache_dir)
+
+    def work(placement: Placement) -> PlaceOutcome:
+        outcome = _place_one(placement, cache, cache_types, made, read_only=read_only)
+        progress.advance(items=1, size=outcome.size if isinstance(outcome, Placed) else 0)
+        return outcome
+
+    return in_parallel(work, placements, JOBS)
+
+
+def _place_one(
+    placement: Placement, cache: str, types: Sequence[str], made: set[str], *, read_only: bool
+) -> PlaceOutcome:
+    source = os.path.join(cache, object_key(placement.md5))
+    folder = os.path.dirname(placement.path)
+    temporary = temporary_name(placement.path)
+    try:
+        if folder not in made:
+            os.makedirs(folder, exist_ok=True)
+            made.add(folder)
+        try:
+            found = _bring(source, temporary, types, placement, read_only=read_only)
+            if found != placement.md5:
+                return CacheDamaged(placement, found)
+            os.rename(temporary, placement.path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+        status = os.stat(placement.path)
+        return Placed(placement, status.st_size, Stamp.of(status), Stamp.of(os.stat(source)))
+    except OSError as error:
+        raise machine_error(error, "write", placement.path) from error
+
+
+def _bring(
+    source: str, target: str, types: Sequence[str], placement: Placement, *, read_only: bool
+) -> str:
+    """Make the target from the cache object by the first way that works; return its md5."""
+    for kind in types:
+        if kind == "copy":
+            break
+        way = WAYS[kind]
+        if kind == "hardlink" and os.stat(source).st_size == 0:
+            continue  # DVC never links empty files: one inode would collect thousands of names
+        if not placement.hashed and (found := file_md5(source)) != placement.md5:
+            return found
+        if way(source, target):
+            if kind == "reflink":
+                _set_mode(target, read_only=read_only)
+            return placement.md5
+    return _copy(source, target, read_only=read_only)
+
+
+def _copy(source: str, target: str, *, read_only: bool) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    mode = OBJECT_MODE if read_only else WRITABLE_MODE
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(source, "rb", buffering=0) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+                write_all(descriptor, chunk)
+            if read_only:
+                status = os.fstat(stream.fileno())
+                os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
+    finally:
+        os.close(descriptor)
+    return digest.hexdigest()
+
+
+def _reflink(source: str, target: str) -> bool:
+    reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        writing = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            done = reflink(reading, writing)
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+    if not done:
+        os.unlink(target)
+    return done
+
+
+def _hardlink(source: str, target: str) -> bool:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in CANNOT_LINK:
+            return False
+        raise
+    return True
+
+
+def _symlink(source: str, target: str) -> bool:
+    os.symlink(source, target)
+    return True
+
+
+WAYS: dict[str, Callable[[str, str], bool]] = {
+    "reflink": _reflink,
+    "hardlink": _hardlink,
+    "symlink": _symlink,
+}
+
+
+def _set_mode(path: str, *, read_only: bool) -> None:
+    """Give a reflinked file its mode; only its owner may write."""
+    os.chmod(path, OBJECT_MODE if read_only else OBJECT_MODE | stat.S_IWUSR)
+
+
+def remove_empty_folders(folder: Path, stop: Path) -> None:
+    """Remove a folder and the ones above it as long as they are empty, up to `stop`."""
+    while folder != stop and stop in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent

@@ -1,0 +1,242 @@
+"""The one engine that moves objects: hashed while they stream, checked when they arrive."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal, TypeVar
+
+from imgdata.errors import DamagedError, ImgdataError
+from imgdata.model.objects import StoredObject, object_key
+from imgdata.ports import Storage
+from imgdata.system.progress import SILENT, Progress
+
+How = Literal["read", "checksum", "size"]
+DEFAULT_JOBS = 8
+QUEUED_PER_JOB = 4
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object to move or to check.
+
+    Attributes:
+        object_id: Its md5, with `.dir` for a folder list.
+        names: The files that have this content, for messages; never empty.
+        size: Bytes, or None where nobody knows before reading.
+    """
+
+    object_id: str
+    names: tuple[str, ...]
+    size: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Where it lies below a cache or storage."""
+        return object_key(self.object_id)
+
+    @property
+    def md5(self) -> str:
+        """The md5 its bytes must have."""
+        return self.object_id[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The object arrived, and how that is known."""
+
+    item: Item
+    size: int
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class Intact:
+    """The object is in place and has the right content, and how that is known."""
+
+    item: Item
+    size: int
+    how: How
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """The object's bytes at a place are not what its name says."""
+
+    item: Item
+    place: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The place has no such object."""
+
+    item: Item
+    place: str
+
+
+MoveOutcome = Moved | Damaged | Missing
+CheckOutcome = Intact | Damaged | Missing
+
+
+class _WrongContentError(Exception):
+    """The bytes that were read have another md5; never leaves this module."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def _hashed(chunks: Iterable[bytes], md5: str) -> Iterator[bytes]:
+    """Pass chunks on; raise at the end, before anything is published, when the md5 differs."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != md5:
+        raise _WrongContentError(digest.hexdigest())
+
+
+def read_whole(storage: Storage, item: Item) -> bytes:
+    """Return one object's checked bytes; for folder lists and other small objects.
+
+    Raises:
+        DamagedError: It is missing, or its bytes are not what its name says.
+    """
+    try:
+        with storage.read(item.key) as chunks:
+            return b"".join(_hashed(chunks, item.md5))
+    except _WrongContentError as error:
+        problem = f"{item.names[0]} is damaged on {storage.description}"
+        cause = f"{item.key} has md5 {error.found}"
+        raise DamagedError(problem, cause=cause) from error
+
+
+def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -> MoveOutcome:
+    """Copy one object; nothing damaged is ever visible at the target.
+
+    Raises:
+        StorageError: A place cannot be reached or refuses.
+        MachineError: This machine is in the way.
+    """
+    found = source.stat(item.key) if item.size is None else None
+    size = item.size if found is None else found.size
+    try:
+        with source.read(item.key) as chunks:
+            stored = target.write(item.key, _hashed(chunks, item.md5), size)
+    except _WrongContentError as error:
+        return Damaged(item, source.description, f"md5 {error.found}")
+    except DamagedError as error:
+        if source.stat(item.key) is None:
+            return Missing(item, source.description)
+        return Damaged(item, source.description, error.cause or error.problem)
+    return _arrival(item, stored, target) if read_back else Moved(item, stored.size, "size")
+
+
+def _arrival(item: Item, stored: StoredObject, target: Storage) -> MoveOutcome:
+    if stored.md5 is not None:
+        if stored.md5 == item.md5:
+            return Moved(item, stored.size, "checksum")
+        return Damaged(item, target.description, f"checksum {stored.md5} after upload")
+    match check_one(item, target):
+        case Intact(_, size, how):
+            return Moved(item, size, how)
+        case (Damaged() | Missing()) as outcome:
+            return outcome
+
+
+def check_one(item: Item, storage: Storage) -> CheckOutcome:
+    """Read one object back and hash it."""
+    size = 0
+    try:
+        with storage.read(item.key) as chunks:
+            for chunk in _hashed(chunks, item.md5):
+                size += len(chunk)
+    except _WrongContentError as error:
+        return Damaged(item, storage.description, f"md5 {error.found}, {size} bytes")
+    except DamagedError as error:
+        if storage.stat(item.key) is None:
+            return Missing(item, storage.description)
+        return Damaged(item, storage.description, error.cause or error.problem)
+    return Intact(item, size, "read")
+
+
+def move_all(
+    items: Iterable[Item],
+    source: Storage,
+    target: Storage,
+    *,
+    read_back: bool,
+    jobs: int = DEFAULT_JOBS,
+    progress: Progress = SILENT,
+) -> Iterator[MoveOutcome]:
+    """Move objects in parallel; outcomes come as they finish.
+
+    A damaged or missing object does not stop the others; an unreachable place or a full disk does,
+    after what is under way has ended.
+    """
+
+    def work(item: Item) -> MoveOutcome:
+        outcome = move_one(item, source, target, read_back=read_back)
+        progress.advance(items=1, size=outcome.size if isinstance(outcome, Moved) else 0)
+        return outcome
+
+    return in_parallel(work, items, jobs)
+
+
+def check_all(
+    items: Iterable[Item],
+    storage: Storage,
+    *,
+    jobs: int = DEFAULT_JOBS,
+    progress: Progress = SILENT,
+) -> Iterator[CheckOutcome]:
+    """Read objects back in parallel; outcomes come as they finish."""
+
+    def work(item: Item) -> CheckOutcome:
+        outcome = check_one(item, storage)
+        progress.advance(items=1, size=outcome.size if isinstance(outcome, Intact) else 0)
+        return outcome
+
+    return in_parallel(work, items, jobs)
+
+
+def in_parallel(work: Callable[[Given], Made], given: Iterable[Given], jobs: int) -> Iterator[Made]:
+    """Yield results as they finish, a few calls ahead of the reader; the first error stops it.
+
+    What had finished before an error is still yielded first, so that it can be noted.
+    """
+    todo = iter(given)
+    stopped = threading.Event()
+    failure: ImgdataError | None = None
+
+    def guarded(one: Given) -> Made | None:
+        return None if stopped.is_set() else work(one)
+
+    with ThreadPoolExecutor(jobs, thread_name_prefix="imgdata") as pool:
+        try:
+            running: set[Future[Made | None]] = {
+                pool.submit(guarded, one) for one in islice(todo, jobs * QUEUED_PER_JOB)
+            }
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                if failure is None:
+                    running |= {pool.submit(guarded, one) for one in islice(todo, len(done))}
+                for future in done:
+                    try:
+                        made = future.result()
+                    except ImgdataError as error:
+                        failure = failure or error
+                        stopped.set()
+                        continue
+                    if made is not None:
+                        yield made
+        finally:
+            stopped.set()
+    if failure is not None:
+        raise failure

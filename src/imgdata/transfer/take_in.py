@@ -1,0 +1,171 @@
+"""Take files into the cache: read once, hashed in the pass that places them."""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdata.model.objects import object_key
+from imgdata.system.files import (
+    CHUNK,
+    OBJECT_MODE,
+    Stamp,
+    file_md5,
+    machine_error,
+    reflink,
+    temporary_name,
+    write_all,
+)
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.move import in_parallel
+
+JOBS = 4
+ATTEMPTS = 3
+SETTLE_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file to take in: where it is read from and its path below the unit."""
+
+    path: str
+    relpath: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The file's content is in the cache. `object_stamp` is the cache object's."""
+
+    source: SourceFile
+    md5: str
+    size: int
+    object_stamp: Stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The file could not be read; nothing of it is kept."""
+
+    source: SourceFile
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillChanging:
+    """The file changed each time while it was read; nothing of it is kept."""
+
+    source: SourceFile
+
+
+TakeOutcome = Taken | Unreadable | StillChanging
+
+
+def take_in(
+    files: Iterable[SourceFile], cache_dir: Path, *, progress: Progress = SILENT
+) -> Iterator[TakeOutcome]:
+    """Copy files into DVC's cache layout; outcomes come as they finish.
+
+    One unreadable file does not stop the others.
+
+    Raises:
+        MachineError: The cache's disk is full, or the cache cannot be written.
+    """
+    objects = os.path.join(cache_dir, "files", "md5")
+    os.makedirs(objects, exist_ok=True)
+    made: set[str] = set()
+
+    def work(source: SourceFile) -> TakeOutcome:
+        outcome = _take_one(source, str(cache_dir), made)
+        progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)
+        return outcome
+
+    return in_parallel(work, files, JOBS)
+
+
+def _take_one(source: SourceFile, cache_dir: str, made: set[str]) -> TakeOutcome:
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(SETTLE_S)
+        try:
+            descriptor = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            return Unreadable(source, error.strerror or str(error))
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                return Unreadable(source, "not a regular file")
+            outcome = _take_open(source, descriptor, before, cache_dir, made)
+        finally:
+            os.close(descriptor)
+        if outcome is not None:
+            return outcome
+    return StillChanging(source)
+
+
+def _take_open(
+    source: SourceFile, descriptor: int, before: os.stat_result, cache_dir: str, made: set[str]
+) -> TakeOutcome | None:
+    """Copy an open file; None when it changed meanwhile."""
+    temporary = temporary_name(os.path.join(cache_dir, "files", "md5", "x"))
+    try:
+        target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise machine_error(error, "write to the cache", temporary) from error
+    try:
+        try:
+            copied = _copy(descriptor, target, temporary)
+            if isinstance(copied, str):
+                return Unreadable(source, copied)
+            md5, size = copied
+            after = os.fstat(descriptor)
+            if size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
+                return None
+            os.fchmod(target, OBJECT_MODE)
+            os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
+        finally:
+            os.close(target)
+        status = _publish(temporary, os.path.join(cache_dir, object_key(md5)), md5, made)
+        return Taken(source, md5, size, Stamp.of(status))
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _copy(source: int, target: int, name: str) -> tuple[str, int] | str:
+    """Copy and hash; return md5 and size, or why the source cannot be read."""
+    digest = hashlib.md5(usedforsecurity=False)
+    shared = reflink(source, target)
+    reading = target if shared else source
+    size = 0
+    while True:
+        try:
+            chunk = os.read(reading, CHUNK)
+        except OSError as error:
+            return error.strerror or str(error)
+        if not chunk:
+            return digest.hexdigest(), size
+        digest.update(chunk)
+        size += len(chunk)
+        if not shared:
+            try:
+                write_all(target, chunk)
+            except OSError as error:
+                raise machine_error(error, "write to the cache", name) from error
+
+
+def _publish(temporary: str, path: str, md5: str, made: set[str]) -> os.stat_result:
+    """Give the temporary file its name in the cache, unless a good object has it already."""
+    try:
+        folder = os.path.dirname(path)
+        if folder not in made:
+            os.makedirs(folder, exist_ok=True)
+            made.add(folder)
+        if not os.path.exists(path) or file_md5(path) != md5:
+            os.rename(temporary, path)
+        return os.stat(path)
+    except OSError as error:
+        raise machine_error(error, "write to the cache", path) from error

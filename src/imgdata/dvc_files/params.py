@@ -91,7 +91,9 @@ def select(document: Mapping[str, Any], key: str) -> dict[str, Any]:
     for part in key.split("."):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
-        elif (isinstance(value, Mapping) and part.isdigit() and int(part) in value) or (isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value)):
+        elif (isinstance(value, Mapping) and part.isdigit() and int(part) in value) or (
+            isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value)
+        ):
             value = value[int(part)]
         else:
             return {}

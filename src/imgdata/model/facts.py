@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-FactValue = str | int | float | tuple[str, ...] | tuple[float, ...]
+FactValue = str | int | float | tuple[str | int | float, ...]
 
 
 class Source(StrEnum):
@@ -120,3 +120,72 @@ def text(facts: Mapping[str, Fact], name: str) -> str:
     """Return one fact as a text, empty if it is absent."""
     fact = facts.get(name)
     return fact.value if fact is not None and isinstance(fact.value, str) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelFacts:
+    """What the pixels themselves show; read plane by plane.
+
+    Attributes:
+        planes: Planes that were decoded.
+        dtype: Their type.
+        levels: Distinct values seen, counted up to 65,537.
+        step: Greatest common divisor of the values; 0 for floating point or a blank image.
+        low: Smallest value.
+        high: Largest value.
+        mean: Mean of all pixels.
+        saturated: Share of pixels at the type's (or the data's) ceiling.
+        focus: Variance of the Laplacian over the squared mean; higher is sharper.
+        blockiness: Jumps at every eighth pixel against those between; about 1 when untouched.
+        labels: Distinct values above zero, for masks.
+        error: Why the pixels could not be decoded, or empty.
+    """
+
+    planes: int = 0
+    dtype: str = ""
+    levels: int = 0
+    step: int = 0
+    low: float = 0.0
+    high: float = 0.0
+    mean: float = 0.0
+    saturated: float = 0.0
+    focus: float = 0.0
+    blockiness: float = 1.0
+    labels: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedImage:
+    """An image a sidecar lists, by name or by a part of it.
+
+    Attributes:
+        name: Path below the sidecar's folder, or a name's beginning when `exact` is false.
+        exact: Whether the name is whole.
+        folder: A folder name that must be on the path, or empty.
+    """
+
+    name: str
+    exact: bool = True
+    folder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What a microscope's index file says about the images beside it.
+
+    Attributes:
+        path: The sidecar's path, `/` between parts.
+        kind: `harmony`, `yokogawa`, `imagexpress`.
+        facts: Facts of all its images.
+        facts_by_name: Facts of single images by path below its folder, lower case.
+        expected: The images it lists.
+        symptoms: What is wrong with the sidecar itself.
+    """
+
+    path: str
+    kind: str
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts_by_name: Mapping[str, Mapping[str, Fact]] = field(default_factory=dict)
+    expected: tuple[ExpectedImage, ...] = ()
+    symptoms: tuple[Symptom, ...] = ()

@@ -1,0 +1,1 @@
+"""One verb each: plan first, then apply."""

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["imgdata.testing.servers"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("IMGDATA_SHARED", REPOSITORY.parent / "shared"))
 

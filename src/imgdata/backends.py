@@ -52,6 +52,15 @@ BACKENDS: tuple[Backend, ...] = (
         "a folder or disk",
         example="/mnt/archive/nf1",
     ),
+    Backend(
+        "storage",
+        "s3",
+        "imgdata.storage.s3:open_s3",
+        "Amazon S3 and what speaks like it",
+        extra="s3",
+        modules=("obstore",),
+        example="s3://bucket/nf1",
+    ),
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

@@ -1,44 +1,25 @@
 """dvc.lock: what ran, with which inputs, parameters and outputs.
 
 Reads schema 1 (DVC 1.x, without a `schema` key) and 2. Keys of entries are stage names as DVC
-types them (`train`, `train@P1`).
+types them (`train`, `train@P1`). The text DVC itself writes is read without a YAML parser, about
+ten times as fast; any other text takes the long way, with the same result.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from imgdata.dvc_files.lock_entry import NO_PARAMS, Command, LockEntry, Params, entry_of
+from imgdata.dvc_files.lock_text import IrregularError, LockText
+from imgdata.dvc_files.lock_salvage import salvage
 from imgdata.dvc_files.problems import Problem
-from imgdata.dvc_files.recorded import Recorded, RecordError, read_record
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 
+__all__ = ["EMPTY_LOCK", "LOCK_NAME", "NO_PARAMS", "Command", "Lock", "LockEntry", "Params"]
+
 LOCK_NAME = "dvc.lock"
-Command = str | tuple[str, ...]
-"""A command as recorded: one text, or several run one after the other."""
-
-Params = Mapping[str, Mapping[str, object]]
-"""Parameter file (path as written) to dotted key to value."""
-
-NO_PARAMS: Params = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class LockEntry:
-    """One stage as it last ran.
-
-    Attributes:
-        name: The stage's name, with `@key` for one of a foreach or matrix.
-        cmd: The command that ran; empty text when the entry has none.
-        deps: In the order of the file.
-        outs: In the order of the file.
-        params: Values used, by file and dotted key.
-    """
-
-    name: str
-    cmd: Command
-    deps: tuple[Recorded, ...] = ()
-    outs: tuple[Recorded, ...] = ()
-    params: Params = field(default_factory=lambda: NO_PARAMS)
+_WORDS = re.compile(r"[^\s'\"\\]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +43,74 @@ EMPTY_LOCK = Lock("", MappingProxyType({}))
 def read_lock(data: bytes, path: str = LOCK_NAME) -> Lock:
     """Read a dvc.lock; never raises for its content.
 
+    Where the file as a whole is no YAML (merge conflicts, a damaged entry), the entries that can
+    be read on their own are returned and the others named.
+
     Args:
         data: The file's bytes.
         path: Where it lies, for problems.
     """
     try:
-        document = read_yaml(data)
+        return _read_quickly(data, path)
+    except IrregularError:
+        return read_lock_by_yaml(data, path)
+
+
+def _read_quickly(data: bytes, path: str) -> Lock:
+    text = LockText(data)
+    problems: list[Problem] = []
+    entries = {name: text.entry(name, path, problems) for name in text.names}
+    found = {name: entry for name, entry in entries.items() if entry is not None}
+    return Lock("2.0", MappingProxyType(found), tuple(problems))
+
+
+def read_lock_by_yaml(data: bytes, path: str = LOCK_NAME) -> Lock:
+    """Read a dvc.lock with the YAML parser alone; the result is that of `read_lock`."""
+    try:
+        return lock_of(read_yaml(data), path)
     except YamlError as error:
-        return Lock("", MappingProxyType({}), (Problem(path, "", str(error)),))
-    return lock_of(document, path)
+        schema, stages, problems = salvage(data, path, str(error))
+        return _lock(schema, stages, path, problems)
+
+
+def entry_bytes(data: bytes, stage: str) -> bytes | None:
+    """Return the lines of one entry, its name included, without reading the others.
+
+    None where there is no such entry, or where the lock is not in the shape DVC writes.
+    """
+    try:
+        text = LockText(data).entry_text(stage)
+    except IrregularError:
+        return None
+    return None if text is None else text.encode()
+
+
+def read_entry(data: bytes, stage: str, path: str = LOCK_NAME) -> LockEntry | None:
+    """Return one entry of a lock, reading no other where the lock is as DVC writes it."""
+    try:
+        return LockText(data).entry(stage, path, [])
+    except IrregularError:
+        return read_lock_by_yaml(data, path).entries.get(stage)
+
+
+def entries_mentioning(data: bytes, fragment: str, path: str = LOCK_NAME) -> tuple[str, ...]:
+    """Return the names of entries that may hold a hash or a part of a path, in order.
+
+    Finds every entry that holds the fragment, and perhaps others: read those to be sure. The
+    fragment is one word (an md5, a file's name); a path with blanks may be folded over two
+    lines, so of such a path only the longest word is looked for.
+    """
+    if fragment.encode() not in data and _is_simple(fragment):
+        return ()
+    try:
+        return LockText(data).mentioning(max(_WORDS.findall(fragment), key=len, default=""))
+    except IrregularError:
+        return tuple(read_lock_by_yaml(data, path).entries)
+
+
+def _is_simple(fragment: str) -> bool:
+    """Tell whether a fragment can only be written in one way."""
+    return _WORDS.fullmatch(fragment) is not None and fragment.isascii()
 
 
 def lock_of(document: object, path: str) -> Lock:
@@ -81,6 +121,10 @@ def lock_of(document: object, path: str) -> Lock:
         problem = Problem(path, "", "it holds no mapping of stages")
         return Lock("", MappingProxyType({}), (problem,))
     schema, stages, problems = _stages_of(document, path)
+    return _lock(schema, stages, path, problems)
+
+
+def _lock(schema: str, stages: Mapping[object, object], path: str, problems: list[Problem]) -> Lock:
     entries: dict[str, LockEntry] = {}
     for name, value in stages.items():
         entry = entry_of(str(name), value, path, problems)
@@ -106,63 +150,3 @@ def _stages_of(
         problems.append(Problem(path, "stages", "it is not a mapping of stage names"))
         stages = {}
     return schema, stages, problems
-
-
-def entry_of(name: str, value: object, path: str, problems: list[Problem]) -> LockEntry | None:
-    """Return one entry of a lock, noting what is wrong with it; None if it is no entry at all."""
-    if not isinstance(value, dict):
-        problems.append(Problem(path, name, "the entry is not a mapping"))
-        return None
-    return LockEntry(
-        name=name,
-        cmd=_command(value.get("cmd"), name, path, problems),
-        deps=tuple(_records(value, "deps", name, path, problems)),
-        outs=tuple(_records(value, "outs", name, path, problems)),
-        params=_params(value.get("params"), name, path, problems),
-    )
-
-
-def _command(value: object, name: str, path: str, problems: list[Problem]) -> Command:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return tuple(str(part) for part in value)
-    what = "has no command" if value is None else "has a command that is not text"
-    problems.append(Problem(path, name, f"the entry {what}"))
-    return "" if value is None else str(value)
-
-
-def _records(
-    entry: dict[object, object], key: str, name: str, path: str, problems: list[Problem]
-) -> Iterator[Recorded]:
-    items = entry.get(key)
-    if items is None:
-        return
-    if not isinstance(items, list):
-        problems.append(Problem(path, name, f"its {key} are not a list"))
-        return
-    for item in items:
-        try:
-            record, doubts = read_record(item)
-        except RecordError as error:
-            problems.append(Problem(path, f"{name}.{key}", str(error)))
-            continue
-        problems.extend(Problem(path, f"{name}.{key}", doubt) for doubt in doubts)
-        yield record
-
-
-def _params(value: object, name: str, path: str, problems: list[Problem]) -> Params:
-    if value is None:
-        return NO_PARAMS
-    if not isinstance(value, dict):
-        problems.append(Problem(path, name, "its params are not a mapping of files"))
-        return NO_PARAMS
-    params: dict[str, Mapping[str, object]] = {}
-    for file, values in value.items():
-        if isinstance(values, dict):
-            params[str(file)] = {str(key): item for key, item in values.items()}
-        elif values is None:
-            params[str(file)] = {}
-        else:
-            problems.append(Problem(path, name, f"its params of '{file}' are not a mapping"))
-    return MappingProxyType(params)

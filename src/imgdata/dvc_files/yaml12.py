@@ -37,6 +37,7 @@ _TIMESTAMP = re.compile(
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?"
     r"(?:[ \t]*(?:Z|[-+][0-9]{1,2}(?::[0-9]{2})?))?)\Z"
 )
+_FIRSTS_OF_OTHERS = frozenset("-+.0123456789tTfFnN~<=")
 _MAX_DIGITS = 4000
 _CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 
@@ -159,8 +160,11 @@ def has_conflict(data: bytes) -> bool:
 
 def resolves_to_text(value: str) -> bool:
     """Tell whether YAML 1.2 reads this plain scalar as text, not as a number, date or the like."""
+    if value and value[0] not in _FIRSTS_OF_OTHERS:
+        return True
     return not (
-        _BOOL.match(value)
+        value in ("<<", "=")
+        or _BOOL.match(value)
         or _NULL.match(value)
         or _FLOAT.match(value)
         or _INT.match(value)

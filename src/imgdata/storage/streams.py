@@ -1,6 +1,8 @@
-"""Chunks on their way to a storage, counted."""
+"""Chunks on their way to and from a storage, counted."""
 
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from imgdata.errors import DamagedError
 
@@ -20,6 +22,28 @@ def exactly(chunks: Iterable[bytes], size: int, key: str) -> Iterator[bytes]:
             yield chunk
     if seen < size:
         raise _wrong_size(key, f"{seen} of {size} bytes came")
+
+
+class ByteBudget:
+    """Bytes that threads may hold in memory together; who asks for more waits."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Wait until there is room, or nobody else holds anything; give the room back after."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._held == 0 or self._held + size <= self._limit)
+            self._held += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= size
+                self._changed.notify_all()
 
 
 def ended_early(key: str, place: str, seen: int, size: int) -> DamagedError:

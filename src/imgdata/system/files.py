@@ -145,3 +145,21 @@ def reflink(source: int, target: int) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def can_reflink(folder: Path) -> bool:
+    """Tell whether the file system of a folder lets files share blocks; tries it on two files."""
+    names = [temporary_name(os.path.join(folder, "x")) for _ in range(2)]
+    opened: list[int] = []
+    try:
+        opened = [os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600) for name in names]
+        os.write(opened[0], b"x")
+        return reflink(opened[0], opened[1])
+    except OSError:
+        return False
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        for name in names:
+            with suppress(FileNotFoundError):
+                os.unlink(name)

@@ -1,6 +1,12 @@
-"""Contract suites and stand-ins for tests, also for backends that others write."""
+"""Contract suites and stand-ins for tests, also for backends that others write; synthetic plates.
 
-import pytest
+`imgdata.testing.plate` needs numpy but not pytest: the demo uses it without the tests' tools.
+"""
 
-# A failed assertion of a shipped suite is told with its values, like one of a test of one's own.
-pytest.register_assert_rewrite("imgdata.testing.storage")
+import sys
+
+if "pytest" in sys.modules:
+    import pytest
+
+    # A failed assertion of a shipped suite is told with its values, like one of a test of one's own.
+    pytest.register_assert_rewrite("imgdata.testing.storage")

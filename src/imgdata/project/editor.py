@@ -1,0 +1,41 @@
+"""Edit YAML files that people wrote: comments, order and quotes stay."""
+
+from io import StringIO
+from itertools import pairwise
+from typing import Any
+
+from ruamel.yaml import YAML
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def load_editable(text: str) -> Any:  # noqa: ANN401 - ruamel's own types
+    """Return the content of a YAML text as mappings and lists that remember their comments."""
+    return _yaml().load(text)
+
+
+def dump_edited(value: Any, text_before: str) -> str:  # noqa: ANN401 - ruamel's own types
+    """Return the edited content as text; lists are indented the way they were before."""
+    yaml = _yaml()
+    if not _indents_lists(text_before):
+        yaml.indent(mapping=2, sequence=2, offset=0)
+    out = StringIO()
+    yaml.dump(value, out)
+    return out.getvalue()
+
+
+def _indents_lists(text: str) -> bool:
+    """Tell whether the first list of a text is indented below its key."""
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")
+    ]
+    for above, line in pairwise(lines):
+        if line.lstrip().startswith("- ") and above.rstrip().endswith(":"):
+            return len(line) - len(line.lstrip()) > len(above) - len(above.lstrip())
+    return True

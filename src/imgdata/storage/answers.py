@@ -1,0 +1,189 @@
+"""What networks and object stores answer, as sentences.
+
+A foreign error is a long text that may echo parts of a signed request. Only its known codes are
+used; none of its text reaches a message.
+"""
+
+import re
+from dataclasses import dataclass
+
+from imgdata.errors import CredentialsError, ImgdataError, StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One kind of failure, recognised by a pattern in the foreign error.
+
+    Attributes:
+        pattern: Matches the text of the error.
+        problem: Words after the place and "could not ...".
+        cause: Why.
+        remedy: What to do.
+        kind: The class of our error.
+    """
+
+    pattern: str
+    problem: str
+    cause: str
+    remedy: str
+    kind: type[ImgdataError] = StorageError
+
+
+SECRETS_REMEDY = "correct the key of the profile with: aws configure --profile NAME"
+REACH_REMEDY = "see whether this machine is online and the server runs, then try again"
+
+NETWORK: tuple[Answer, ...] = (
+    Answer(
+        r"dns error|failed to lookup address|Name or service not known|nodename nor servname",
+        "the server's name is not known",
+        "the name could not be resolved",
+        "correct endpoint_url or the url in imgdata.yaml, or see whether this machine is online",
+    ),
+    Answer(
+        r"InvalidCertificate|UnknownIssuer|InvalidMessage|InvalidContentType|AlertReceived"
+        r"|HandshakeFailure|certificate verify failed|SSLError|WRONG_VERSION_NUMBER",
+        "no secure connection",
+        "the server's certificate is not trusted, or it does not speak https on this port",
+        "correct endpoint_url; for a certificate of your own institution set ca_bundle to its file",
+    ),
+    Answer(
+        r"ConnectionRefused|Connection refused",
+        "the connection was refused",
+        "no server listens there",
+        REACH_REMEDY,
+    ),
+    Answer(
+        r"NetworkUnreachable|HostUnreachable|Network is unreachable|No route to host",
+        "the server cannot be reached",
+        "there is no route to it",
+        REACH_REMEDY,
+    ),
+    Answer(
+        r"kind: Timeout|TimedOut|timed out|operation timed out",
+        "the server did not answer in time",
+        "the network or the server is too slow, or a firewall drops the connection",
+        REACH_REMEDY,
+    ),
+    Answer(
+        r"ConnectionReset|BrokenPipe|IncompleteMessage|UnexpectedEof|connection closed"
+        r"|kind: Interrupted|kind: Request|kind: Body|kind: Decode|error sending request",
+        "the connection broke again and again",
+        "the network or a proxy on the way drops connections",
+        "try again; what has arrived is kept",
+    ),
+)
+
+S3: tuple[Answer, ...] = (
+    Answer(
+        r"SignatureDoesNotMatch",
+        "the credentials are refused",
+        "the secret access key does not belong to the access key id",
+        SECRETS_REMEDY,
+        CredentialsError,
+    ),
+    Answer(
+        r"InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient|AuthFailure",
+        "the credentials are refused",
+        "the server does not know the access key id",
+        SECRETS_REMEDY,
+        CredentialsError,
+    ),
+    Answer(
+        r"ExpiredToken|TokenRefreshRequired|InvalidToken",
+        "the credentials are refused",
+        "the session token is expired or not valid",
+        "log in again, for example with: aws sso login --profile NAME",
+        CredentialsError,
+    ),
+    Answer(
+        r"RequestTimeTooSkewed|RequestExpired|RequestInTheFuture",
+        "the server refuses the time of this machine",
+        "this machine's clock and the server's differ by more than 15 minutes",
+        "set the clock, for example with: timedatectl set-ntp true",
+    ),
+    Answer(
+        r"NoSuchBucket|InvalidBucketName",
+        "there is no such bucket",
+        "the server knows no bucket of this name",
+        "correct the url in imgdata.yaml, or have the bucket made",
+    ),
+    Answer(
+        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint"
+        r"|TemporaryRedirect|BareRedirect|301 Moved",
+        "the bucket is in another region",
+        "requests for it must name its own region",
+        "set region in imgdata.yaml to the region of the bucket",
+    ),
+    Answer(
+        r"SlowDown|TooManyRequests|RequestLimitExceeded|ThrottlingException|\b429\b"
+        r"|503 Service Unavailable|\b503\b",
+        "the server asked to slow down, again and again",
+        "it is overloaded or limits the rate of requests",
+        "try again later, or with fewer transfers at once: --jobs 2",
+    ),
+    Answer(
+        r"QuotaExceeded|InsufficientStorage|XMinioStorageFull|507 Insufficient|StorageFull",
+        "the storage is full",
+        "its quota or its disks are used up",
+        "have the quota raised, or 'imgdata drop' to see what could go",
+    ),
+    Answer(
+        r"XAmzContentSHA256Mismatch|BadDigest|IncompleteBody",
+        "the bytes arrived damaged",
+        "the server's checksum of what arrived is not that of what was sent",
+        "try again; nothing was stored",
+    ),
+    Answer(
+        r"InvalidObjectState|ObjectNotInActiveTier",
+        "the object is in an archive tier",
+        "it must be restored before it can be read",
+        "restore it first; with AWS: aws s3api restore-object",
+    ),
+    Answer(
+        r"PreconditionFailed|412 Precondition",
+        "the object changed meanwhile",
+        "somebody else overwrote it",
+        "try again",
+    ),
+    Answer(
+        r"AccessDenied|AllAccessDisabled|AccountProblem|403 Forbidden|PermissionDenied|\b403\b",
+        "permission denied",
+        "the credentials are known, but may not do this here",
+        "ask the owner of the storage for the right to read, write, list and erase there",
+    ),
+    Answer(
+        r"401 Unauthorized|Unauthenticated",
+        "the credentials are refused",
+        "the server does not accept who you are",
+        SECRETS_REMEDY,
+        CredentialsError,
+    ),
+    Answer(
+        r"\b50[0-9] |InternalError",
+        "the server failed again and again",
+        "it answered with an internal error",
+        "try again later; if it stays so, tell the people who run the server",
+    ),
+)
+
+_CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
+_STATUS = re.compile(r"status code: (\d{3} [A-Za-z -]{0,40})")
+
+
+def explain(answers: tuple[Answer, ...], place: str, action: str, text: str) -> ImgdataError:
+    """Return our error for a foreign one.
+
+    Args:
+        answers: Failures to look for, the first match counts.
+        place: The storage, for the message.
+        action: What was tried, as the words after "could not".
+        text: The foreign error's text.
+    """
+    code = _CODE.search(text) or _STATUS.search(text)
+    told = f" (the server says {code.group(1).strip()})" if code else ""
+    for answer in answers:
+        if re.search(answer.pattern, text):
+            problem = f"could not {action} on {place}: {answer.problem}"
+            return answer.kind(problem, cause=answer.cause + told, remedy=answer.remedy)
+    problem = f"could not {action} on {place}"
+    return StorageError(problem, cause=f"an unexpected answer{told}", remedy="try again")

@@ -1,0 +1,173 @@
+"""Amazon S3 and what speaks like it: MinIO, Ceph, and many others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from imgdata.errors import ImgdataError, InvalidProjectError, MachineError
+from imgdata.storage.answers import NETWORK, S3, explain
+from imgdata.storage.aws import Account, find_account
+from imgdata.storage.keys import key_fault
+from imgdata.storage.object_store import (
+    STANDARD,
+    ConditionalObjectStorage,
+    Limits,
+    ObjectStorage,
+)
+from imgdata.storage.options import read_options
+
+if TYPE_CHECKING:  # these names exist in obstore's stubs only
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """What imgdata.yaml may say about an S3 storage.
+
+    Attributes:
+        endpoint_url: The server; without it Amazon's.
+        region: The bucket's region; else that of environment or profile, else us-east-1.
+        profile: Whose credentials in ~/.aws to use; else environment or default profile.
+        path_style: `https://server/bucket` (usual for servers of one's own) or
+            `https://bucket.server` (Amazon).
+        ca_bundle: A file of certificates to trust, for servers of one's own.
+        anonymous: Send no credentials; for public buckets.
+        conditional_put: The server honours `If-None-Match`; without a word only Amazon does.
+    """
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    path_style: bool | None = None
+    ca_bundle: str | None = None
+    anonymous: bool = False
+    conditional_put: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A bucket and the folder in it."""
+
+    bucket: str
+    prefix: str
+
+
+def open_s3(
+    name: str, url: str, options: Mapping[str, object], project_root: Path
+) -> ObjectStorage:
+    """Open `s3://bucket/prefix`. Finds the credentials; makes no request to the storage."""
+    settings = read_options(S3Settings, name, options)
+    address = bucket_address(name, url)
+    account = None if settings.anonymous else find_account(settings.profile, url)
+    return connect(settings, address, account, project_root)
+
+
+def connect(
+    settings: S3Settings,
+    address: Address,
+    account: Account | None,
+    project_root: Path,
+    limits: Limits = STANDARD,
+) -> ObjectStorage:
+    """Return the storage for settings and credentials that were found before."""
+    from obstore.store import S3Store  # noqa: PLC0415 - loaded when a storage is opened
+
+    endpoint = settings.endpoint_url or (account.endpoint_url if account else None)
+    region = settings.region or (account.region if account else None) or DEFAULT_REGION
+    path_style = _path_style(settings, address.bucket, endpoint)
+    place = f"s3://{address.bucket}/{address.prefix}".rstrip("/")
+    config: S3Config = {
+        "region": region,
+        "virtual_hosted_style_request": not path_style,
+        "disable_bulk_delete": True,
+        "skip_signature": account is None,
+    }
+    if endpoint:
+        config["endpoint"] = endpoint if path_style else _with_bucket(endpoint, address.bucket)
+    store = S3Store(
+        address.bucket,
+        config=config,
+        client_options=client_options(endpoint, settings.ca_bundle, project_root),
+        retry_config=RETRIES,
+        credential_provider=account.provider if account else None,
+    )
+
+    def explained(action: str, error: BaseException) -> ImgdataError:
+        shown = f"{place} at {endpoint}" if endpoint else place
+        return explain(S3 + NETWORK, shown, action, str(error))
+
+    known = settings.conditional_put
+    conditional = not endpoint if known is None else known
+    kind = ConditionalObjectStorage if conditional else ObjectStorage
+    return kind(store, address.prefix, place, explained, limits)
+
+
+def bucket_address(name: str, url: str) -> Address:
+    """Return bucket and prefix of `s3://bucket/prefix`.
+
+    Raises:
+        InvalidProjectError: There is no bucket, or a secret, or the prefix is no folder.
+    """
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        msg = f"storage '{name}': credentials do not belong in a url"
+        raise InvalidProjectError(msg, remedy="keep them in ~/.aws and name the profile")
+    prefix = unquote(parts.path).strip("/")
+    fault = key_fault(prefix) if prefix else ""
+    if not parts.netloc or parts.query or parts.fragment or fault:
+        msg = f"storage '{name}': {url} is not {parts.scheme}://bucket/folder"
+        raise InvalidProjectError(msg, cause=fault, remedy="correct the url in imgdata.yaml")
+    return Address(parts.netloc, prefix)
+
+
+def client_options(
+    endpoint: str | None, ca_bundle: str | None, project_root: Path
+) -> "ClientConfig":
+    """Return the options of the HTTP client.
+
+    The time for one request must be enough for 64 MiB over a slow line (1 Mbit/s); a connection
+    that does not come up fails much earlier.
+    """
+    options: ClientConfig = {
+        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "timeout": timedelta(minutes=15),
+        "connect_timeout": timedelta(seconds=10),
+        "user_agent": "imgdata",
+    }
+    if ca_bundle:
+        path = project_root / Path(ca_bundle).expanduser()
+        try:
+            options["root_certificate"] = path.read_bytes()
+        except OSError as error:
+            msg = f"the certificates in {path} cannot be read: {error.strerror}"
+            raise MachineError(msg, remedy="correct ca_bundle in imgdata.yaml") from error
+    return options
+
+
+RETRIES: "RetryConfig" = {
+    "max_retries": 7,
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=200),
+        "max_backoff": timedelta(seconds=10),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(minutes=3),
+}
+"""Server errors, SlowDown and broken connections are tried again, later and later."""
+
+
+def _path_style(settings: S3Settings, bucket: str, endpoint: str | None) -> bool:
+    if settings.path_style is not None:
+        return settings.path_style
+    # A bucket with dots does not fit the certificate of *.s3.amazonaws.com.
+    return bool(endpoint) or "." in bucket
+
+
+def _with_bucket(endpoint: str, bucket: str) -> str:
+    scheme, _, host = endpoint.partition("://")
+    return f"{scheme}://{bucket}.{host}"

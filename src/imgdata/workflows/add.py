@@ -1,0 +1,422 @@
+"""`imgdata add`: take files as the microscope left them into a level."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdata.dvc_files.directory import FolderEntry, write_folder
+from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
+from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
+from imgdata.dvc_files.state import Row
+from imgdata.dvc_files.tracked import TrackedOut, dot_dvc_text, ignore_in_git
+from imgdata.errors import MachineError, RefusedError, UsageError
+from imgdata.levels.units import ZARR, Unit, unit_name
+from imgdata.model.events import time_text
+from imgdata.model.objects import ObjectId, object_key
+from imgdata.model.sizes import format_size
+from imgdata.project.config import Level
+from imgdata.project.unit_list import add_to_unit_list
+from imgdata.system.files import OBJECT_MODE, can_reflink, write_bytes, write_text
+from imgdata.system.folder_tree import FolderTree
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
+from imgdata.transfer.take_in import SourceFile, StillChanging, Taken, Unreadable, take_in
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import dvc_remote_of
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A path of the source that is not taken, and why; the source still has it."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitToAdd:
+    """What would be added as one unit.
+
+    Attributes:
+        level: The level.
+        name: The unit, or None for a level that is one piece.
+        source: The folder or file it comes from.
+        path: Where it goes, relative to the project's root.
+        files: Files to read, with their paths below the unit ('' for a single file).
+        size: Their bytes.
+        left_out: What is not taken.
+        origin: Where the data came from.
+    """
+
+    level: Level
+    name: str | None
+    source: Path
+    path: str
+    files: tuple[SourceFile, ...]
+    size: int
+    left_out: tuple[LeftOut, ...]
+    origin: str | None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the unit is a single file."""
+        return [file.relpath for file in self.files] == [""]
+
+    @property
+    def title(self) -> str:
+        """Level and unit as messages name them."""
+        return self.level.name if self.name is None else f"{self.level.name} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddPlan:
+    """Everything an add would do."""
+
+    units: tuple[UnitToAdd, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes to read."""
+        return sum(unit.size for unit in self.units)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """One unit as it was added.
+
+    Attributes:
+        unit: What was planned.
+        version: Its new version.
+        new: Paths below the unit that were not recorded before.
+        already: How many files of the source were recorded before.
+        nfiles: Files of the unit now.
+        size: Bytes of the unit now.
+        left_out: What was not taken, also what could not be read.
+        same_but_case: Pairs of names that are one file on other systems.
+        written: Files of the project that changed, to be committed.
+    """
+
+    unit: UnitToAdd
+    version: ObjectId
+    new: tuple[str, ...]
+    already: int
+    nfiles: int
+    size: int
+    left_out: tuple[LeftOut, ...]
+    same_but_case: tuple[tuple[str, str], ...]
+    written: tuple[Path, ...]
+
+
+def plan_add(
+    clone: Clone, level_name: str, sources: Sequence[Path], unit: str | None, origin: str | None
+) -> AddPlan:
+    """Decide what each source becomes. Lists the sources, reads none of their files.
+
+    Raises:
+        UsageError: Level, unit, origin or a source does not fit.
+    """
+    level = _level_to_add_to(clone, level_name)
+    if unit is not None and len(sources) > 1:
+        problem = f"--unit names one unit, but there are {len(sources)} sources"
+        raise UsageError(problem, remedy="add them one by one")
+    chosen = origin or level.origin
+    if origin is not None and origin not in clone.config.origins:
+        known = ", ".join(clone.config.origins) or "none"
+        problem = f"'{origin}' is not an origin of this project"
+        raise UsageError(problem, cause=f"origins: {known}", remedy="add it to imgdata.yaml")
+    plans = tuple(_plan_unit(clone, level, source, unit, chosen) for source in sources)
+    names = [plan.path for plan in plans]
+    for plan in plans:
+        if names.count(plan.path) > 1:
+            problem = f"two sources would both become {plan.title}"
+            raise UsageError(problem, remedy="name one with --unit")
+    return AddPlan(plans)
+
+
+def _level_to_add_to(clone: Clone, name: str) -> Level:
+    if name not in clone.config.levels:
+        known = ", ".join(clone.config.levels)
+        problem = f"'{name}' is not a level of this project"
+        raise UsageError(problem, cause=f"levels: {known}")
+    made = [unit for unit in clone.units.by_level[name] if not unit.is_raw]
+    if made:
+        problem = f"level '{name}' is made by stages such as '{made[0].stage.name}'"
+        raise UsageError(problem, cause="files added by hand would be deleted by its next run")
+    return clone.config.levels[name]
+
+
+def _plan_unit(
+    clone: Clone, level: Level, source: Path, unit: str | None, origin: str | None
+) -> UnitToAdd:
+    if not source.exists():
+        msg = f"{source} does not exist"
+        raise UsageError(msg)
+    real = source.resolve()
+    is_file = real.is_file()
+    if level.unit is None:
+        name, path = None, level.path
+    else:
+        name = unit or (unit_name(source.name) if is_file or _is_zarr(real) else real.name)
+        _check_unit_name(name)
+        suffix = "".join(real.suffixes) if is_file else ZARR if _is_zarr(real) else ""
+        path = f"{level.path}/{name}{suffix}"
+    found, left_out = [SourceFile(str(real), "")], list[LeftOut]()
+    if not is_file:
+        found, left_out = _list_source(clone, real, path)
+    if not found:
+        problem = f"{source} holds no file that can be added"
+        raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
+    size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
+    return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), origin)
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.suffix == ZARR
+
+
+def _check_unit_name(name: str) -> None:
+    if not name or "/" in name or name.startswith(".") or name.endswith(".dvc") or "\n" in name:
+        problem = f"'{name}' cannot be the name of a unit"
+        raise UsageError(problem, remedy="choose another with --unit, without '/' or leading '.'")
+
+
+def _some(lines: Iterable[str]) -> str:
+    told = list(lines)
+    more = [f"... and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return "\n".join(told[:SHOWN] + more)
+
+
+def _list_source(clone: Clone, source: Path, target: str) -> tuple[list[SourceFile], list[LeftOut]]:
+    """List the files of a source folder; links are followed, loops and odd things left out."""
+    rules = IgnoreRules(FolderTree(clone.root).read, DVC_DEFAULTS, ".dvcignore", "")
+    rules.enter_all_above(target)
+    files: list[SourceFile] = []
+    left_out: list[LeftOut] = []
+    for entry, relpath in _walk(str(source), "", (os.path.realpath(source),), left_out):
+        try:
+            relpath.encode("utf-8")
+        except UnicodeEncodeError:
+            shown = os.fsencode(relpath).decode("utf-8", "backslashreplace")
+            left_out.append(LeftOut(shown, "its name is not UTF-8; rename it"))
+            continue
+        folder, _, _ = f"{target}/{relpath}".rpartition("/")
+        if rules.enter(folder, ())(f"{target}/{relpath}", is_folder=False):
+            left_out.append(LeftOut(relpath, "named in .dvcignore"))
+        elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - once a file
+            left_out.append(LeftOut(relpath, "a link to nothing"))
+        elif not entry.is_file():
+            left_out.append(LeftOut(relpath, "not a regular file"))
+        else:
+            files.append(SourceFile(entry.path, relpath))
+    return sorted(files, key=lambda file: file.relpath), left_out
+
+
+def _walk(
+    folder: str, below: str, above: tuple[str, ...], left_out: list[LeftOut]
+) -> Iterator[tuple[os.DirEntry[str], str]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        left_out.append(LeftOut(below or ".", error.strerror or str(error)))
+        return
+    for entry in entries:
+        relpath = f"{below}{entry.name}"
+        if not entry.is_dir():
+            yield entry, relpath
+            continue
+        real = os.path.realpath(entry.path)
+        if real in above:
+            left_out.append(LeftOut(relpath, "a link back to a folder it lies in"))
+        else:
+            yield from _walk(entry.path, f"{relpath}/", (*above, real), left_out)
+
+
+def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Iterator[Added]:
+    """Add the planned units one after the other; each is recorded before the next begins.
+
+    Raises:
+        RefusedError: A recorded original of the same name has other content.
+        MachineError: No space or permission, or another command is at work.
+    """
+    with clone.writing():
+        _refuse_without_space(clone, plan)
+        for unit in plan.units:
+            refuse_busy_paths(clone.tmp, [clone.root / unit.path])
+            progress.start(f"add {unit.title}", items=len(unit.files), size=unit.size)
+            try:
+                yield _add_unit(clone, unit, progress)
+            finally:
+                progress.finish()
+
+
+def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
+    clone.dvc.cache_dir.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(clone.dvc.cache_dir).free
+    if plan.size > free and not can_reflink(clone.dvc.cache_dir):
+        problem = (
+            f"{format_size(plan.size)} do not fit: {format_size(free)} are free on the cache's disk"
+        )
+        raise MachineError(
+            problem,
+            cause=f"the cache is {clone.dvc.cache_dir}",
+            remedy="free some space, or put the cache on a larger disk: "
+            "dvc cache dir --local /large/disk",
+        )
+
+
+def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
+    before = clone.units.find(unit.level.name, unit.name)
+    recorded = _recorded(clone, unit, before)
+    taken: dict[str, Taken] = {}
+    left_out = list(unit.left_out)
+    for outcome in take_in(unit.files, clone.dvc.cache_dir, progress=progress):
+        match outcome:
+            case Taken(source):
+                taken[source.relpath] = outcome
+            case Unreadable(source, why):
+                left_out.append(LeftOut(source.relpath or source.path, why))
+            case StillChanging(source):
+                left_out.append(LeftOut(source.relpath or source.path, "still being written"))
+    _refuse_other_originals(clone, unit, recorded, taken)
+    merged = {**recorded, **{path: one.md5 for path, one in taken.items()}}
+    if not merged:
+        problem = f"no file of {unit.title} could be read"
+        raise MachineError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
+    with dvc_lock(clone.tmp):
+        version, written = _record(clone, unit, merged, taken)
+    sizes = {path: one.size for path, one in taken.items()}
+    return Added(
+        unit=unit,
+        version=version,
+        new=tuple(sorted(taken.keys() - recorded.keys())),
+        already=len(taken.keys() & recorded.keys()),
+        nfiles=len(merged),
+        size=_total_size(clone, merged, sizes),
+        left_out=tuple(left_out),
+        same_but_case=_same_but_case(merged),
+        written=written,
+    )
+
+
+def _recorded(clone: Clone, unit: UnitToAdd, before: Unit | None) -> dict[str, str]:
+    """Return md5 by path of what the unit has already."""
+    if before is None or before.version is None:
+        return {}
+    if before.path != unit.path:
+        problem = f"{unit.title} exists as {before.path}, the source would make it {unit.path}"
+        raise RefusedError(problem, remedy="choose another name with --unit")
+    entries = clone.folder_list(before)
+    return {"": before.version} if entries is None else {one.relpath: one.md5 for one in entries}
+
+
+def _refuse_other_originals(
+    clone: Clone, unit: UnitToAdd, recorded: Mapping[str, str], taken: Mapping[str, Taken]
+) -> None:
+    """Stop before a recorded or unrecorded file here would be replaced by another content."""
+    found = clone.workspace.scan(unit.path)
+    present = clone.workspace.hashes(unit.path, found)
+    clashes = []
+    for path, one in taken.items():
+        here = clone.root / unit.path / path
+        known = recorded.get(path) or present.get(path)
+        if known is not None and known != one.md5:
+            clashes.append(
+                f"{here.relative_to(clone.root)} has md5 {known}, {one.source.path} has {one.md5}"
+            )
+    if clashes:
+        count = "one file" if len(clashes) == 1 else f"{len(clashes)} files"
+        msg = f"{count} of {unit.title} would replace a different original of the same name"
+        raise RefusedError(
+            msg,
+            cause=_some(clashes),
+            remedy="add the source as a unit of its own: "
+            f"imgdata add {unit.level.name} {unit.source} --unit NAME",
+        )
+    damaged = sorted(path for path in recorded.keys() & present if recorded[path] != present[path])
+    if damaged:
+        msg = f"originals of {unit.title} changed since they were added"
+        raise RefusedError(
+            msg,
+            cause=_some(f"{unit.path}/{path}" for path in damaged),
+            remedy="move them away and bring the recorded ones back: "
+            f"imgdata pull {unit.level.name}",
+        )
+
+
+def _record(
+    clone: Clone, unit: UnitToAdd, merged: Mapping[str, str], taken: Mapping[str, Taken]
+) -> tuple[ObjectId, tuple[Path, ...]]:
+    """Place the files and write what records them; DVC's lock is held."""
+    rows = list(_place(clone, unit, taken))
+    cache = clone.dvc.cache_dir
+    if unit.is_file:
+        version, nfiles = ObjectId(merged[""]), None
+    else:
+        data, version = write_folder(FolderEntry(md5, path) for path, md5 in merged.items())
+        write_bytes(cache / object_key(version), data, mode=OBJECT_MODE)
+        nfiles = len(merged)
+    clone.state.write(rows)
+    target = clone.root / unit.path
+    remote, push = dvc_remote_of(clone.config, unit.level)
+    out = TrackedOut(
+        path=target.name,
+        object_id=version,
+        size=_total_size(clone, merged, {}),
+        nfiles=nfiles,
+        remote=remote,
+        push=push,
+        origin=unit.origin,
+        added=time_text(clone.clock.now()),
+    )
+    tracker = target.with_name(f"{target.name}.dvc")
+    if not (tracker.is_file() and str(version) in tracker.read_text("utf-8")):
+        write_text(tracker, dot_dvc_text(out))
+    written = [tracker, ignore_in_git(target)]
+    if unit.name is not None and unit.level.unit is not None:
+        written.append(add_to_unit_list(clone.root, unit.level.unit, unit.name))
+    return version, tuple(path for path in written if path is not None)
+
+
+def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterator[Row]:
+    """Put the files into the workspace, read-only; yield the state rows of both ends."""
+    base = str(clone.root / unit.path)
+    placements = [
+        Placement(f"{base}/{path}" if path else base, one.md5, hashed=True)
+        for path, one in taken.items()
+    ]
+    types = clone.dvc.cache_types
+    for outcome in place_all(placements, clone.dvc.cache_dir, types, read_only=True):
+        match outcome:
+            case CacheDamaged(placement, found):
+                problem = f"{placement.path} was damaged on its way through the cache"
+                raise MachineError(problem, cause=f"md5 {found}, expected {placement.md5}")
+            case placed:
+                md5 = placed.placement.md5
+                yield Row(placed.placement.path, placed.stamp, md5)
+                yield Row(str(clone.dvc.cache_dir / object_key(md5)), placed.object_stamp, md5)
+
+
+def _total_size(clone: Clone, merged: Mapping[str, str], known: Mapping[str, int]) -> int:
+    total = 0
+    for path, md5 in merged.items():
+        if path in known:
+            total += known[path]
+        else:
+            stored = clone.cache.stat(object_key(md5))
+            total += stored.size if stored else 0
+    return total
+
+
+def _same_but_case(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    seen: dict[str, str] = {}
+    pairs = []
+    for path in sorted(paths):
+        first = seen.setdefault(path.casefold(), path)
+        if first != path:
+            pairs.append((first, path))
+    return tuple(pairs)

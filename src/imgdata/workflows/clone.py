@@ -1,0 +1,151 @@
+"""One clone of a project, opened: what it says, where it lies, and the doors it needs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from imgdata.dvc_files.config import DvcConfig
+from imgdata.dvc_files.directory import FolderEntry, read_folder
+from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.state import State
+from imgdata.errors import DamagedError
+from imgdata.levels.changes import Comparison, Workspace, recorded_files
+from imgdata.levels.units import Unit, Units, find_units, refuse_outside
+from imgdata.model.events import Event
+from imgdata.policy.ledger import Ledger, fold
+from imgdata.ports import Clock, Git, StageRunner, Storage
+from imgdata.project.config import Config, StorageConfig
+from imgdata.project.log import LogWriter, read_events
+from imgdata.system.folder_tree import FolderTree
+from imgdata.system.locks import hold
+from imgdata.transfer.move import Item, read_whole
+
+PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
+LOCK_WAIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A project's working folder with everything a workflow asks of the outside.
+
+    Attributes:
+        root: The DVC root, where imgdata.yaml lies.
+        config: imgdata.yaml.
+        dvc: DVC's configuration.
+        git: The repository around it.
+        stages: Runs stages.
+        cache: DVC's cache, which has the layout of a storage.
+        open_storage: Opens a storage of imgdata.yaml; may ask for credentials' files.
+        clock: The time.
+    """
+
+    root: Path
+    config: Config
+    dvc: DvcConfig
+    git: Git
+    stages: StageRunner
+    cache: Storage
+    open_storage: Callable[[StorageConfig], Storage]
+    clock: Clock
+
+    @property
+    def tmp(self) -> Path:
+        """DVC's folder for locks and caches."""
+        return self.root / ".dvc" / "tmp"
+
+    @cached_property
+    def state(self) -> State:
+        """DVC's rows of known hashes."""
+        return State(self.root, self.dvc.site_cache_dir)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The files of the working folder."""
+        return Workspace(self.root, self.state)
+
+    @cached_property
+    def index(self) -> Index:
+        """DVC's files, read once; refuses outs outside the project."""
+        index = read_index(FolderTree(self.root))
+        refuse_outside(index)
+        return index
+
+    @cached_property
+    def units(self) -> Units:
+        """The units of every level."""
+        return find_units(self.config, self.index)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """All events of the log, oldest first."""
+        return read_events(self.root)[0]
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What the log says about copies."""
+        return fold(self.events)
+
+    def reread(self) -> "Clone":
+        """Return the same clone with its files to be read anew, after something wrote them."""
+        return Clone(
+            self.root,
+            self.config,
+            self.dvc,
+            self.git,
+            self.stages,
+            self.cache,
+            self.open_storage,
+            self.clock,
+        )
+
+    def log(self) -> LogWriter:
+        """Return a writer of events in the name of whoever git says works here."""
+        return LogWriter(self.root, self.clock, self.git.identity() or "")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other imgdata commands that write out of this clone.
+
+        Raises:
+            MachineError: Another one is at work.
+        """
+        path = self.root / PRIVATE_FOLDER / "lock"
+        with hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command"):
+            yield
+
+    def folder_list(self, unit: Unit) -> list[FolderEntry] | None:
+        """Return the recorded files of a unit from the cache; None for a single file.
+
+        Raises:
+            DamagedError: The list is not in the cache, or damaged.
+        """
+        version = unit.version
+        if version is None or not unit.is_folder:
+            return None
+        item = Item(version, (f"the file list of {unit.title}",))
+        if self.cache.stat(item.key) is None:
+            problem = f"the file list of {unit.title} is not here"
+            raise DamagedError(problem, remedy=f"imgdata pull {unit.level}")
+        return read_folder(read_whole(self.cache, item), version)
+
+    def has_list(self, unit: Unit) -> bool:
+        """Tell whether the unit's recorded files can be named without a storage."""
+        if unit.version is None:
+            return False
+        return not unit.is_folder or self.cache.stat(Item(unit.version, ("",)).key) is not None
+
+    def compare(self, unit: Unit) -> Comparison:
+        """Compare a unit's files here with its record; an unrecorded unit records no file.
+
+        Raises:
+            DamagedError: The record's file list is not in the cache, or damaged.
+        """
+        version = unit.version
+        recorded = {} if version is None else recorded_files(self.folder_list(unit), version)
+        return self.workspace.compare(unit.path, recorded)
+
+    def stage_for_commit(self, paths: Sequence[Path]) -> None:
+        """Add what a command wrote to git's index."""
+        self.git.stage(paths)

@@ -1,0 +1,238 @@
+"""imgdata.yaml decides storage: what DVC's files must say so that plain DVC agrees.
+
+`imgdata storage apply` shows and writes the changes; push refuses while there are some.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from imgdata.dvc_files.config import DvcConfig, Setting, edited_config, remote_section
+from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.stages import Out, Stage
+from imgdata.levels.units import Units, find_units
+from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.editor import dump_edited, load_editable
+from imgdata.project.loader import schema_text
+from imgdata.system.files import write_text
+
+DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"})
+DVC_OPTIONS: Mapping[str, str] = {
+    "endpoint_url": "endpointurl",
+    "region": "region",
+    "profile": "profile",
+    "ssl_verify": "ssl_verify",
+    "user": "user",
+    "port": "port",
+}
+LOCAL_OPTIONS: Mapping[str, str] = {"keyfile": "keyfile"}
+MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
+SCHEMA_PATH = ".imgdata/imgdata.schema.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file that must say something else."""
+
+    path: Path
+    before: str
+    after: str
+
+    def diff(self, root: Path) -> str:
+        """Return the change as a unified diff."""
+        name = os.path.relpath(self.path, root)
+        lines = difflib.unified_diff(
+            self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
+        )
+        return "\n".join(lines)
+
+
+def dvc_url(storage: StorageConfig, root: Path) -> str | None:
+    """Return the url DVC knows a storage by, or None where DVC cannot speak to it.
+
+    Local folders become absolute: a relative one would mean another place in every clone.
+    """
+    parts = urlsplit(storage.url)
+    if parts.scheme in DVC_SCHEMES:
+        return storage.url
+    if parts.scheme == "file":
+        return unquote(parts.path)
+    if ":" in storage.url.split("/", 1)[0]:
+        return None
+    return str((root / Path(storage.url).expanduser()).absolute())
+
+
+def dvc_remote_of(config: Config, level: Level) -> tuple[str | None, bool]:
+    """Return the DVC remote of a level and whether plain DVC may push it."""
+    root = Path("/")
+    for name in level.storages:
+        if dvc_url(config.storages[name], root) is not None:
+            return name, True
+    return None, False
+
+
+def _remote_options(storage: StorageConfig) -> dict[str, str]:
+    """Return the options of a remote in `.dvc/config`, by DVC's names."""
+    return {
+        name: _option_text(storage.options[key])
+        for key, name in DVC_OPTIONS.items()
+        if key in storage.options
+    }
+
+
+def _option_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Iterator[str]:
+    """Yield in words what DVC's files say otherwise than imgdata.yaml. Cheap: reads nothing."""
+    for storage in config.storages.values():
+        url = dvc_url(storage, root)
+        if url is not None and dvc.remotes.get(storage.name, {}).get("url", "").rstrip(
+            "/"
+        ) != url.rstrip("/"):
+            yield f".dvc/config: remote '{storage.name}' is not {url}"
+    for name, some in units.by_level.items():
+        remote, push = dvc_remote_of(config, config.levels[name])
+        for unit in some:
+            flags = unit.out.flags
+            if (flags.remote or None) != remote or flags.push != push:
+                said = f"remote {remote}" if push else "push: false"
+                yield f"{unit.stage.file}: {unit.path} should say {said}"
+
+
+def plan_conform(config: Config, index: Index, root: Path) -> tuple[FileChange, ...]:
+    """Return every file that must change so that DVC's files agree with imgdata.yaml."""
+    changes = [
+        _config_change(config, root),
+        _local_config_change(config, root),
+        _attributes_change(root),
+        _schema_change(root),
+    ]
+    changes += _pipeline_changes(config, index, root)
+    return tuple(change for change in changes if change.before != change.after)
+
+
+def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
+    """Write the files; return their paths."""
+    for change in changes:
+        change.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(change.path, change.after)
+    return tuple(change.path for change in changes)
+
+
+def _config_change(config: Config, root: Path) -> FileChange:
+    settings: list[Setting] = []
+    default = next(
+        (name for level in config.levels.values() if (name := dvc_remote_of(config, level)[0])),
+        None,
+    )
+    for storage in config.storages.values():
+        url = dvc_url(storage, root)
+        section = remote_section(storage.name)
+        if url is None:
+            settings.append(Setting(section, "url", None))
+            continue
+        settings.append(Setting(section, "url", url))
+        wanted = _remote_options(storage)
+        settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
+    path = root / ".dvc" / "config"
+    if default is not None:
+        settings.append(Setting("core", "remote", default))
+    settings.append(Setting("core", "autostage", "true"))
+    return FileChange(path, *edited_config(path, settings))
+
+
+def _local_config_change(config: Config, root: Path) -> FileChange:
+    """Drop options of `config.local` that another kind of remote left: they break every command."""
+    path = root / ".dvc" / "config.local"
+    settings = [
+        Setting(remote_section(storage.name), name, str(storage.options[key]))
+        for storage in config.storages.values()
+        for key, name in LOCAL_OPTIONS.items()
+        if key in storage.options and dvc_url(storage, root) is not None
+    ]
+    return FileChange(path, *edited_config(path, settings))
+
+
+def _attributes_change(root: Path) -> FileChange:
+    path = root / ".gitattributes"
+    before = path.read_text("utf-8") if path.is_file() else ""
+    there = [line.split() for line in before.splitlines() if line.strip()]
+    missing = [
+        line
+        for line in MERGE_ATTRIBUTES
+        if not any(line.split()[0] == words[0] and line.split()[1] in words for words in there)
+    ]
+    gap = "" if not before or before.endswith("\n") else "\n"
+    return FileChange(path, before, before + gap + "".join(f"{line}\n" for line in missing))
+
+
+def _schema_change(root: Path) -> FileChange:
+    path = root / SCHEMA_PATH
+    before = path.read_text("utf-8") if path.is_file() else ""
+    return FileChange(path, before, schema_text())
+
+
+def _pipeline_changes(config: Config, index: Index, root: Path) -> Iterator[FileChange]:
+    units = find_units(config, index)
+    wanted: dict[str, dict[str, tuple[str | None, bool]]] = {}
+    for name, some in units.by_level.items():
+        target = dvc_remote_of(config, config.levels[name])
+        for unit in some:
+            flags = unit.out.flags
+            if (flags.remote or None, flags.push) != target:
+                wanted.setdefault(unit.stage.file, {})[_address(unit.stage, unit.out)] = target
+    for file, outs in wanted.items():
+        path = root / file
+        before = path.read_text("utf-8")
+        value = load_editable(before)
+        if file.endswith(".dvc"):
+            _edit_tracked(value, outs)
+        else:
+            _edit_pipeline(value, outs)
+        yield FileChange(path, before, dump_edited(value, before))
+
+
+def _address(stage: Stage, out: Out) -> str:
+    """Return which definition in the file an out comes from: its stage or group, and its place."""
+    definition = stage.group or stage.name
+    kept = [one for one in stage.outs if one.flags.kind == "out"]
+    position = kept.index(out) if out in kept else -1
+    return out.written if stage.kind != "stage" else f"{definition}\n{position}"
+
+
+def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+    for out in value["outs"]:
+        if out["path"] in outs:
+            _set_flags(out, *outs[out["path"]])
+
+
+def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+    for address, (remote, push) in outs.items():
+        definition, position = address.split("\n")
+        stage = value["stages"][definition]
+        listed = stage.get("do", stage)["outs"]
+        number = int(position)
+        if number < 0:
+            continue
+        item = listed[number]
+        flags = {} if isinstance(item, str) else dict(next(iter(item.values())) or {})
+        name = item if isinstance(item, str) else next(iter(item))
+        _set_flags(flags, remote, push=push)
+        listed[number] = {name: flags} if flags else name
+
+
+def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - a pair
+    if remote is None:
+        out.pop("remote", None)
+    else:
+        out["remote"] = remote
+    if push:
+        out.pop("push", None)
+    else:
+        out["push"] = False

@@ -1,0 +1,44 @@
+"""The marker at a storage's prefix that tells whose it is."""
+
+import json
+
+from imgdata.errors import RefusedError
+from imgdata.ports import CanWriteIfAbsent, Storage
+
+MARKER_NAME = "imgdata-project.json"
+
+
+def mark_or_refuse(storage: Storage, name: str, project_id: str, title: str) -> None:
+    """Write the project's marker at a storage's prefix, or check the one that is there.
+
+    Raises:
+        RefusedError: The prefix belongs to another project.
+    """
+    found = _read_marker(storage)
+    if found is None:
+        data = json.dumps({"id": project_id, "title": title}, indent=1).encode()
+        if isinstance(storage, CanWriteIfAbsent):
+            storage.write_if_absent(MARKER_NAME, data)
+        else:
+            storage.write(MARKER_NAME, [data], len(data))
+        found = _read_marker(storage)
+    owner = found.get("id") if found else None
+    if owner != project_id:
+        shown = found.get("title") or owner if found else "unknown"
+        problem = f"storage '{name}' at {storage.description} belongs to another project"
+        raise RefusedError(
+            problem,
+            cause=f"its {MARKER_NAME} names '{shown}', not this project",
+            remedy="give each project its own folder or prefix in imgdata.yaml",
+        )
+
+
+def _read_marker(storage: Storage) -> dict[str, str] | None:
+    if storage.stat(MARKER_NAME) is None:
+        return None
+    with storage.read(MARKER_NAME) as chunks:
+        try:
+            value = json.loads(b"".join(chunks))
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}

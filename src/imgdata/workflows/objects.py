@@ -1,0 +1,113 @@
+"""The objects of a unit's version, with the files they are, and their evidence on a storage."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from imgdata.dvc_files.directory import FolderEntry
+from imgdata.levels.units import Unit
+from imgdata.model.events import ALL_OBJECTS, Json
+from imgdata.model.keys import Fields, read_name
+from imgdata.model.objects import StoredObject
+from imgdata.model.selection import Selection
+from imgdata.policy.ledger import CopyKey, Evidence, Ledger
+from imgdata.project.config import Level
+from imgdata.transfer.move import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a unit's version consists of.
+
+    Attributes:
+        unit: The unit.
+        files: md5 by path below the unit; the one path of a single file is empty.
+        list_item: The folder list itself, or None for a single file.
+    """
+
+    unit: Unit
+    files: Mapping[str, str]
+    list_item: Item | None
+
+    def items(self, sizes: Mapping[str, StoredObject] | None = None) -> tuple[Item, ...]:
+        """Return one item per different content, in the order of the files' names."""
+        names: dict[str, list[str]] = {}
+        for path, md5 in self.files.items():
+            names.setdefault(md5, []).append(f"{self.unit.path}/{path}" if path else self.unit.path)
+        found = sizes or {}
+        items = (Item(md5, tuple(paths)) for md5, paths in names.items())
+        return tuple(
+            Item(item.object_id, item.names, found[item.key].size) if item.key in found else item
+            for item in items
+        )
+
+    def selected(self, selection: Selection, level: Level) -> "Content":
+        """Return only the files that a selection by key fields fits."""
+        if not selection:
+            return self
+        fields = fields_of(self.unit, level, self.files)
+        kept = {
+            path: md5
+            for path, md5 in self.files.items()
+            if path in fields and selection.fits(fields[path])
+        }
+        return Content(self.unit, kept, self.list_item)
+
+
+def fields_of(unit: Unit, level: Level, paths: Iterable[str]) -> dict[str, Fields]:
+    """Return the key fields of a unit's files, for those whose name the level's key fits."""
+    keys = level.keys
+    below = unit.path.removeprefix(level.path).lstrip("/")
+    found: dict[str, Fields] = {}
+    for path in paths:
+        inside = f"{below}/{path}" if below and path else below or path
+        fields = read_name(keys, inside, unit.name)
+        if fields is None and unit.name is not None:
+            fields = {"plate": unit.name} if not path else None
+        if fields is not None:
+            found[path] = fields
+    return found
+
+
+def content_of(unit: Unit, entries: list[FolderEntry] | None) -> Content:
+    """Return the content of a recorded unit from its folder list (None for a single file)."""
+    version = unit.version
+    assert version is not None, "only recorded units have content"  # noqa: S101 - callers filter
+    if entries is None:
+        return Content(unit, {"": version}, None)
+    item = Item(version, (f"the file list of {unit.title}",))
+    return Content(unit, {entry.relpath: entry.md5 for entry in entries}, item)
+
+
+def copy_key(unit: Unit, storage: str) -> CopyKey:
+    """Return how the ledger names the copy of a unit's recorded version on a storage."""
+    return CopyKey(storage, unit.level, unit.name, str(unit.version))
+
+
+def evidence_of(
+    ledger: Ledger, unit: Unit, storage: str, present: StoredObject, md5: str
+) -> Evidence | None:
+    """Return evidence that still stands: verified content, not written to since."""
+    evidence = ledger.copy(copy_key(unit, storage)).evidence(md5)
+    if evidence is None or not evidence.is_verified:
+        return None
+    if present.changed_at is not None and present.changed_at > evidence.at.timestamp() + 1.0:
+        return None
+    return evidence
+
+
+def copy_event(
+    unit: Unit, storage: str, how: str, items: Iterable[Item], *, whole: bool, size: int
+) -> dict[str, Json]:
+    """Return the details of a copy event about some or all objects of a unit's version."""
+    md5s = sorted(item.object_id for item in items)
+    objects: Json = ALL_OBJECTS if whole else list(md5s)
+    return {
+        "storage": storage,
+        "level": unit.level,
+        "unit": unit.name,
+        "version": str(unit.version),
+        "how": how,
+        "objects": objects,
+        "n": len(md5s),
+        "bytes": size,
+    }

@@ -1,0 +1,399 @@
+"""`imgdata pull`: bring levels back, verified; nothing damaged is checked out."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
+from imgdata.dvc_files.state import Row
+from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError, UsageError
+from imgdata.levels.units import Unit
+from imgdata.model.events import Json
+from imgdata.model.keys import Fields
+from imgdata.model.objects import StoredObject, object_key
+from imgdata.model.selection import Selection
+from imgdata.model.sizes import format_size
+from imgdata.ports import Storage
+from imgdata.project.config import Level
+from imgdata.system.files import write_text
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.checkout import CacheDamaged, Placed, Placement, place_all
+from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item, Missing, Moved, move_all
+from imgdata.transfer.presence import present_objects
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.objects import Content, content_of, copy_event, copy_key, fields_of
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """How to pull.
+
+    Attributes:
+        sources: Storages to read from instead of the levels' own, in this order. Naming one also
+            replaces damaged cache objects by its good ones.
+        selection: Only files whose key fields fit.
+        jobs: Transfers at once.
+    """
+
+    sources: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=lambda: Selection({}))
+    jobs: int = DEFAULT_JOBS
+
+
+@dataclass(frozen=True, slots=True)
+class NotPulled:
+    """A unit that is not brought back, why, and the command that makes it (may be empty)."""
+
+    unit: Unit
+    why: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One unit after the pull.
+
+    Attributes:
+        fetched: Objects that came from storages, and `size` their bytes.
+        placed: Files put into the workspace.
+        present: Files that were there already.
+        left: Recorded files that were not asked for (`--select`).
+        bad: Files that could not be brought back, with the reason.
+        healed: Files whose copy on one storage was damaged, but another had a good one.
+        sources: Storages that gave something.
+    """
+
+    unit: Unit
+    fetched: int
+    size: int
+    placed: int
+    present: int
+    left: int
+    bad: tuple[str, ...]
+    healed: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+PullOutcome = Pulled | NotPulled
+
+
+def pull(
+    clone: Clone, levels: Sequence[Level], options: PullOptions, progress: Progress = SILENT
+) -> Iterator[PullOutcome]:
+    """Bring the recorded versions of levels into the workspace; one outcome a unit.
+
+    Raises:
+        UsageError: A storage is not configured, or the selection fits no file.
+        RefusedError: Files here differ from their record and would be overwritten.
+        StorageError: No storage that has the data can be reached.
+        MachineError: Disk full, no permission, or another command is at work.
+    """
+    for name in options.sources:
+        if name not in clone.config.storages:
+            known = ", ".join(clone.config.storages)
+            problem = f"'{name}' is not a storage of this project"
+            raise UsageError(problem, cause=f"storages: {known}")
+    matched = not options.selection
+    seen: list[Fields] = []
+    with clone.writing():
+        for level in levels:
+            for unit in clone.units.by_level[level.name]:
+                if unit.version is None:
+                    yield NotPulled(unit, "nothing is recorded yet", f"imgdata run {level.name}")
+                    continue
+                fetch = _Fetch(clone, unit, level, options, progress)
+                if fetch.is_nowhere():
+                    yield NotPulled(unit, "storage: none", f"imgdata run {level.name}")
+                    continue
+                outcome = fetch.run(seen)
+                matched = matched or outcome.placed + outcome.present > 0 or bool(outcome.bad)
+                yield outcome
+    if not matched:
+        raise options.selection.nothing_matched(seen)
+
+
+@dataclass(slots=True)
+class _Fetch:
+    """One unit on its way back."""
+
+    clone: Clone
+    unit: Unit
+    level: Level
+    options: PullOptions
+    progress: Progress
+    fetched: set[str] = field(default_factory=set)
+    size: int = 0
+    bad: dict[str, str] = field(default_factory=dict)
+    healed: list[str] = field(default_factory=list)
+    gave: dict[str, None] = field(default_factory=dict)
+    events: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
+    unreachable: StorageError | None = None
+
+    def source_names(self) -> tuple[str, ...]:
+        """Return the storages to ask, in order: the level's, then any noted to have the version."""
+        if self.options.sources:
+            return self.options.sources
+        own = (*self.level.storages, *self.level.then)
+        noted = (
+            name
+            for name in self.clone.config.storages
+            if self.clone.ledger.copy(copy_key(self.unit, name)).notes
+        )
+        names = dict.fromkeys((*own, *noted))
+        return tuple(name for name in names if name in self.clone.config.storages)
+
+    def is_nowhere(self) -> bool:
+        """Whether no storage is expected to have the unit and it is not complete here."""
+        if self.source_names():
+            return False
+        if not self.clone.has_list(self.unit):
+            return True
+        content = content_of(self.unit, self.clone.folder_list(self.unit))
+        cached = present_objects(self.clone.cache, [item.key for item in content.items()])
+        return len(cached) < len(content.items())
+
+    def run(self, seen: list[Fields]) -> Pulled:
+        """Fetch what the cache lacks, then place what the workspace lacks."""
+        refuse_busy_paths(self.clone.tmp, [self.clone.root / self.unit.path])
+        whole = self._content()
+        if self.options.selection:
+            seen += fields_of(self.unit, self.level, whole.files).values()
+        content = whole.selected(self.options.selection, self.level)
+        wanted, present = self._wanted(content)
+        self._refuse_without_space(whole, wanted)
+        try:
+            self._bring(content, wanted)
+        finally:
+            path = self.clone.log().write(self.events)
+            if path is not None:
+                self.clone.git.stage([path])
+        placed = self._place(wanted)
+        left = len(whole.files) - len(content.files)
+        self._note_partial(left)
+        return Pulled(
+            unit=self.unit,
+            fetched=len(self.fetched),
+            size=self.size,
+            placed=placed,
+            present=present,
+            left=left,
+            bad=tuple(f"{path}: {why}" for path, why in sorted(self.bad.items())),
+            healed=tuple(sorted(self.healed)),
+            sources=tuple(self.gave),
+        )
+
+    def _content(self) -> Content:
+        """Return what the version consists of, fetching its folder list where needed."""
+        unit = self.unit
+        if unit.is_folder:
+            item = Item(str(unit.version), (f"the file list of {unit.title}",))
+            if not self._cached_list_is_good(item):
+                self._fetch([item])
+                if item.object_id not in self.fetched:
+                    why = next(iter(self.bad.values()), "on no storage")
+                    problem = f"the file list of {unit.title} is {why}"
+                    remedy = f"imgdata pull {unit.level} --from STORAGE"
+                    raise DamagedError(problem, remedy=remedy)
+        return content_of(unit, self.clone.folder_list(unit))
+
+    def _cached_list_is_good(self, item: Item) -> bool:
+        if self.clone.cache.stat(item.key) is None:
+            return False
+        try:
+            self.clone.folder_list(self.unit)
+        except DamagedError:
+            return False  # a list is made of names only: any good copy may replace it
+        return True
+
+    def _wanted(self, content: Content) -> tuple[dict[str, str], int]:
+        """Return the files that are not here (md5 by path), and how many are.
+
+        Raises:
+            RefusedError: Files here were edited by hand.
+        """
+        found = self.clone.workspace.scan(self.unit.path)
+        here = self.clone.workspace.hashes(
+            self.unit.path, {path: stamp for path, stamp in found.items() if path in content.files}
+        )
+        changed = [path for path, md5 in here.items() if content.files[path] != md5]
+        edited = [path for path in changed if not self._is_cache_object(path, content.files[path])]
+        if edited:
+            paths = "\n".join(self._shown(path) for path in sorted(edited)[:SHOWN])
+            count = "one file" if len(edited) == 1 else f"{len(edited)} files"
+            msg = f"{count} of {self.unit.title} differ from their record and would be overwritten"
+            raise RefusedError(
+                msg,
+                cause=paths,
+                remedy="move them away to keep them, or delete them, and pull again",
+            )
+        wanted = {path: md5 for path, md5 in content.files.items() if here.get(path) != md5}
+        return wanted, len(content.files) - len(wanted)
+
+    def _is_cache_object(self, path: str, md5: str) -> bool:
+        """Tell whether a differing file is the cache object itself, linked: damage, not an edit."""
+        try:
+            return os.path.samefile(  # noqa: PTH121 - strings
+                self._full(path), self.clone.dvc.cache_dir / object_key(md5)
+            )
+        except OSError:
+            return False
+
+    def _full(self, path: str) -> str:
+        base = str(self.clone.root / self.unit.path)
+        return f"{base}/{path}" if path else base
+
+    def _shown(self, path: str) -> str:
+        return f"{self.unit.path}/{path}" if path else self.unit.path
+
+    def _refuse_without_space(self, whole: Content, wanted: dict[str, str]) -> None:
+        if not wanted:
+            return
+        expected = self.unit.size * len(wanted) // max(1, len(whole.files))
+        free = shutil.disk_usage(self.clone.root).free
+        if expected > free:
+            problem = (
+                f"{self.unit.title} needs {format_size(expected)}, {format_size(free)} are free"
+            )
+            raise MachineError(problem, remedy="free some space, or pull a part with --select")
+
+    def _bring(self, content: Content, wanted: dict[str, str]) -> None:
+        md5s = set(wanted.values())
+        items = [item for item in content.items() if item.object_id in md5s]
+        cached = present_objects(self.clone.cache, [item.key for item in items])
+        lacking = [item for item in items if item.key not in cached]
+        if self.options.sources:
+            lacking += [item for item in items if item.key in cached and not self._is_good(item)]
+        size = self.unit.size * len(lacking) // max(1, len(content.items()))
+        self.progress.start(f"pull {self.unit.title}", items=len(lacking), size=size)
+        try:
+            self._fetch(lacking)
+        finally:
+            self.progress.finish()
+
+    def _is_good(self, item: Item) -> bool:
+        from imgdata.transfer.move import Intact, check_one  # noqa: PLC0415 - rare
+
+        return isinstance(check_one(item, self.clone.cache), Intact)
+
+    def _fetch(self, items: list[Item]) -> None:
+        """Fetch items into the cache from the first storage that has good ones."""
+        lacking = items
+        for name in self.source_names():
+            if not lacking:
+                return
+            try:
+                lacking = self._fetch_from(name, lacking)
+            except StorageError as error:
+                self.unreachable = self.unreachable or error
+                lacking = [item for item in lacking if item.object_id not in self.fetched]
+        if lacking and self.unreachable is not None:
+            raise self.unreachable
+        for item in lacking:
+            for path in item.names:
+                self.bad.setdefault(path, "on no storage")
+
+    def _fetch_from(self, name: str, items: list[Item]) -> list[Item]:
+        storage: Storage = self.clone.open_storage(self.clone.config.storages[name])
+        sizes: dict[str, StoredObject] = {}
+        if len(items) > 1:
+            sizes = dict(present_objects(storage, [item.key for item in items], jobs=8))
+        asked = [
+            Item(item.object_id, item.names, sizes[item.key].size if item.key in sizes else None)
+            for item in items
+            if not sizes or item.key in sizes
+        ]
+        lacking = [item for item in items if sizes and item.key not in sizes]
+        outcomes = move_all(
+            asked,
+            storage,
+            self.clone.cache,
+            read_back=False,
+            jobs=self.options.jobs,
+            progress=self.progress,
+        )
+        for outcome in outcomes:
+            match outcome:
+                case Moved(item, size):
+                    self.fetched.add(item.object_id)
+                    self.size += size
+                    self.gave[name] = None
+                    was_bad = {path: self.bad.pop(path, "") for path in item.names}
+                    self.healed += [path for path, why in was_bad.items() if "damaged" in why]
+                case Damaged(item):
+                    lacking.append(item)
+                    self._note_bad(item, name, "damaged", f"damaged on {name}")
+                case Missing(item):
+                    lacking.append(item)
+                    self._note_bad(item, name, "missing", f"missing on {name}")
+        for item in lacking:
+            for path in item.names:
+                self.bad.setdefault(path, f"missing on {name}")
+        return lacking
+
+    def _note_bad(self, item: Item, name: str, event: str, why: str) -> None:
+        for path in item.names:
+            self.bad[path] = why
+        details = copy_event(self.unit, name, "read", [item], whole=False, size=0)
+        self.events.append((event, details))
+
+    def _place(self, wanted: dict[str, str]) -> int:
+        clone = self.clone
+        placements = [
+            Placement(self._full(path), md5, hashed=md5 in self.fetched)
+            for path, md5 in wanted.items()
+            if self._shown(path) not in self.bad
+        ]
+        if not placements:
+            return 0
+        rows: list[Row] = []
+        placed = 0
+        with dvc_lock(clone.tmp):
+            cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+            raw = self.unit.is_raw
+            for outcome in place_all(placements, cache, types, read_only=raw):
+                match outcome:
+                    case Placed(placement, _, stamp, object_stamp):
+                        placed += 1
+                        md5 = placement.md5
+                        rows.append(Row(placement.path, stamp, md5))
+                        rows.append(Row(str(cache / object_key(md5)), object_stamp, md5))
+                    case CacheDamaged(placement, found):
+                        path = os.path.relpath(placement.path, clone.root)
+                        self.bad[path] = f"damaged in the local cache (md5 {found})"
+            clone.state.write(rows)
+        return placed
+
+    def _note_partial(self, left: int) -> None:
+        """Remember that a unit is here in part on purpose, for run, add and status."""
+        note = partial_note(self.clone.root, self.unit)
+        if left:
+            note.parent.mkdir(parents=True, exist_ok=True)
+            wanted = {name: list(values) for name, values in self.options.selection.wanted.items()}
+            write_text(note, json.dumps({"version": str(self.unit.version), "select": wanted}))
+        elif not self.bad:
+            note.unlink(missing_ok=True)
+
+
+def partial_note(root: Path, unit: Unit) -> Path:
+    """Return where it is noted that a unit was pulled in part."""
+    return root / PRIVATE_FOLDER / "partial" / f"{unit.path.replace('/', '%')}.json"
+
+
+def summary_error(outcomes: Sequence[PullOutcome]) -> DamagedError | None:
+    """Return what kept a pull from being whole, or None."""
+    bad = [line for one in outcomes if isinstance(one, Pulled) for line in one.bad]
+    if not bad:
+        return None
+    broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
+    count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
+    more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+    return DamagedError(
+        f"{count} damaged or missing and not checked out",
+        cause="\n".join([*bad[:SHOWN], *more]),
+        remedy=f"from another copy: imgdata pull {broken.unit.level} --from STORAGE",
+    )

@@ -1,0 +1,272 @@
+"""`imgdata push`: archive levels to their storages, checked on arrival and noted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from imgdata.errors import DamagedError, StorageError
+from imgdata.model.events import Json
+from imgdata.ports import CanFlush, Storage
+from imgdata.project.config import Level
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.marker import mark_or_refuse
+from imgdata.workflows.objects import copy_event, copy_key
+from imgdata.workflows.push_plan import (
+    NotPushed,
+    PushOptions,
+    Target,
+    UnitPlan,
+    choose_targets,
+    plan_unit,
+)
+
+WEAKEST_FIRST: tuple[How, ...] = ("size", "checksum", "read")
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFailed:
+    """A storage could not be used; the others were."""
+
+    storage: str
+    error: StorageError
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """One unit on one storage after the push.
+
+    Attributes:
+        place: The storage as a person names it.
+        sent: Objects that were sent, and `size` their bytes.
+        checked: Objects that were there and were read back.
+        present: Objects that were there with evidence.
+        damaged: Objects whose bytes are wrong, here or at the storage; not sent.
+        missing: Objects that no place has.
+    """
+
+    target: Target
+    place: str
+    sent: int
+    size: int
+    checked: int
+    present: int
+    damaged: tuple[Damaged, ...]
+    missing: tuple[Missing, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the storage now has everything that was to be there."""
+        return not (self.damaged or self.missing)
+
+
+PushOutcome = Pushed | NotPushed | StorageFailed
+
+
+def push(
+    clone: Clone,
+    levels: Sequence[Level],
+    options: PushOptions,
+    progress: Progress = SILENT,
+) -> Iterator[PushOutcome]:
+    """Send the recorded versions of levels to their storages; one outcome a unit and storage.
+
+    What is read from the cache is hashed before it is sent; folder lists go last. An interrupted
+    push leaves whole objects only, and the next one goes on.
+
+    Raises:
+        InvalidProjectError, UsageError: See `choose_targets`.
+        RefusedError: A storage's prefix belongs to another project.
+        MachineError: Another imgdata command is at work here.
+    """
+    targets, skipped = choose_targets(clone, levels, options)
+    yield from skipped
+    with clone.writing():
+        opened: dict[str, Storage | None] = {}
+        for target in targets:
+            if target.storage not in opened:
+                opened[target.storage] = None
+                try:
+                    opened[target.storage] = _open_marked(clone, target.storage)
+                except StorageError as error:
+                    yield StorageFailed(target.storage, error)
+            storage = opened[target.storage]
+            if storage is None:
+                continue
+            try:
+                yield _push_unit(clone, target, storage, options, progress)
+            except StorageError as error:
+                opened[target.storage] = None
+                yield StorageFailed(target.storage, error)
+
+
+def _open_marked(clone: Clone, name: str) -> Storage:
+    """Open a storage and make sure that its prefix is this project's."""
+    storage = clone.open_storage(clone.config.storages[name])
+    mark_or_refuse(storage, name, clone.config.id, clone.config.title)
+    return storage
+
+
+def _push_unit(
+    clone: Clone, target: Target, storage: Storage, options: PushOptions, progress: Progress
+) -> Pushed:
+    plan = plan_unit(clone, target, storage, options)
+    resent = tuple(one.item for one in plan.damaged) if options.repair else ()
+    shipment = _Shipment(clone, plan, storage, options, progress, still_damaged=not resent)
+    send = (*plan.send, *resent)
+    label = f"push {target.unit.title} to {target.storage}"
+    progress.start(label, items=len(send) + len(plan.check), size=plan.size)
+    try:
+        shipment.run(send)
+    finally:
+        progress.finish()
+        shipment.note()
+    return Pushed(
+        target=target,
+        place=storage.description,
+        sent=len(shipment.sent),
+        size=sum(one.size for one in shipment.sent),
+        checked=len(shipment.checked),
+        present=plan.present,
+        damaged=(*(() if resent else plan.damaged), *shipment.damaged),
+        missing=tuple(shipment.missing),
+    )
+
+
+@dataclass(slots=True)
+class _Shipment:
+    """One unit on its way to one storage; remembers what was reached, also when interrupted."""
+
+    clone: Clone
+    plan: UnitPlan
+    storage: Storage
+    options: PushOptions
+    progress: Progress
+    still_damaged: bool
+    sent: list[Moved] = field(default_factory=list)
+    checked: list[Intact] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+
+    def run(self, send: Sequence[Item]) -> None:
+        """Read back what needs it, send files, then the folder list if all files are right."""
+        self._check()
+        list_item = self.plan.content.list_item
+        self._send([item for item in send if item != list_item])
+        self._flush()
+        bad = self.damaged or self.missing or (self.plan.damaged and self.still_damaged)
+        if list_item is not None and list_item in send and not bad:
+            self._send([list_item])
+            self._flush()
+
+    def _check(self) -> None:
+        jobs = self.options.jobs
+        redo: list[Item] = []
+        for outcome in check_all(self.plan.check, self.storage, jobs=jobs, progress=self.progress):
+            match outcome:
+                case Intact():
+                    self.checked.append(outcome)
+                case Damaged(item) if self.options.repair:
+                    redo.append(item)
+                case Damaged():
+                    self.damaged.append(outcome)
+                case Missing(item):
+                    redo.append(item)
+        self._send(redo)
+
+    def _send(self, items: list[Item]) -> None:
+        """Send items from the cache; what it lacks comes from another storage that has it."""
+        lacking = items
+        missing: list[Missing] = []
+        for source in (self.clone.cache, *self._other_storages(lacking)):
+            if not lacking:
+                return
+            outcomes = move_all(
+                lacking,
+                source,
+                self.storage,
+                read_back=True,
+                jobs=self.options.jobs,
+                progress=self.progress,
+            )
+            lacking, missing = [], []
+            for outcome in outcomes:
+                match outcome:
+                    case Moved():
+                        self.sent.append(outcome)
+                    case Damaged():
+                        self.damaged.append(outcome)
+                    case Missing(item):
+                        lacking.append(item)
+                        missing.append(outcome)
+        self.missing += missing
+
+    def _other_storages(self, items: list[Item]) -> Iterator[Storage]:
+        """Open the other storages that are noted to have the version, one at a time."""
+        target = self.plan.target
+        for name, config in self.clone.config.storages.items():
+            copy = self.clone.ledger.copy(copy_key(target.unit, name))
+            if items and name != target.storage and copy.is_whole:
+                try:
+                    yield self.clone.open_storage(config)
+                except StorageError:
+                    continue
+
+    def _flush(self) -> None:
+        if isinstance(self.storage, CanFlush) and self.sent:
+            self.storage.flush()
+
+    def note(self) -> None:
+        """Write down what is known now: evidence for what is right, and damage that was found."""
+        target, plan = self.plan.target, self.plan
+        every: list[Moved | Intact] = [*self.sent, *self.checked]
+        good: dict[How, list[Moved | Intact]] = {}
+        for one in every:
+            good.setdefault(one.how, []).append(one)
+        total = len(plan.send) + len(plan.check) + plan.present + len(plan.damaged)
+        whole = plan.whole and len(every) == total
+        if whole and every:
+            good = {next(how for how in WEAKEST_FIRST if how in good): every}
+        events: list[tuple[str, dict[str, Json]]] = []
+        for how, some in good.items():
+            items = [one.item for one in some]
+            size = sum(one.size for one in some)
+            event = copy_event(target.unit, target.storage, how, items, whole=whole, size=size)
+            events.append(("stored", event))
+        place = self.storage.description
+        arrived = {one.item for one in every}
+        bad = [one.item for one in (*plan.damaged, *self.damaged) if one.place == place]
+        bad = [item for item in bad if item not in arrived]
+        if bad:
+            event = copy_event(target.unit, target.storage, "read", bad, whole=False, size=0)
+            events.append(("damaged", event))
+        path = self.clone.log().write(events)
+        if path is not None:
+            self.clone.git.stage([path])
+
+
+def summary_error(outcomes: Sequence[PushOutcome]) -> DamagedError | StorageError | None:
+    """Return what kept a push from being whole, or None."""
+    failed = next((one for one in outcomes if isinstance(one, StorageFailed)), None)
+    broken = [one for one in outcomes if isinstance(one, Pushed) and not one.is_whole]
+    if not broken:
+        return failed.error if failed else None
+    names = [line for one in broken for line in _bad_lines(one)]
+    count = "one file is" if len(names) == 1 else f"{len(names)} files are"
+    problem = f"{count} damaged or missing; nothing damaged was sent"
+    return DamagedError(problem, cause="\n".join(names[:SHOWN]), remedy=_remedy(broken[0]))
+
+
+def _bad_lines(pushed: Pushed) -> Iterator[str]:
+    for bad in pushed.damaged:
+        yield f"{bad.item.names[0]}: damaged on {bad.place} ({bad.found})"
+    for lost in pushed.missing:
+        yield f"{lost.item.names[0]}: missing on {lost.place}"
+
+
+def _remedy(pushed: Pushed) -> str:
+    level, storage = pushed.target.unit.level, pushed.target.storage
+    if pushed.missing or any(bad.place != pushed.place for bad in pushed.damaged):
+        return f"bring a good copy back: imgdata pull {level} --from STORAGE"
+    return f"send it again from here: imgdata push {level} --to {storage} --repair"

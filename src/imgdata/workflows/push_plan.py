@@ -1,0 +1,161 @@
+"""What a push has to do: which unit goes where, what a storage lacks, what must be read back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from imgdata.errors import InvalidProjectError, UsageError
+from imgdata.levels.units import Unit
+from imgdata.model.selection import Selection
+from imgdata.ports import Storage
+from imgdata.project.config import Level
+from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
+from imgdata.transfer.presence import present_objects
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import differences
+from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
+
+
+@dataclass(frozen=True, slots=True)
+class PushOptions:
+    """How to push.
+
+    Attributes:
+        to: Storages to use instead of the levels' own.
+        selection: Only files whose key fields fit.
+        jobs: Transfers at once.
+        repair: Send again what is damaged at the storage.
+    """
+
+    to: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=lambda: Selection({}))
+    jobs: int = DEFAULT_JOBS
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One unit and one storage it goes to."""
+
+    unit: Unit
+    storage: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotPushed:
+    """A unit that is not sent, and why."""
+
+    unit: Unit
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPlan:
+    """What a push of one unit to one storage has to do.
+
+    Attributes:
+        send: Objects the storage lacks, with sizes.
+        check: Objects that are there without evidence, to be read back.
+        present: Objects that are there with evidence.
+        damaged: Objects that are there with another size or checksum.
+    """
+
+    target: Target
+    content: Content
+    send: tuple[Item, ...]
+    check: tuple[Item, ...]
+    present: int
+    damaged: tuple[Damaged, ...]
+    whole: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes to send."""
+        return sum(item.size or 0 for item in self.send)
+
+
+def choose_targets(
+    clone: Clone, levels: Sequence[Level], options: PushOptions
+) -> tuple[tuple[Target, ...], tuple[NotPushed, ...]]:
+    """Decide which unit goes where, and which not.
+
+    Raises:
+        InvalidProjectError: DVC's files differ from imgdata.yaml.
+        UsageError: A storage of `--to` is not configured.
+    """
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
+    if told:
+        problem = "DVC's files say otherwise than imgdata.yaml"
+        raise InvalidProjectError(
+            problem, cause="\n".join(told[:5]), remedy="imgdata storage apply"
+        )
+    for name in options.to:
+        if name not in clone.config.storages:
+            known = ", ".join(clone.config.storages)
+            problem = f"'{name}' is not a storage of this project"
+            raise UsageError(problem, cause=f"storages: {known}")
+    targets: list[Target] = []
+    skipped: list[NotPushed] = []
+    for level in levels:
+        storages = options.to or level.storages
+        for unit in clone.units.by_level[level.name]:
+            if unit.version is None:
+                skipped.append(NotPushed(unit, _why_no_version(unit)))
+            elif not storages:
+                skipped.append(NotPushed(unit, "storage: none, it is recomputed when needed"))
+            else:
+                targets += [Target(unit, name) for name in storages]
+    return tuple(targets), tuple(skipped)
+
+
+def _why_no_version(unit: Unit) -> str:
+    if unit.legacy_hash is not None:
+        return f"recorded as {unit.legacy_hash} by DVC before 3; run: dvc cache migrate --dvc-files"
+    return f"nothing is recorded yet; run: imgdata run {unit.level}"
+
+
+def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
+    """Return what a push would do, as remembered in the log: asks no storage."""
+    content = _content(clone, target.unit, options)
+    cached = present_objects(clone.cache, [item.key for item in content.items()])
+    copy = clone.ledger.copy(copy_key(target.unit, target.storage))
+    items = content.items(cached)
+    send = tuple(item for item in items if copy.evidence(item.md5) is None)
+    return UnitPlan(target, content, send, (), len(items) - len(send), (), whole=True)
+
+
+def plan_unit(clone: Clone, target: Target, storage: Storage, options: PushOptions) -> UnitPlan:
+    """Ask a storage what it has of a unit and decide what to send and what to read back."""
+    content = _content(clone, target.unit, options)
+    keys = [item.key for item in content.items()]
+    cached = present_objects(clone.cache, keys)
+    asked = [*keys, content.list_item.key] if content.list_item else keys
+    there = present_objects(storage, asked, jobs=options.jobs)
+    send, check, damaged, present = [], [], [], 0
+    wanted = (*content.items(cached), *((content.list_item,) if content.list_item else ()))
+    for item in wanted:
+        found = there.get(item.key)
+        if found is None:
+            send.append(item)
+        elif (item.size is not None and item.size != found.size) or (
+            found.md5 is not None and found.md5 != item.md5
+        ):
+            damaged.append(Damaged(item, storage.description, _found_words(item, found.size)))
+        elif evidence_of(clone.ledger, target.unit, target.storage, found, item.md5):
+            present += 1
+        else:
+            check.append(Item(item.object_id, item.names, found.size))
+    whole = not options.selection
+    if not whole and content.list_item is not None:
+        send = [item for item in send if item != content.list_item]
+    return UnitPlan(target, content, tuple(send), tuple(check), present, tuple(damaged), whole)
+
+
+def _found_words(item: Item, size: int) -> str:
+    if item.size is not None and item.size != size:
+        return f"{size} bytes instead of {item.size}"
+    return "another checksum"
+
+
+def _content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+    content = content_of(unit, clone.folder_list(unit))
+    return content.selected(options.selection, clone.config.levels[unit.level])

@@ -50,12 +50,11 @@ def jpeg_frame(data: bytes) -> tuple[int, int | None] | None:
             position += 2
             continue
         length = int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker in _SOF_LOSSY or marker in _SOF_LOSSLESS:
+        if marker in _SOF_LOSSY | _SOF_LOSSLESS:
             return marker, None
-        if marker == _SOF_LS:
-            marker_found = marker
         if marker == _SOS:
             return _scan_near(data, position, marker_found)
+        marker_found = marker if marker == _SOF_LS else marker_found
         position += 2 + max(length, 2)
     return (marker_found, None) if marker_found else None
 

@@ -41,7 +41,7 @@ def planes(path: Path, reading: Reading) -> Iterator[Plane]:
         yield from decode(path)
     except UndecodableError:
         raise
-    except Exception as error:  # noqa: BLE001 - foreign decoders raise anything on damaged data
+    except Exception as error:
         msg = f"the pixels cannot be decoded: {type(error).__name__}: {str(error)[:200]}"
         raise UndecodableError(msg) from error
 
@@ -62,7 +62,7 @@ def _tiff(path: Path) -> Iterator[Plane]:
             yield from _as_planes(np.asarray(data))
             return
         for page in file.pages:
-            if not page.is_reduced:
+            if not getattr(page, "is_reduced", False):
                 yield from _as_planes(page.asarray(maxworkers=1))
 
 

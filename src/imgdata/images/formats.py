@@ -47,6 +47,15 @@ def _at(position: int, *marks: bytes) -> Recognise:
     return lambda head: head[position : position + 32].startswith(marks)
 
 
+def _markup(head: bytes) -> bytes:
+    return head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+
+
+def _is_text(head: bytes) -> bool:
+    part = head[:1024]
+    return bool(part) and not any(b < 9 or 13 < b < 32 for b in part)  # noqa: PLR2004 - control codes
+
+
 def _is_heif(head: bytes) -> bool:
     return head[4:8] == b"ftyp" and head[8:12] in {
         b"avif",
@@ -232,7 +241,7 @@ OTHER_KINDS: tuple[tuple[str, Recognise], ...] = (
     ("a PDF", _starts(b"%PDF-")),
     ("JSON", lambda head: _markup(head)[:1] in {b"{", b"["} and _is_text(head)),
     ("a git LFS pointer", _starts(b"version https://git-lfs.github.com/spec")),
-    ("text", lambda head: _is_text(head)),
+    ("text", _is_text),
 )
 IMAGE_SUFFIXES = frozenset(
     suffix
@@ -242,15 +251,6 @@ IMAGE_SUFFIXES = frozenset(
 ) | frozenset(
     suffix for row in UNREADABLE for suffix in row[3] if suffix not in {".map", ".st", ".rec"}
 )
-
-
-def _markup(head: bytes) -> bytes:
-    return head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-
-
-def _is_text(head: bytes) -> bool:
-    part = head[:1024]
-    return bool(part) and not any(b < 9 or 13 < b < 32 for b in part)  # noqa: PLR2004 - control codes
 
 
 def has_image_name(path: str | Path) -> bool:

@@ -5,8 +5,7 @@ pixel, 6.45 um, whatever the objective); Model is a serial number. The sidecar I
 """
 
 import re
-
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.images.fact_book import FactBook, milliseconds
 from imgdata.images.safe_xml import BadXmlError, as_number, child, children, first, parse

@@ -6,7 +6,7 @@ the file or is not there. Source: Leica LIF file format as documented by Bio-For
 
 import struct
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.images.bounded_file import BeyondEndError, BoundedFile, BrokenStructureError
 from imgdata.images.fact_book import FactBook

@@ -5,7 +5,7 @@ Attributes of newer schemas are children in older ones (2003-FC to 2008-09); bot
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.images.fact_book import FactBook, milliseconds
 from imgdata.images.safe_xml import (
@@ -95,7 +95,7 @@ def describe(root: Element, where: str) -> OmeDocument:
 
 def _whole(text: str) -> int:
     found = as_number(text)
-    return int(found) if found is not None and 0 < found < 2**40 else 1  # noqa: PLR2004 - no size is
+    return int(found) if found is not None and 0 < found < 2**40 else 1
 
 
 def _image(node: Element) -> OmeImage | None:

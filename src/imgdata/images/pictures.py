@@ -125,7 +125,7 @@ def _jpeg_frame(data: bytes) -> tuple[int, int, int, int] | None:
         if data[position] != 0xFF:  # noqa: PLR2004 - every marker begins so
             return None
         marker = data[position + 1]
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC} or marker == 0xF7:  # noqa: PLR2004
+        if (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}) or marker == 0xF7:  # noqa: PLR2004
             bits, height, width, samples = struct.unpack(
                 ">BHHB", data[position + 4 : position + 10]
             )

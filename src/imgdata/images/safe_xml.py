@@ -1,14 +1,15 @@
 """Parse XML that came with an image: no entities, no DTD, no external files, bounded size."""
 
 import re
-import xml.etree.ElementTree as ET  # noqa: S405 - declarations of entities are refused below
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.errors import DamagedError
 
 LIMIT_CHARACTERS = 128 * 1024 * 1024
 _DECLARATION = re.compile(r"<!\s*(DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)", re.IGNORECASE)
+_ENCODINGS = frozenset({"utf-8", "us-ascii", "iso-8859-1", "windows-1252"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _ENCODING = re.compile(rb"""^<\?xml[^>]*encoding=["']([A-Za-z0-9._-]+)["']""")
 
@@ -32,14 +33,10 @@ def decoded(data: bytes) -> str:
     data = data.removeprefix(b"\xef\xbb\xbf")
     named = _ENCODING.match(data[:200])
     name = named.group(1).decode("ascii").lower() if named else "utf-8"
-    for encoding in (
-        name if name in {"utf-8", "us-ascii", "iso-8859-1", "windows-1252"} else "utf-8",
-    ):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return data.decode("latin-1")
+    try:
+        return data.decode(name if name in _ENCODINGS else "utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def parse(source: bytes | str) -> Element:
@@ -66,7 +63,7 @@ def parse(source: bytes | str) -> Element:
 
 def local(element: Element) -> str:
     """Return an element's name without its namespace, so that every schema year matches."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+    return element.tag.rpartition("}")[2]
 
 
 def children(element: Element, name: str) -> Iterator[Element]:

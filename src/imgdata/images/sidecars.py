@@ -7,7 +7,7 @@ and MeasurementDetail.mrf (CV7000, CV8000, CQ1), MetaXpress's HTD (ImageXpress).
 import csv
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.images.bounded_file import LIMIT_BYTES, BoundedFile
 from imgdata.images.fact_book import FactBook, milliseconds

@@ -1,4 +1,4 @@
-"""Which TIFF compressions keep pixels exactly: a table, and a look at the stream where it takes one.
+"""Which TIFF compressions keep pixels exactly: a table, and a look at the stream if need be.
 
 No value outside the table may count as lossless. Sources: TIFF 6.0 and its technical notes, the
 libtiff and tifffile registries, and measurements on twins of the same pixels.
@@ -105,7 +105,7 @@ def judge(
         declared: Bytes of one strip or tile uncompressed.
         depth: Bits a sample.
     """
-    code = page.int(COMPRESSION, 1)
+    code = page.whole(COMPRESSION, 1)
     known = TABLE.get(code)
     if known is not None:
         return known

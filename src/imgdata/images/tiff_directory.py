@@ -97,7 +97,7 @@ class Directory:
             values.byteswap()
         return values
 
-    def int(self, code: int, default: int) -> int:
+    def whole(self, code: int, default: int) -> int:
         """Return a tag's first integer, or the default."""
         entry = self.tags.get(code)
         if entry is None:
@@ -105,8 +105,7 @@ class Directory:
         kind, count, inline = entry
         if count == 1 and kind in {3, 4}:
             end = 2 if kind == 3 else 4  # noqa: PLR2004 - bytes of SHORT and LONG
-            order = "little" if self.layout.order == "<" else "big"
-            return int.from_bytes(inline[:end], order)
+            return int.from_bytes(inline[:end], "little" if self.layout.order == "<" else "big")
         values = self.ints(code)
         return int(values[0]) if len(values) else default
 

@@ -66,19 +66,19 @@ def dtype_of(bits: int, kind: int) -> str:
 
 def plane_of(page: Directory) -> Plane | None:
     """Return the page's plane, or None when it has no pixels (width, height or strips missing)."""
-    width, height = page.int(WIDTH, 0), page.int(HEIGHT, 0)
+    width, height = page.whole(WIDTH, 0), page.whole(HEIGHT, 0)
     tiled = TILE_OFFSETS in page.tags
     offsets = page.ints(TILE_OFFSETS if tiled else STRIP_OFFSETS)
     if width <= 0 or height <= 0 or not len(offsets):
         return None
-    samples = max(1, page.int(SAMPLES, 1))
-    bits = max(1, page.int(BITS, 1))
-    separate = page.int(PLANAR, 1) == 2  # noqa: PLR2004 - PlanarConfiguration separate
+    samples = max(1, page.whole(SAMPLES, 1))
+    bits = max(1, page.whole(BITS, 1))
+    separate = page.whole(PLANAR, 1) == 2  # noqa: PLR2004 - PlanarConfiguration separate
     together = 1 if separate else samples
     if tiled:
-        rows, columns = page.int(TILE_LENGTH, height), page.int(TILE_WIDTH, width)
+        rows, columns = page.whole(TILE_LENGTH, height), page.whole(TILE_WIDTH, width)
     else:
-        rows, columns = min(page.int(ROWS_PER_STRIP, height) or height, height), width
+        rows, columns = min(page.whole(ROWS_PER_STRIP, height) or height, height), width
     stream_bytes = rows * ((columns * together * bits + 7) // 8)
     counts = page.ints(TILE_COUNTS if tiled else STRIP_COUNTS)
     if len(counts) < len(offsets):
@@ -92,7 +92,7 @@ def plane_of(page: Directory) -> Plane | None:
         height,
         samples,
         bits,
-        dtype_of(bits, page.int(FORMAT, 1)),
+        dtype_of(bits, page.whole(FORMAT, 1)),
         tuple(zip(map(int, offsets), map(int, lengths), strict=False)),
         stream_bytes,
         separate,
@@ -101,7 +101,7 @@ def plane_of(page: Directory) -> Plane | None:
 
 def is_reduced(page: Directory) -> bool:
     """Tell whether the page is a thumbnail or a lower resolution of another page."""
-    return bool(page.int(SUBFILE_TYPE, 0) & 1) or page.int(OLD_SUBFILE_TYPE, 1) == 2  # noqa: PLR2004
+    return bool(page.whole(SUBFILE_TYPE, 0) & 1) or page.whole(OLD_SUBFILE_TYPE, 1) == 2  # noqa: PLR2004
 
 
 def missing_bytes(page: Directory, plane: Plane, contiguous: int = 1) -> tuple[str, str] | None:
@@ -119,8 +119,8 @@ def missing_bytes(page: Directory, plane: Plane, contiguous: int = 1) -> tuple[s
             return f"{size:,} bytes", f"{end:,} bytes for {contiguous:,} planes"
         return None
     end = max((offset + length for offset, length in plane.streams if length), default=0)
-    code = page.int(tiff_compression.COMPRESSION, 1)
-    if code == 1 and plane.bits % 8 == 0 and page.int(PHOTOMETRIC, 1) != YCBCR:
+    code = page.whole(tiff_compression.COMPRESSION, 1)
+    if code == 1 and plane.bits % 8 == 0 and page.whole(PHOTOMETRIC, 1) != YCBCR:
         end = max(end, _uncompressed_end(page, plane))
     if end > size:
         return f"{size:,} bytes", f"at least {end:,} bytes"
@@ -156,8 +156,10 @@ def _impossibly_small(plane: Plane, code: int) -> tuple[str, str] | None:
         return None
     return (
         f"{stored:,} bytes stored",
-        f"{plane.width:,} x {plane.height:,} pixels need at least "
-        f"{-(-plane.declared_bytes // most):,} bytes",
+        (
+            f"{plane.width:,} x {plane.height:,} pixels need at least "
+            f"{-(-plane.declared_bytes // most):,} bytes"
+        ),
     )
 
 

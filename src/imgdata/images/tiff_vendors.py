@@ -64,7 +64,7 @@ def editor(page: Directory) -> str:
 def resolution_um(page: Directory) -> float | None:
     """Return the pixel size the resolution tags would mean, in micrometres; for messages only."""
     resolution = page.rational(X_RESOLUTION)
-    unit = {2: 25400.0, 3: 10000.0}.get(page.int(RESOLUTION_UNIT, 2))
+    unit = {2: 25400.0, 3: 10000.0}.get(page.whole(RESOLUTION_UNIT, 2))
     return unit / resolution if resolution and unit else None
 
 
@@ -170,7 +170,7 @@ def _ndpi(page: Directory, _description: str) -> Vendor:
     book = FactBook()
     for axis, tag in (("x", X_RESOLUTION), ("y", Y_RESOLUTION)):
         resolution = page.rational(tag)
-        if resolution and page.int(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
+        if resolution and page.whole(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
             book.put_length(f"pixel_size_{axis}", 1 / resolution, "cm", "tag XResolution (NDPI)")
     lens = page.raw(NDPI_LENS)
     if len(lens) == 4:  # noqa: PLR2004 - one float
@@ -214,7 +214,7 @@ def _qptiff(page: Directory, description: str) -> Vendor:
         )
     for axis, tag in (("x", X_RESOLUTION), ("y", Y_RESOLUTION)):
         resolution = page.rational(tag)
-        if resolution and page.int(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
+        if resolution and page.whole(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
             book.put_length(f"pixel_size_{axis}", 1 / resolution, "cm", "tag XResolution (QPTIFF)")
     book.put("manufacturer", "PerkinElmer", "PerkinElmer-QPI", source=Source.INFERRED)
     book.put("model", said("InstrumentType"), "PerkinElmer-QPI InstrumentType")
@@ -250,7 +250,7 @@ def _leica_scn(page: Directory, description: str) -> Vendor:
     book.put("model", device.get("model", "") if device is not None else "", "SCN device@model")
     for axis, tag in (("x", X_RESOLUTION), ("y", Y_RESOLUTION)):
         resolution = page.rational(tag)
-        if resolution and page.int(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
+        if resolution and page.whole(RESOLUTION_UNIT, 2) == 3:  # noqa: PLR2004 - centimetre
             book.put_length(f"pixel_size_{axis}", 1 / resolution, "cm", "tag XResolution (SCN)")
     _standard(book, page)
     return Vendor("scn", book)

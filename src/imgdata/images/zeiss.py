@@ -7,7 +7,7 @@ verdict need no pixel and no other library. Source: ZEISS, DS_ZISRAW-FileFormat 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from xml.etree.ElementTree import Element  # noqa: S405 - the type of a parsed node only
+from xml.etree.ElementTree import Element
 
 from imgdata.images.bounded_file import BeyondEndError, BoundedFile, BrokenStructureError
 from imgdata.images.fact_book import FactBook

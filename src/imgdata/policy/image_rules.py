@@ -41,9 +41,7 @@ def with_sidecar(reading: Reading, facts: Mapping[str, Fact], sidecar: Sidecar) 
     symptoms = list(reading.symptoms)
     for name, fact in {**sidecar.facts, **facts}.items():
         own = joined.get(name)
-        if own is None:
-            joined[name] = fact
-        elif own.source is Source.INFERRED:
+        if own is None or own.source is Source.INFERRED:
             joined[name] = fact
         elif _disagree(own, fact):
             symptoms.append(
@@ -101,11 +99,11 @@ def _pixel_size(reading: Reading) -> Iterator[Symptom]:
     detail = reading.facts["pixel_size_x"].detail
     if not LOW_UM <= size <= HIGH_UM:
         yield Symptom("IMG-302", f"{size:g} um ({detail})", f"{LOW_UM:g} to {HIGH_UM:g} um")
-    elif size == 1.0 and reading.format not in {"ome-zarr"}:
+    elif size == 1.0 and reading.format != "ome-zarr":
         yield Symptom(
             "IMG-302", f"exactly 1 um ({detail}), a placeholder", "a calibrated size", "note"
         )
-    elif other is not None and abs(size - other) > 0.1 * size:  # noqa: PLR2004 - cameras are square
+    elif other is not None and abs(size - other) > 0.1 * size:
         yield Symptom("IMG-302", f"{size:g} x {other:g} um", "square pixels", "note")
 
 
@@ -166,7 +164,8 @@ def hints(pixels: PixelFacts, reading: Reading) -> Iterator[Symptom]:
         )
         yield Symptom(
             "IMG-204",
-            f"{pixels.levels} grey levels in {pixels.dtype}, all multiples of {pixels.step} ({how})",
+            f"{pixels.levels} grey levels in {pixels.dtype}, all multiples of {pixels.step} "
+            f"({how})",
             "the detector's full range",
         )
     elif wide and pixels.step in {4, 8, 16, 32, 64, 128} and pixels.levels > EIGHT_BIT_LEVELS:

@@ -30,33 +30,45 @@ _STAINS = re.compile(
 KNOWN: tuple[tuple[str, str], ...] = (
     (
         "Opera Phenix or Operetta",
-        "{_:(?:.+/)?}r{row:[0-9]{2}}c{column:[0-9]{2}}f{site:[0-9]+}p{z:[0-9]+}"
-        "-ch{channel:[0-9]+}sk{t:[0-9]+}fk{_:[0-9]+}fl{_:[0-9]+}.{_:tiff?}",
+        (
+            "{_:(?:.+/)?}r{row:[0-9]{2}}c{column:[0-9]{2}}f{site:[0-9]+}p{z:[0-9]+}"
+            "-ch{channel:[0-9]+}sk{t:[0-9]+}fk{_:[0-9]+}fl{_:[0-9]+}.{_:tiff?}"
+        ),
     ),
     (
         "ImageXpress with time points and z steps",
-        "{_:(?:.+/)?}TimePoint_{t:[0-9]+}/ZStep_{z:[0-9]+}/{_}_{well:[A-P][0-9]{2}}"
-        "_s{site:[0-9]+}_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}",
+        (
+            "{_:(?:.+/)?}TimePoint_{t:[0-9]+}/ZStep_{z:[0-9]+}/{_}_{well:[A-P][0-9]{2}}"
+            "_s{site:[0-9]+}_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}"
+        ),
     ),
     (
         "ImageXpress with time points",
-        "{_:(?:.+/)?}TimePoint_{t:[0-9]+}/{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
-        "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}",
+        (
+            "{_:(?:.+/)?}TimePoint_{t:[0-9]+}/{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
+            "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}"
+        ),
     ),
     (
         "ImageXpress with z steps",
-        "{_:(?:.+/)?}ZStep_{z:[0-9]+}/{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
-        "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}",
+        (
+            "{_:(?:.+/)?}ZStep_{z:[0-9]+}/{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
+            "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}"
+        ),
     ),
     (
         "ImageXpress",
-        "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
-        "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}",
+        (
+            "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_s{site:[0-9]+}"
+            "_w{channel:[0-9]}{_:[0-9A-F-]*}.{_:(?:tif|TIF|tiff)}"
+        ),
     ),
     (
         "Yokogawa CV7000, CV8000 or CQ1",
-        "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_T{t:[0-9]+}F{site:[0-9]+}L[0-9]+A[0-9]+Z{z:[0-9]+}"
-        "C{channel:[0-9]+}.{_:(?:tif|TIF|tiff|png)}",
+        (
+            "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_T{t:[0-9]+}F{site:[0-9]+}L[0-9]+A[0-9]+Z{z:[0-9]+}"
+            "C{channel:[0-9]+}.{_:(?:tif|TIF|tiff|png)}"
+        ),
     ),
     (
         "IN Cell Analyzer",

@@ -188,10 +188,11 @@ def _channel_names(placed: list[_Placed]) -> Iterator[About]:
     by_channel: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for one in placed:
         names = one.image.reading.facts.get("channels")
-        if "channel" in one.fields and names is not None and isinstance(names.value, tuple):
-            if len(names.value) == 1:
-                group = (one.fields["plate"], one.fields["channel"])
-                by_channel[group][str(names.value[0])].append(one.image.name)
+        if "channel" not in one.fields or names is None or not isinstance(names.value, tuple):
+            continue
+        if len(names.value) == 1:
+            group = (one.fields["plate"], one.fields["channel"])
+            by_channel[group][str(names.value[0])].append(one.image.name)
     for (_, channel), names_of in by_channel.items():
         if len(names_of) < 2:  # noqa: PLR2004 - one name is consistent
             continue

@@ -57,5 +57,6 @@ def _images(reading: Reading, image_names: frozenset[str]) -> Iterator[Symptom]:
     named = _texts(reading, "image_files")
     gone = sorted({n for n in named if n not in image_names})
     if gone:
-        found = f"{len(gone)} of {len(set(named))} named images are not there: {', '.join(gone[:SHOWN])}"
+        shown = ", ".join(gone[:SHOWN])
+        found = f"{len(gone)} of {len(set(named))} named images are not there: {shown}"
         yield Symptom("IMG-603", found, "every named image on the level below")

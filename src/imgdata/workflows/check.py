@@ -9,11 +9,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from imgdata.model.facts import ExpectedImage, PixelFacts, Reading, Sidecar, Symptom
+from imgdata.model.facts import PixelFacts, Reading, Sidecar, Symptom
 from imgdata.model.findings import CheckReport, FileCheck, Finding, Layout
 from imgdata.model.keys import Key
 from imgdata.policy import image_rules, plate_rules, profile_rules
@@ -21,6 +21,7 @@ from imgdata.policy.judging import Severities, in_order, judge
 from imgdata.ports import ImageReader
 from imgdata.system.files import file_md5
 from imgdata.system.progress import SILENT, Progress
+from imgdata.workflows import check_sidecars
 from imgdata.workflows.check_cache import Cache, Remembered
 from imgdata.workflows.check_walk import Candidate, find, is_thumb
 
@@ -111,7 +112,7 @@ def check_files(
     chosen = options or CheckOptions()
     candidates = list(find(paths, root, chosen.ignore))
     images = [c for c in candidates if not is_thumb(c.name)]
-    sidecars = list(_sidecars(images, reader, root))
+    sidecars = list(check_sidecars.find_sidecars(images, reader))
     checked = _read_all(images, reader, chosen, progress)
     _join_sidecars(checked, sidecars)
     for one in checked:
@@ -123,7 +124,7 @@ def check_files(
         for symptom in one.symptoms
     ]
     names = {c.name for c in candidates}
-    findings += _findings_of(_sidecar_symptoms(sidecars, names, root), chosen)
+    findings += _findings_of(check_sidecars.symptoms(sidecars, names, chosen.level), chosen)
     findings += _findings_of(_duplicates(checked), chosen)
     findings += _findings_of(_siblings(checked, names), chosen)
     findings += _findings_of(_recorded(checked, chosen, names), chosen)
@@ -202,87 +203,13 @@ def _level_of(name: str, level: str, reading: Reading) -> str:
     return MASKS if picture_of_labels else ""
 
 
-# Sidecars -----------------------------------------------------------------------------------
-
-
-def _sidecars(
-    images: Sequence[Candidate], reader: ImageReader, root: Path
-) -> Iterator[tuple[str, Sidecar]]:
-    """Yield the index files with their folder's path; of nested copies only the outermost."""
-    taken: dict[tuple[str, str], str] = {}
-    for candidate in sorted(images, key=lambda c: c.name.count("/")):
-        folder, _, name = candidate.name.rpartition("/")
-        if not name.lower().endswith((".xml", ".mlf", ".htd")):
-            continue
-        above = taken.get(("", name.lower()))
-        if above is not None and (folder + "/").startswith(above + "/" if above else ""):
-            continue
-        found = reader.sidecar(candidate.path)
-        if found is not None:
-            if found.kind == "imagexpress":
-                taken["", name.lower()] = folder
-            yield folder, replace(found, path=candidate.name)
-    del root
-
-
-def _join_sidecars(checked: Sequence[_Checked], sidecars: Sequence[tuple[str, Sidecar]]) -> None:
-    if not sidecars:
-        return
+def _join_sidecars(checked: Sequence[_Checked], sidecars: Sequence[check_sidecars.Placed]) -> None:
     by_folder: dict[str, list[Sidecar]] = defaultdict(list)
     for folder, sidecar in sidecars:
         by_folder[folder].append(sidecar)
-    for one in checked:
-        parts = one.candidate.name.split("/")[:-1]
-        for depth in range(len(parts), -1, -1):
-            folder = "/".join(parts[:depth])
-            for sidecar in by_folder.get(folder, ()):
-                below = one.candidate.name[len(folder) + 1 if folder else 0 :].lower()
-                facts = sidecar.facts_by_name.get(below)
-                if facts is not None or sidecar.kind == "imagexpress":
-                    one.reading = image_rules.with_sidecar(one.reading, facts or {}, sidecar)
-
-
-def _sidecar_symptoms(
-    sidecars: Sequence[tuple[str, Sidecar]], names: set[str], root: Path
-) -> Iterator[tuple[Symptom, tuple[str, ...]]]:
-    lower = {name.lower() for name in names}
-    for folder, sidecar in sidecars:
-        for symptom in sidecar.symptoms:
-            yield symptom, (sidecar.path,)
-        for expected in _missing(folder, sidecar, lower):
-            path = f"{folder}/{expected.name}" if folder else expected.name
-            title = PurePosixPath(sidecar.path).name
-            yield Symptom("IMG-401", "not in the folder", f"listed by {title}"), (path,)
-    del root
-
-
-def _missing(folder: str, sidecar: Sidecar, names: set[str]) -> Iterator[ExpectedImage]:
-    start = f"{folder}/".lower() if folder else ""
-    exact = [e for e in sidecar.expected if e.exact]
-    yield from (e for e in exact if start + e.name.lower() not in names)
-    parts = [e for e in sidecar.expected if not e.exact]
-    if not parts:
-        return
-    below = [n for n in names if n.startswith(start) and not is_thumb(n)]
-    have = {
-        (beginning, piece)
-        for name in below
-        for beginning in _beginnings(name.rpartition("/")[2])
-        for piece in ("", *name[len(start) :].split("/")[:-1])
-    }
-    timed = any("/timepoint_" in "/" + n[len(start) :] for n in below)
-    for expected in parts:
-        folder_name = expected.folder.lower() if timed else ""
-        if (expected.name.lower(), folder_name) not in have:
-            yield expected
-
-
-def _beginnings(name: str) -> Iterator[str]:
-    """Yield the parts of a name up to each place where a well, site or wave can end."""
-    stem = name.rpartition(".")[0]
-    yield stem
-    for found in re.finditer(r"_(?:[a-z]{1,2}\d{2}|s\d+|w\d)", stem):
-        yield stem[: found.end()]
+    for one in checked if by_folder else ():
+        for facts, sidecar in check_sidecars.facts_for(one.candidate.name, by_folder):
+            one.reading = image_rules.with_sidecar(one.reading, facts, sidecar)
 
 
 # One file -----------------------------------------------------------------------------------
@@ -290,7 +217,7 @@ def _beginnings(name: str) -> Iterator[str]:
 
 def _symptoms(one: _Checked) -> Iterator[Symptom]:
     yield from one.reading.symptoms
-    if one.reading.format in {"parquet", "csv"}:
+    if one.reading.format in {"parquet", "csv"} or one.is_mask:
         return
     yield from image_rules.describe(one.reading)
     cropped = image_rules.region_disagrees(one.reading.facts)
@@ -375,9 +302,7 @@ def _duplicates(checked: Sequence[_Checked]) -> Iterator[_About]:
     for one in checked:
         if one.reading.sample_hash and one.candidate.size:
             twins[one.reading.sample_hash].append(one.candidate)
-    for group in twins.values():
-        if len(group) < 2:  # noqa: PLR2004 - a twin has another
-            continue
+    for group in (g for g in twins.values() if len(g) > 1):
         same: dict[str, list[str]] = defaultdict(list)
         for candidate in group:
             if candidate.path.is_file():

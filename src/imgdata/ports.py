@@ -32,8 +32,8 @@ class Storage(Protocol):
             DamagedError: There is no such object, or it ends early.
         """
 
-    def write(self, key: str, chunks: Iterable[bytes], size: int | None) -> StoredObject:
-        """Store the bytes (`size` of them, if known) under the key and describe what arrived.
+    def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
+        """Store `size` bytes under the key and describe what arrived.
 
         The object appears whole or not at all: when the chunks raise, are too few or too many,
         nothing is stored under the key. The returned `md5` is the storage's own checksum of what
@@ -109,8 +109,18 @@ class Git(Protocol):
     def stage(self, paths: Iterable[Path]) -> None:
         """Add files to the index."""
 
+    @property
+    def staged(self) -> tuple[str, ...]:
+        """The paths this object added to the index, relative to the root."""
+
     def commit(self, message: str) -> str:
-        """Commit the index and return the new commit's id."""
+        """Commit what this object staged, nothing else, and return the new commit's id."""
+
+    def config(self, key: str, value: str) -> None:
+        """Set an option of this clone."""
+
+    def get_config(self, key: str) -> str | None:
+        """Return an option, or None."""
 
     def identity(self) -> str | None:
         """Return `Name <email>` of the person who would commit, or None if none is configured."""

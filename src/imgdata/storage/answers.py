@@ -44,7 +44,7 @@ NETWORK: tuple[Answer, ...] = (
         r"|HandshakeFailure|certificate verify failed|SSLError|WRONG_VERSION_NUMBER",
         "no secure connection",
         "the server's certificate is not trusted, or it does not speak https on this port",
-        "correct endpoint_url; for a certificate of your own institution set ca_bundle to its file",
+        "correct endpoint_url; for a certificate of your own institution set ca_bundle to it",
     ),
     Answer(
         r"ConnectionRefused|Connection refused",
@@ -66,100 +66,118 @@ NETWORK: tuple[Answer, ...] = (
     ),
     Answer(
         r"ConnectionReset|BrokenPipe|IncompleteMessage|UnexpectedEof|connection closed"
-        r"|kind: Interrupted|kind: Request|kind: Body|kind: Decode|error sending request",
+        r"|IncompleteBody|kind: (Interrupted|Request|Body|Decode)|error sending request",
         "the connection broke again and again",
         "the network or a proxy on the way drops connections",
         "try again; what has arrived is kept",
     ),
 )
 
+
+def _code(*codes: str, status: str = "") -> str:
+    """Return a pattern for S3's error codes or HTTP's statuses; names of objects never match."""
+    named = [f"<Code>({'|'.join(codes)})</Code>"] if codes else []
+    return "|".join([*named, *([f"status code: ({status})"] if status else [])])
+
+
 S3: tuple[Answer, ...] = (
     Answer(
-        r"SignatureDoesNotMatch",
+        _code("SignatureDoesNotMatch"),
         "the credentials are refused",
         "the secret access key does not belong to the access key id",
         SECRETS_REMEDY,
         CredentialsError,
     ),
     Answer(
-        r"InvalidAccessKeyId|InvalidClientTokenId|UnrecognizedClient|AuthFailure",
+        _code("InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClient", "AuthFailure"),
         "the credentials are refused",
         "the server does not know the access key id",
         SECRETS_REMEDY,
         CredentialsError,
     ),
     Answer(
-        r"ExpiredToken|TokenRefreshRequired|InvalidToken",
+        _code("ExpiredToken", "TokenRefreshRequired", "InvalidToken"),
         "the credentials are refused",
         "the session token is expired or not valid",
         "log in again, for example with: aws sso login --profile NAME",
         CredentialsError,
     ),
     Answer(
-        r"RequestTimeTooSkewed|RequestExpired|RequestInTheFuture",
+        _code("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"),
         "the server refuses the time of this machine",
         "this machine's clock and the server's differ by more than 15 minutes",
         "set the clock, for example with: timedatectl set-ntp true",
     ),
     Answer(
-        r"NoSuchBucket|InvalidBucketName",
+        _code("NoSuchBucket", "InvalidBucketName"),
         "there is no such bucket",
         "the server knows no bucket of this name",
         "correct the url in imgdata.yaml, or have the bucket made",
     ),
     Answer(
-        r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint"
-        r"|TemporaryRedirect|BareRedirect|301 Moved",
+        _code(
+            "PermanentRedirect",
+            "AuthorizationHeaderMalformed",
+            "IllegalLocationConstraintException",
+            "TemporaryRedirect",
+            status="301|307",
+        )
+        + "|redirect without LOCATION",
         "the bucket is in another region",
         "requests for it must name its own region",
         "set region in imgdata.yaml to the region of the bucket",
     ),
     Answer(
-        r"SlowDown|TooManyRequests|RequestLimitExceeded|ThrottlingException|\b429\b"
-        r"|503 Service Unavailable|\b503\b",
+        _code(
+            "SlowDown",
+            "TooManyRequests",
+            "RequestLimitExceeded",
+            "ThrottlingException",
+            status="429|503",
+        ),
         "the server asked to slow down, again and again",
         "it is overloaded or limits the rate of requests",
         "try again later, or with fewer transfers at once: --jobs 2",
     ),
     Answer(
-        r"QuotaExceeded|InsufficientStorage|XMinioStorageFull|507 Insufficient|StorageFull",
+        _code("QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", status="507"),
         "the storage is full",
         "its quota or its disks are used up",
         "have the quota raised, or 'imgdata drop' to see what could go",
     ),
     Answer(
-        r"XAmzContentSHA256Mismatch|BadDigest|IncompleteBody",
+        _code("XAmzContentSHA256Mismatch", "BadDigest"),
         "the bytes arrived damaged",
         "the server's checksum of what arrived is not that of what was sent",
         "try again; nothing was stored",
     ),
     Answer(
-        r"InvalidObjectState|ObjectNotInActiveTier",
+        _code("InvalidObjectState", "ObjectNotInActiveTier"),
         "the object is in an archive tier",
         "it must be restored before it can be read",
         "restore it first; with AWS: aws s3api restore-object",
     ),
     Answer(
-        r"PreconditionFailed|412 Precondition",
+        _code("PreconditionFailed", status="412"),
         "the object changed meanwhile",
         "somebody else overwrote it",
         "try again",
     ),
     Answer(
-        r"AccessDenied|AllAccessDisabled|AccountProblem|403 Forbidden|PermissionDenied|\b403\b",
+        _code("AccessDenied", "AllAccessDisabled", "AccountProblem", status="403"),
         "permission denied",
         "the credentials are known, but may not do this here",
         "ask the owner of the storage for the right to read, write, list and erase there",
     ),
     Answer(
-        r"401 Unauthorized|Unauthenticated",
+        _code(status="401"),
         "the credentials are refused",
         "the server does not accept who you are",
         SECRETS_REMEDY,
         CredentialsError,
     ),
     Answer(
-        r"\b50[0-9] |InternalError",
+        _code("InternalError", status="5.."),
         "the server failed again and again",
         "it answered with an internal error",
         "try again later; if it stays so, tell the people who run the server",

@@ -83,7 +83,7 @@ class LocalStorage:
         path = self._path(key)
         with self._explained(f"look at {key}"):
             found = self._stat(path)
-        return None if found is None else StoredObject(key, found.st_size, None)
+        return None if found is None else _described(key, found)
 
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes]]:
@@ -289,7 +289,7 @@ def _walk(
                 continue
             status = _entry_status(entry)
             if status is not None and stat.S_ISREG(status.st_mode):
-                yield StoredObject(prefix + entry.name, status.st_size, None)
+                yield _described(prefix + entry.name, status)
     for path, name in folders:
         with contextlib.suppress(FileNotFoundError):
             yield from _walk(os.scandir(path), name)
@@ -370,6 +370,11 @@ class _Explained:
         """Raise our error in place of the system's."""
         if isinstance(error, OSError):
             raise explain_disk(*self._asked, error) from error
+
+
+def _described(key: str, found: os.stat_result) -> StoredObject:
+    """Describe a file; a change of its mode or name counts as a change, since bytes may have."""
+    return StoredObject(key, found.st_size, None, max(found.st_mtime, found.st_ctime))
 
 
 def explain_disk(root: Path, action: str, size: int, error: OSError) -> ImgdataError:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import obstore
@@ -21,7 +21,7 @@ from imgdata.storage.keys import check_folder, check_key
 from imgdata.storage.streams import ByteBudget, ended_early, exactly, no_object
 
 if TYPE_CHECKING:  # these names exist in obstore's stubs only
-    from obstore import GetOptions, GetResult
+    from obstore import GetOptions, GetResult, ObjectMeta
 
 MEBIBYTE = 1 << 20
 
@@ -31,13 +31,13 @@ FOREIGN = (BaseError, OSError)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _NAMED_MD5 = re.compile(r"(?:^|/)([0-9a-f]{2})/([0-9a-f]{30})(?:\.dir)?$")
 _PLAIN_PART = re.compile(r"[A-Za-z0-9._-]+")
-_OUT_OF_RANGE = re.compile(r"\b416\b|InvalidRange|InvalidGetRange")
+_OUT_OF_RANGE = re.compile(r"status code: 416|Invalid range requested")
 _NO_RANGES = re.compile(r"non-partial response")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes that decide how objects travel.
+    """Numbers that decide how objects travel; sizes are bytes.
 
     Attributes:
         single_put: Up to here an object is one request, whose ETag is the md5 of the content.
@@ -45,6 +45,7 @@ class Limits:
         whole_read: Up to here an object is read by one request.
         piece: Size of the ranges that are read in parallel above that.
         memory: How much all writes of a storage may hold at once.
+        retries: How often a request is tried again.
     """
 
     single_put: int = 64 * MEBIBYTE
@@ -52,6 +53,7 @@ class Limits:
     whole_read: int = 16 * MEBIBYTE
     piece: int = 8 * MEBIBYTE
     memory: int = 256 * MEBIBYTE
+    retries: int = 8
 
 
 STANDARD = Limits()
@@ -167,12 +169,30 @@ class ObjectStorage:
         """Yield all objects in the folder `under`; a request for each thousand."""
         start = self._prefix + (f"{folder}/" if (folder := check_folder(under)) else "")
         with self._explained(f"list {folder or 'its objects'}"):
-            for page in obstore.list(self._store, plain_ancestor(start) or None, chunk_size=1000):
-                self._answered.set()
-                for found in page:
-                    if found["path"].startswith(start):
-                        key = found["path"][len(self._prefix) :]
-                        yield StoredObject(key, found["size"], proven_md5(found["e_tag"], key))
+            for found in self._listed(plain_ancestor(start) or None):
+                if found["path"].startswith(start):
+                    key = found["path"][len(self._prefix) :]
+                    yield StoredObject(key, found["size"], proven_md5(found["e_tag"], key))
+
+    def _listed(self, prefix: str | None) -> Iterator["ObjectMeta"]:
+        """Yield what the service lists; where the connection breaks, go on after the last name.
+
+        S3 promises the order of the names, so those up to the last one are known.
+        """
+        last = ""
+        for left in reversed(range(TRIES)):
+            try:
+                for page in obstore.list(self._store, prefix, offset=last or None):
+                    self._answered.set()
+                    for found in page:
+                        if found["path"] > last:
+                            last = found["path"]
+                            yield found
+            except FOREIGN as error:
+                if not left or "status code" in str(error):
+                    raise
+            else:
+                return
 
     def _path(self, key: str) -> str:
         return self._prefix + check_key(key)
@@ -207,10 +227,15 @@ class ObjectStorage:
                 seen += len(chunk)
                 yield bytes(chunk)
         if seen < wanted.size:
-            yield from self._rest(wanted, seen)
+            # The announced size itself may be wrong.
+            with self._explained(f"read {wanted.key}"):
+                size = obstore.head(self._store, wanted.path)["size"]
+            yield from self._rest(replace(wanted, size=size), seen)
 
     def _rest(self, wanted: "_Wanted", start: int) -> Generator[bytes, None, None]:
         """Yield an object from an offset on, by ranges where the server has them."""
+        if start >= wanted.size:
+            return
         if not self._no_ranges.is_set():
             try:
                 yield from self._pieces(wanted, start)
@@ -266,21 +291,25 @@ class ObjectStorage:
                     answer = obstore.get(self._store, wanted.path, options=wanted.part(begin, end))
                     data = bytes(answer.bytes())
                 except FOREIGN as error:
-                    if not left or not self._worth_another_try(error, wanted, begin):
+                    if not left or not self._worth_another_try(error, wanted, end):
                         raise
                     continue
             if len(data) == end - begin:
                 return data
         raise ended_early(wanted.key, self.description, begin + len(data), end)
 
-    def _worth_another_try(self, error: BaseException, wanted: "_Wanted", begin: int) -> bool:
+    def _worth_another_try(self, error: BaseException, wanted: "_Wanted", end: int) -> bool:
         """Tell whether a range may come through yet; raise what its answer is certain of."""
         text = str(error)
         if isinstance(error, FileNotFoundError):
             self._require_bucket()
             raise no_object(wanted.key, self.description) from None
         if _OUT_OF_RANGE.search(text):
-            raise ended_early(wanted.key, self.description, begin, wanted.size) from None
+            # Beyond the end, or the answer had announced more than there is.
+            size = obstore.head(self._store, wanted.path)["size"]
+            if size < end:
+                raise ended_early(wanted.key, self.description, size, end) from None
+            return True
         if _NO_RANGES.search(text):
             raise _NoRangesError from None
         # A status is an answer, and was tried again by obstore already.

@@ -93,7 +93,7 @@ def connect(
         address.bucket,
         config=config,
         client_options=client_options(endpoint, settings.ca_bundle, project_root),
-        retry_config=RETRIES,
+        retry_config=retry_config(limits.retries),
         credential_provider=account.provider if account else None,
     )
 
@@ -149,16 +149,17 @@ def client_options(
     return options
 
 
-RETRIES: "RetryConfig" = {
-    "max_retries": 7,
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=200),
-        "max_backoff": timedelta(seconds=10),
-        "base": 2,
-    },
-    "retry_timeout": timedelta(minutes=3),
-}
-"""Server errors, SlowDown and broken connections are tried again, later and later."""
+def retry_config(retries: int) -> "RetryConfig":
+    """Return when server errors, SlowDown and broken connections are tried again: ever later."""
+    return {
+        "max_retries": retries,
+        "backoff": {
+            "init_backoff": timedelta(milliseconds=200),
+            "max_backoff": timedelta(seconds=10),
+            "base": 2,
+        },
+        "retry_timeout": timedelta(minutes=3),
+    }
 
 
 def _path_style(settings: S3Settings, bucket: str, endpoint: str | None) -> bool:

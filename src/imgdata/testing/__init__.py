@@ -8,5 +8,5 @@ import sys
 if "pytest" in sys.modules:
     import pytest
 
-    # A failed assertion of a shipped suite is told with its values, like one of a test of one's own.
+    # A failed assertion of a shipped suite is told with its values, like one of one's own tests.
     pytest.register_assert_rewrite("imgdata.testing.storage")

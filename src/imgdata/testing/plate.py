@@ -105,7 +105,7 @@ def write_plate(
             for index, channel in enumerate(channels):
                 path = folder / f"{well}_{site}_{channel}.ome.tif"
                 stream = _stream(seed, well, site, channel)
-                pixels = _draw(cells, size, stream, spread=2 * index if index else 1)
+                pixels = _draw(cells, size, stream, spread=2 if index else 1)
                 _write_image(path, pixels, channel)
                 written.append(path)
     return tuple(written)
@@ -132,6 +132,16 @@ def nuclei(
     return tuple(found)
 
 
+def illumination(size: tuple[int, int] = (256, 256)) -> "Floats":
+    """Return the light on every image of the plate: 1 at its brightest, less to the corners."""
+    import numpy as np  # noqa: PLC0415 - heavy
+
+    rows, columns = np.ogrid[: size[0], : size[1]]
+    vertical = (rows - 0.4 * size[0]) / size[0]
+    horizontal = (columns - 0.55 * size[1]) / size[1]
+    return np.asarray(1.0 - 0.9 * (vertical * vertical + horizontal * horizontal))
+
+
 def _stream(seed: int, *names: object) -> "PCG64":
     import numpy as np  # noqa: PLC0415 - heavy
 
@@ -153,10 +163,9 @@ def _draw(
         inside = np.maximum(0.0, 1.0 - squared)
         brightness = 4000 + int(stream.random_raw()) % 3000
         signal += brightness * (inside * (2.0 - inside) if spread == 1 else inside * inside)
-    vertical = (rows - 0.4 * size[0]) / size[0]
-    horizontal = (columns - 0.55 * size[1]) / size[1]
-    light = 1.0 - 0.9 * (vertical * vertical + horizontal * horizontal)
-    return np.clip(np.rint(signal * light) + _noise(size, stream), 0, 65535).astype(np.uint16)
+    return np.clip(np.rint(signal * illumination(size)) + _noise(size, stream), 0, 65535).astype(
+        np.uint16
+    )
 
 
 def _noise(size: tuple[int, int], stream: "PCG64") -> "Floats":

@@ -1,16 +1,14 @@
 """The dvc program: makes repositories and runs stages. It is never imported."""
 
 import importlib.util
+import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from imgdata.errors import MachineError, StageFailedError
 from imgdata.system.process import CommandError, Completed, run
 
-# The stages' own programs come first on PATH; DVC asks nothing and phones nobody.
 QUIET = {"DVC_NO_ANALYTICS": "1", "DVC_STUDIO_OFFLINE": "1"}
-Line = Callable[[str], None]
 
 
 def dvc_is_installed() -> bool:
@@ -28,7 +26,18 @@ def call_dvc(args: tuple[str, ...], root: Path) -> Completed:
     if not dvc_is_installed():
         problem = "this needs dvc, which is not installed here"
         raise MachineError(problem, remedy="pip install dvc")
-    return run((sys.executable, "-m", "dvc", *args), cwd=root, env=QUIET)
+    env = {**QUIET, "PATH": stage_path()}
+    return run((sys.executable, "-m", "dvc", *args), cwd=root, env=env)
+
+
+def stage_path() -> str:
+    """Return the search path of stages: the user's own, then this environment's programs.
+
+    So `python` means the python of the shell; where there is none, the one imgdata runs in.
+    """
+    own = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    return path if own in path.split(os.pathsep) else f"{path}{os.pathsep}{own}"
 
 
 class DvcRunner:

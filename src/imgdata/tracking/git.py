@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from imgdata.errors import NoProjectError
+from imgdata.errors import MachineError, NoProjectError
 from imgdata.system.process import Completed, run
 
 # Nothing of the repository runs: no hook, no file watcher; reading takes no lock.
@@ -40,6 +40,12 @@ class GitRepository:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._staged: dict[str, None] = {}
+
+    @property
+    def staged(self) -> tuple[str, ...]:
+        """The paths this object added to the index, relative to the root."""
+        return tuple(self._staged)
 
     @property
     def root(self) -> Path:
@@ -74,10 +80,21 @@ class GitRepository:
         for start in range(0, len(names), PER_CALL):
             some = names[start : start + PER_CALL]
             call_git(("add", "--force", "--all", "--", *some), self._root)
+        self._staged |= dict.fromkeys(names)
 
     def commit(self, message: str) -> str:
-        """Commit the index and return the new commit's id."""
-        call_git(("commit", "--quiet", "--no-verify", f"--message={message}"), self._root)
+        """Commit what this object staged, nothing else, and return the new commit's id.
+
+        Raises:
+            MachineError: Git does not know who commits.
+        """
+        if self.identity() is None:
+            problem = "git does not know who you are, so nothing was committed"
+            remedy = 'git config user.name "Your Name" && git config user.email you@lab.example'
+            raise MachineError(problem, remedy=remedy)
+        args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only", "--")
+        call_git((*args, *self._staged), self._root)
+        self._staged.clear()
         return self.head() or ""
 
     def identity(self) -> str | None:

@@ -124,8 +124,12 @@ def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -
         StorageError: A place cannot be reached or refuses.
         MachineError: This machine is in the way.
     """
-    found = source.stat(item.key) if item.size is None else None
-    size = item.size if found is None else found.size
+    size = item.size
+    if size is None:
+        found = source.stat(item.key)
+        if found is None:
+            return Missing(item, source.description)
+        size = found.size
     try:
         with source.read(item.key) as chunks:
             stored = target.write(item.key, _hashed(chunks, item.md5), size)

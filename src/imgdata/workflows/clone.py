@@ -1,6 +1,6 @@
 """One clone of a project, opened: what it says, where it lies, and the doors it needs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,7 +145,3 @@ class Clone:
         version = unit.version
         recorded = {} if version is None else recorded_files(self.folder_list(unit), version)
         return self.workspace.compare(unit.path, recorded)
-
-    def stage_for_commit(self, paths: Sequence[Path]) -> None:
-        """Add what a command wrote to git's index."""
-        self.git.stage(paths)

@@ -139,7 +139,7 @@ def row(cell: Cell, mask: Path) -> dict[str, object]:
 def main(images: Path, masks: Path, table: Path) -> None:
     options = settings("params.yaml", "profile")
     fields = {} if options["images"] == "single_cell_images" else by_site(images)
-    rows = []
+    tables = []
     for mask in sorted(masks.glob("*.tif")):
         labels = read(mask).astype(np.int32)
         cells = grow(labels, options["cell_border"])
@@ -149,12 +149,14 @@ def main(images: Path, masks: Path, table: Path) -> None:
             if fields
             else from_crops(images / mask.stem, labels, cells)
         )
-        rows += [row(cell, mask) for cell in found]
-    if not rows:
+        if rows := [row(cell, mask) for cell in found]:
+            tables.append(pa.Table.from_pylist(rows))
+    if not tables:
         stop(f"the masks in {masks} hold no cell")
     table.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), table, compression="zstd")
-    print(f"{len(rows)} cells measured")
+    profiles = pa.concat_tables(tables, promote_options="default")
+    pq.write_table(profiles, table, compression="zstd")
+    print(f"{len(profiles)} cells measured")
 
 
 if __name__ == "__main__":

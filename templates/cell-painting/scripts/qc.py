@@ -15,7 +15,7 @@ FULL_SCALE = {255, 1023, 4095, 16383, 65535}  # the highest value of 8, 10, 12, 
 def focus(pixels: np.ndarray) -> float:
     """Return how sharply neighbours differ, relative to the brightness.
 
-    Pixels are first joined four by four, so that camera noise counts less than structure.
+    Pixels are first joined in squares of four, so that camera noise counts less than structure.
     """
     height, width = (length // 2 * 2 for length in pixels.shape)
     small = pixels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean(axis=(1, 3))

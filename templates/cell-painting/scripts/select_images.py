@@ -4,8 +4,8 @@ python scripts/select_images.py qc/P1.csv metadata/exclusions.csv qc/P1.pass.csv
 
 A well and site is kept or left out with all its channels, because a cell is measured in all of
 them. metadata/exclusions.csv has a line a decision: level, unit (the plate), select
-(`well=B02,B03 site=1`: commas mean or, spaces mean and), file (a raw file) and reason. Without
-select and file the whole plate is left out.
+(`well=B02,B03 site=1`: commas mean or, spaces mean and), file (a raw or corrected image, or a mask)
+and reason. Without select and file the whole plate is left out.
 """
 
 import json
@@ -41,7 +41,12 @@ def is_value(value: str, wanted: str, field: str) -> bool:
 def excluded(image: dict[str, str], decision: dict[str, str]) -> bool:
     """Say whether one line of exclusions.csv means this image."""
     name = (decision.get("file") or "").strip()
-    if name and Path(name).name != Path(image["file"]).name:
+    field = f"{image['well']}_{image['site']}"
+    if name and Path(name).name not in {
+        Path(image["file"]).name,
+        f"{field}_{image['channel']}.tif",
+        f"{field}.tif",
+    }:
         return False
     for condition in re.split(r"[\s;&]+", (decision.get("select") or "").strip()):
         if not condition:
@@ -75,6 +80,9 @@ def main(table: Path, exclusions: Path, passed: Path, summary: Path) -> None:
     decisions = [row for row in read_table(exclusions) if row.get("unit") in {plate, "", None}]
     images = read_table(table)
     reasons = {image["file"]: reason(image, limits, decisions) for image in images}
+    for decision in decisions:
+        if not any(excluded(image, decision) for image in images):
+            print(f"{exclusions}: no image of {plate} is meant by {list(decision.values())}")
     failed = {(image["well"], image["site"]) for image in images if reasons[image["file"]]}
     kept = [image for image in images if (image["well"], image["site"]) not in failed]
     if not kept:

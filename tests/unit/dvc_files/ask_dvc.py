@@ -49,7 +49,12 @@ def dep_of(repo, dep):
         return {"path": dep.def_path, "repo": dep.def_repo}
     if not hasattr(dep, "fs_path") or dep.fs_path is None:
         return {"path": dep.def_path, "dataset": True}
-    return {"path": place(repo, dep), "written": dep.def_path, "hash": digest(dep), "meta": meta(dep)}
+    return {
+        "path": place(repo, dep),
+        "written": dep.def_path,
+        "hash": digest(dep),
+        "meta": meta(dep),
+    }
 
 
 def out_of(repo, out):

@@ -168,9 +168,7 @@ def used_values(stage: Stage, file: str, keys: tuple[str, ...]) -> object:
 @pytest.mark.corpora
 @pytest.mark.dvc
 @pytest.mark.parametrize("name", REPOSITORIES)
-def test_imgdata_reads_real_projects_as_dvc_does(
-    corpora: Path, tmp_path: Path, name: str
-) -> None:
+def test_imgdata_reads_real_projects_as_dvc_does(corpora: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     git(tmp_path, "clone", "-q", str(corpora / f"{name}.bundle"), str(folder))
     commits = git(folder, "rev-list", "HEAD").decode().split()

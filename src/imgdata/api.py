@@ -1,0 +1,273 @@
+"""The Python API: open a project, then ask or do what the command line can.
+
+```python
+import imgdata
+
+project = imgdata.open_project("nf1-pilot")
+for line in project.status().units:
+    print(line.unit.title, line.here, line.owed)
+```
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+import imgdata
+from imgdata.backends import open_storage
+from imgdata.dvc_files.config import read_config
+from imgdata.errors import NoProjectError
+from imgdata.execution.environment import EnvironmentFinder
+from imgdata.levels.units import choose_levels
+from imgdata.ports import Storage
+from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.loader import CONFIG_NAME, load_config
+from imgdata.project.template import find_template
+from imgdata.storage.local import LocalStorage, local_path
+from imgdata.system.progress import SILENT, Progress
+from imgdata.tracking.dvc import DvcRunner, stage_path
+from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
+from imgdata.workflows import add as adding
+from imgdata.workflows import conform, run
+from imgdata.workflows import init as initing
+from imgdata.workflows import pull as pulling
+from imgdata.workflows import push as pushing
+from imgdata.workflows import push_plan as push_plans
+from imgdata.workflows import status as states
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+
+DVC_FOLDER = ".dvc"
+
+
+class SystemClock:
+    """The computer's clock."""
+
+    def now(self) -> datetime:
+        """Return the current time in UTC."""
+        return datetime.now(UTC)
+
+
+def site_cache_dir() -> Path:
+    """Return the private folder for DVC's state rows."""
+    return Path(platformdirs.user_cache_dir("imgdata")) / "dvc"
+
+
+def find_root(start: Path) -> Path:
+    """Return the folder of imgdata.yaml, at or above a folder.
+
+    Raises:
+        NoProjectError: There is none.
+    """
+    here = start.absolute()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return folder
+    kind = (
+        "a DVC repository" if any((f / DVC_FOLDER).is_dir() for f in (here, *here.parents)) else ""
+    )
+    problem = f"no {CONFIG_NAME} in {here} or a folder above it"
+    cause = f"this is {kind} that imgdata does not know yet" if kind else ""
+    raise NoProjectError(problem, cause=cause, remedy="imgdata init")
+
+
+def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> "Project":
+    """Open the project a folder belongs to.
+
+    Args:
+        path: The project's folder or one inside it.
+        writing: Prepare this clone for commands that write (a private place for DVC's state).
+
+    Raises:
+        NoProjectError: There is no project.
+        InvalidProjectError: imgdata.yaml or a DVC file is not valid.
+    """
+    root = find_root(Path(path))
+    config = load_config(
+        root / CONFIG_NAME, known_good=root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
+    )
+    git = need_git(root)
+    if not (root / DVC_FOLDER).is_dir():
+        problem = f"{root} has an {CONFIG_NAME} but no .dvc folder"
+        raise NoProjectError(problem, remedy="imgdata init")
+    if writing:
+        initing.prepare_clone(root, site_cache_dir(), None)
+    return Project(_clone(root, config, git))
+
+
+def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
+    dvc = read_config(root / DVC_FOLDER)
+
+    def opener(storage: StorageConfig) -> Storage:
+        return open_storage(storage.name, storage.url, storage.options, root)
+
+    return Clone(
+        root=root,
+        config=config,
+        dvc=dvc,
+        git=git,
+        stages=DvcRunner(root),
+        cache=LocalStorage(dvc.cache_dir),
+        open_storage=opener,
+        clock=SystemClock(),
+    )
+
+
+def init_project(  # noqa: PLR0913 - the options of the command
+    path: str | os.PathLike[str] = ".",
+    *,
+    template: str = "cell-painting",
+    title: str | None = None,
+    license: str = "CC-BY-4.0",  # noqa: A002 - the field's name in imgdata.yaml
+    creators: Sequence[Mapping[str, str]] = (),
+    storages: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
+    cache: Path | None = None,
+) -> tuple["Project", initing.InitPlan]:
+    """Make a project in a new or empty folder, or complete one that is there; idempotent.
+
+    Raises:
+        RefusedError: The folder holds other things.
+        UsageError: Template, level or origin does not exist.
+    """
+    root = Path(path).absolute()
+    initing.refuse_foreign_folder(root)
+    root.mkdir(parents=True, exist_ok=True)
+    git = find_git(root) or init_git(root, "main")
+    options = initing.InitOptions(
+        template=find_template(template),
+        title=title or root.name,
+        license=license,
+        creators=tuple(creators) or _git_creator(git),
+        storages=storages or {},
+        origins=origins or {},
+        cache=cache,
+        site_cache=site_cache_dir(),
+        year=datetime.now(UTC).year,
+        version=imgdata.__version__,
+    )
+    plan = initing.plan_init(root, options)
+    written = list(initing.apply_init(plan))
+    initing.prepare_clone(root, options.site_cache, cache)
+    project = open_project(root)
+    clone = project.clone
+    changes = conform.plan_conform(clone.config, clone.index, clone.root)
+    written += conform.apply_changes(changes)
+    _make_local_roots(clone)
+    git = need_git(root)
+    git.stage(written)
+    return Project(_clone(root, clone.config, git)), plan
+
+
+def _git_creator(git: GitRepository) -> tuple[Mapping[str, str], ...]:
+    identity = git.identity()
+    return ({"name": identity.rsplit(" <", 1)[0]},) if identity else ()
+
+
+def _make_local_roots(clone: Clone) -> None:
+    """Make the folders of local storages that lie beside an existing folder."""
+    for storage in clone.config.storages.values():
+        url = conform.dvc_url(storage, clone.root)
+        if url is not None and "://" not in url:
+            folder = local_path(storage.name, storage.url, clone.root)
+            if folder.parent.is_dir():
+                LocalStorage(folder).create_root()
+
+
+class Project:
+    """An opened project. Methods that move data yield outcomes as they finish: consume them."""
+
+    def __init__(self, clone: Clone) -> None:
+        self.clone = clone
+
+    @property
+    def root(self) -> Path:
+        """The folder of imgdata.yaml."""
+        return self.clone.root
+
+    @property
+    def config(self) -> Config:
+        """What imgdata.yaml says."""
+        return self.clone.config
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """The levels, in the order of imgdata.yaml."""
+        return tuple(self.clone.config.levels.values())
+
+    def status(self, levels: Sequence[str] = (), *, remote: bool = False) -> states.ProjectStatus:
+        """Compare records, files, pipeline and log; with `remote`, ask the storages too."""
+        return states.status(self.clone, choose_levels(self.clone.config, levels), remote=remote)
+
+    def plan_add(
+        self,
+        level: str,
+        sources: Sequence[Path],
+        *,
+        unit: str | None = None,
+        origin: str | None = None,
+    ) -> adding.AddPlan:
+        """Decide what each source folder would become; reads no file."""
+        return adding.plan_add(self.clone, level, sources, unit, origin)
+
+    def add(self, plan: adding.AddPlan, *, progress: Progress = SILENT) -> Iterator[adding.Added]:
+        """Take the planned files in; one outcome a unit."""
+        for added in adding.apply_add(self.clone, plan, progress):
+            self.clone.git.stage(added.written)
+            yield added
+
+    def plan_push(
+        self, levels: Sequence[str] = (), options: push_plans.PushOptions | None = None
+    ) -> tuple[tuple[push_plans.UnitPlan, ...], tuple[push_plans.NotPushed, ...]]:
+        """Return what a push would send, as remembered: asks no storage."""
+        options = options or push_plans.PushOptions()
+        chosen = choose_levels(self.clone.config, levels)
+        targets, skipped = push_plans.choose_targets(self.clone, chosen, options)
+        plans = tuple(push_plans.remembered_plan(self.clone, one, options) for one in targets)
+        return plans, skipped
+
+    def push(
+        self,
+        levels: Sequence[str] = (),
+        options: push_plans.PushOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[pushing.PushOutcome]:
+        """Send levels to their storages; one outcome a unit and storage."""
+        chosen = choose_levels(self.clone.config, levels)
+        return pushing.push(self.clone, chosen, options or push_plans.PushOptions(), progress)
+
+    def pull(
+        self,
+        levels: Sequence[str] = (),
+        options: pulling.PullOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[pulling.PullOutcome]:
+        """Bring levels back, verified; one outcome a unit."""
+        chosen = choose_levels(self.clone.config, levels)
+        return pulling.pull(self.clone, chosen, options or pulling.PullOptions(), progress)
+
+    def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
+        """Decide which stages run, and why."""
+        return run.plan_run(self.clone, names, force=force)
+
+    def run(self, plan: run.RunPlan) -> Iterator[run.RunOutcome]:
+        """Run the planned stages through DVC, in order; each is noted when it ends."""
+        finder = EnvironmentFinder(stage_path())
+        return run.run_stages(self.clone, plan, finder.of)
+
+    def plan_apply(self) -> tuple[conform.FileChange, ...]:
+        """Return what DVC's files must say to agree with imgdata.yaml."""
+        return conform.plan_conform(self.clone.config, self.clone.index, self.root)
+
+    def apply(self, changes: Sequence[conform.FileChange]) -> None:
+        """Write changed DVC files and stage those that git knows."""
+        written = conform.apply_changes(tuple(changes))
+        self.clone.git.stage([path for path in written if path.name != "config.local"])
+
+    def commit(self, message: str) -> str:
+        """Commit what the last commands wrote and return the new commit's id."""
+        return self.clone.git.commit(message)

@@ -1,0 +1,222 @@
+"""`imgdata status`: level by unit, what is here, how it was made, where it is, what comes next."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from imgdata.errors import StorageError
+from imgdata.levels.changes import Comparison
+from imgdata.levels.staleness import Freshness
+from imgdata.levels.units import Unit
+from imgdata.model.events import Event, parse_time
+from imgdata.policy.ledger import Evidence
+from imgdata.project.config import Level
+from imgdata.system.folder_tree import FolderTree
+from imgdata.transfer.presence import present_objects
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import differences
+from imgdata.workflows.objects import content_of, copy_key
+from imgdata.workflows.pull import partial_note
+
+Here = Literal["complete", "partial", "changed", "absent", "unknown", "unrecorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCopy:
+    """One storage's copy of a unit's version, as far as it is known.
+
+    Attributes:
+        storage: Its name.
+        evidence: The weakest evidence over all objects; None where the copy is not whole or not
+            known.
+        present: With `--remote`: how many objects the storage has now; None when not asked.
+        wanted: How many objects the version has; None where its list is not here.
+    """
+
+    storage: str
+    evidence: Evidence | None
+    present: int | None = None
+    wanted: int | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts against the rule: its content was verified, and nothing is missing."""
+        complete = self.present is None or self.present == self.wanted
+        return self.evidence is not None and self.evidence.is_verified and complete
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStatus:
+    """One line of the status.
+
+    Attributes:
+        unit: The unit.
+        here: What of it is in the workspace.
+        comparison: The details, where the record could be compared.
+        stale: Why its stage would run again; empty when up to date or added by hand.
+        made_by: The stage's name, or `add` or `import`.
+        made_at: When it was added or last ran, if noted.
+        copies: The storages of its level, and others with evidence.
+        owed: Copies missing to the level's rule.
+        next_step: One command, or an empty text.
+    """
+
+    unit: Unit
+    here: Here
+    comparison: Comparison | None
+    stale: tuple[str, ...]
+    made_by: str
+    made_at: datetime | None
+    copies: tuple[UnitCopy, ...]
+    owed: int
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectStatus:
+    """All units of the chosen levels, and what is wrong with the project itself.
+
+    Attributes:
+        levels: The levels asked for, also those without units.
+        units: In the order of levels and names.
+        notes: Sentences about the project: DVC's files disagree, something cannot be read.
+    """
+
+    levels: tuple[Level, ...]
+    units: tuple[UnitStatus, ...]
+    notes: tuple[str, ...]
+
+
+def status(clone: Clone, levels: Sequence[Level], *, remote: bool) -> ProjectStatus:
+    """Compare record, workspace, pipeline and log; only reads. With `remote`, asks the storages."""
+    freshness = Freshness(FolderTree(clone.root), clone.index, clone.workspace)
+    runs = _last_runs(clone.events)
+    units = tuple(
+        _unit_status(clone, level, unit, freshness, runs, remote=remote)
+        for level in levels
+        for unit in clone.units.by_level[level.name]
+    )
+    return ProjectStatus(tuple(levels), units, tuple(_notes(clone)))
+
+
+def _notes(clone: Clone) -> Iterator[str]:
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
+    if told:
+        yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
+    for problem in clone.index.problems:
+        yield problem.sentence
+
+
+def _last_runs(events: Sequence[Event]) -> dict[str, datetime]:
+    runs: dict[str, datetime] = {}
+    for event in events:
+        if event.event == "run" and event.details.get("rc") == 0:
+            runs[event.text("stage")] = event.at
+    return runs
+
+
+def _unit_status(
+    clone: Clone,
+    level: Level,
+    unit: Unit,
+    freshness: Freshness,
+    runs: dict[str, datetime],
+    *,
+    remote: bool,
+) -> UnitStatus:
+    here, comparison = _look(clone, unit)
+    stale = freshness.reasons(unit.stage)
+    copies = tuple(_copies(clone, level, unit, remote=remote))
+    owed = 0
+    if unit.version is not None:
+        owed = max(0, level.copies - sum(1 for copy in copies if copy.counts))
+    made_by = unit.stage.name if unit.stage.kind == "stage" else unit.stage.kind
+    return UnitStatus(
+        unit=unit,
+        here=here,
+        comparison=comparison,
+        stale=stale,
+        made_by=made_by,
+        made_at=runs.get(unit.stage.address) or _added_at(unit),
+        copies=copies,
+        owed=owed,
+        next_step=_next_step(unit, level, here, stale, owed),
+    )
+
+
+def _look(clone: Clone, unit: Unit) -> tuple[Here, Comparison | None]:
+    if unit.version is None:
+        exists = (clone.root / unit.path).exists()
+        return ("unrecorded" if exists or unit.stage.kind == "stage" else "absent"), None
+    if not clone.has_list(unit):
+        return ("unknown" if (clone.root / unit.path).exists() else "absent"), None
+    comparison = clone.compare(unit)
+    if comparison.is_complete:
+        return "complete", comparison
+    if comparison.is_absent:
+        return "absent", comparison
+    if comparison.is_partial and partial_note(clone.root, unit).is_file():
+        return "partial", comparison
+    return "changed", comparison
+
+
+def _added_at(unit: Unit) -> datetime | None:
+    noted = unit.out.flags.meta.get("imgdata")
+    text = noted.get("added") if isinstance(noted, dict) else None
+    try:
+        return parse_time(str(text)) if text else None
+    except ValueError:
+        return None
+
+
+def _copies(clone: Clone, level: Level, unit: Unit, *, remote: bool) -> Iterator[UnitCopy]:
+    if unit.version is None:
+        return
+    names = dict.fromkeys((*level.storages, *level.then))
+    for name in clone.config.storages:
+        copy = clone.ledger.copy(copy_key(unit, name))
+        if name not in names and not copy.notes:
+            continue
+        present, wanted = _ask(clone, unit, name) if remote else (None, None)
+        yield UnitCopy(name, copy.weakest, present, wanted)
+
+
+def _ask(clone: Clone, unit: Unit, name: str) -> tuple[int, int | None]:
+    """Ask a storage how many of a unit's objects it has now."""
+    if not clone.has_list(unit):
+        return 0, None
+    content = content_of(unit, clone.folder_list(unit))
+    keys = [item.key for item in content.items()]
+    keys += [content.list_item.key] if content.list_item else []
+    try:
+        storage = clone.open_storage(clone.config.storages[name])
+        return len(present_objects(storage, keys)), len(keys)
+    except StorageError:
+        return 0, len(keys)
+
+
+def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
+    name = level.name
+    if here == "changed" and unit.is_raw:
+        return f"original changed: imgdata status {name} --verbose"
+    if stale:
+        return f"imgdata run {name}"
+    if here == "unrecorded":
+        return f"imgdata run {name}"
+    if owed:
+        return f"imgdata push {name}"
+    if here in {"absent", "unknown"} and (level.storages or level.then):
+        return f"imgdata pull {name}"
+    return ""
+
+
+def fails_on(found: ProjectStatus, condition: str) -> bool:
+    """Tell whether a status meets a `--fail-on` condition: stale, unstored or changed."""
+    match condition:
+        case "stale":
+            return any(one.stale for one in found.units)
+        case "unstored":
+            return any(one.owed for one in found.units)
+        case _:
+            return any(one.here == "changed" for one in found.units)

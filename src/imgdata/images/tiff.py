@@ -84,7 +84,10 @@ def _read_pages(draft: _Draft, file: BoundedFile, found: Directories) -> None:
         if vendor.resaved_by:
             draft.add("IMG-205", f"written by {vendor.resaved_by}", "the microscope's own file")
     elif tiff_vendors.editor(page):
-        draft.add("IMG-205", f"written by {tiff_vendors.editor(page)}", "the microscope's own file")
+        # Python-driven microscopes write OME-TIFF with tifffile: with an instrument, a note.
+        weight = "note" if "manufacturer" in draft.facts else ""
+        by = tiff_vendors.editor(page)
+        draft.add("IMG-205", f"written by {by}", "the microscope's own file", weight)
     if plane is None:
         if not draft.symptoms:
             draft.add("IMG-102", "the first page has no pixels", "width, height and strips")

@@ -11,6 +11,7 @@ for line in project.status().units:
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,6 +100,9 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
 
 def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
     dvc = read_config(root / DVC_FOLDER)
+    if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
+        with suppress(OSError):  # a cache elsewhere must be there: its disk may not be mounted
+            dvc.cache_dir.mkdir(exist_ok=True)
 
     def opener(storage: StorageConfig) -> Storage:
         return open_storage(storage.name, storage.url, storage.options, root)
@@ -134,13 +138,11 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
-    root.mkdir(parents=True, exist_ok=True)
-    git = find_git(root) or init_git(root, "main")
     options = initing.InitOptions(
         template=find_template(template),
         title=title or root.name,
         license=license,
-        creators=tuple(creators) or _git_creator(git),
+        creators=tuple(creators) or _git_creator(root),
         storages=storages or {},
         origins=origins or {},
         cache=cache,
@@ -149,11 +151,14 @@ def init_project(  # noqa: PLR0913 - the options of the command
         version=imgdata.__version__,
     )
     plan = initing.plan_init(root, options)
+    root.mkdir(parents=True, exist_ok=True)
+    if find_git(root) is None:
+        init_git(root, "main")
     written = list(initing.apply_init(plan))
     initing.prepare_clone(root, options.site_cache, cache)
     project = open_project(root)
     clone = project.clone
-    changes = conform.plan_conform(clone.config, clone.index, clone.root)
+    changes = conform.plan_conform(clone.config, clone.root)
     written += conform.apply_changes(changes)
     _make_local_roots(clone)
     git = need_git(root)
@@ -161,8 +166,10 @@ def init_project(  # noqa: PLR0913 - the options of the command
     return Project(_clone(root, clone.config, git)), plan
 
 
-def _git_creator(git: GitRepository) -> tuple[Mapping[str, str], ...]:
-    identity = git.identity()
+def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:
+    """Return the person git knows, looked up from the nearest folder that exists."""
+    there = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    identity = GitRepository(there).identity()
     return ({"name": identity.rsplit(" <", 1)[0]},) if identity else ()
 
 
@@ -261,7 +268,7 @@ class Project:
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""
-        return conform.plan_conform(self.clone.config, self.clone.index, self.root)
+        return conform.plan_conform(self.clone.config, self.root)
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""

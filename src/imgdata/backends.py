@@ -54,6 +54,13 @@ BACKENDS: tuple[Backend, ...] = (
     ),
     Backend(
         "storage",
+        "drive",
+        "imgdata.storage.drive:open_drive",
+        "an external drive, known by its label",
+        example="drive:RED-07/nf1",
+    ),
+    Backend(
+        "storage",
         "s3",
         "imgdata.storage.s3:open_s3",
         "Amazon S3 and what speaks like it",

@@ -76,6 +76,14 @@ class CanWriteIfAbsent(Protocol):
         """Store the bytes unless the key exists; tell whether they were stored."""
 
 
+@runtime_checkable
+class CanCreateRoot(Protocol):
+    """A storage whose folder must be made before its first use, because a person says so."""
+
+    def create_root(self) -> None:
+        """Make the folder; nothing happens when it is there."""
+
+
 class Tree(Protocol):
     """The files of a working tree, or of one commit, by paths relative to its root."""
 

@@ -15,6 +15,7 @@ from imgdata.dvc_files.interpolation import (
     interpolate,
     write_out,
 )
+from imgdata.dvc_files.yaml12 import YamlValue
 
 Definition = Mapping[str, Any]
 
@@ -64,7 +65,7 @@ def members_of(definition: Definition, variables: Variables) -> tuple[Member, ..
     return tuple({member.key: member for member in found}.values())
 
 
-def _foreach(written: Any, variables: Variables) -> Iterator[Member]:
+def _foreach(written: YamlValue, variables: Variables) -> Iterator[Member]:
     items = interpolate(written, variables)
     if isinstance(items, Mapping):
         for name, value in items.items():
@@ -81,7 +82,7 @@ def _foreach(written: Any, variables: Variables) -> Iterator[Member]:
         yield Member(name, value, {"item": value})
 
 
-def _names(written: Any, items: list[Any]) -> list[str]:
+def _names(written: YamlValue, items: list[Any]) -> list[str]:
     """Return how DVC writes each plain item into a name.
 
     An item that comes from a variable is written as Python does (`True`), one that stands in
@@ -95,15 +96,15 @@ def _names(written: Any, items: list[Any]) -> list[str]:
     ]
 
 
-def _is_reference(written: Any) -> bool:
+def _is_reference(written: YamlValue) -> bool:
     return isinstance(written, str) and exact_reference(written) is not None
 
 
-def _is_plain(item: Any) -> bool:
+def _is_plain(item: YamlValue) -> bool:
     return not isinstance(item, Mapping | list)
 
 
-def _matrix(written: Any, variables: Variables) -> Iterator[Member]:
+def _matrix(written: YamlValue, variables: Variables) -> Iterator[Member]:
     axes = interpolate(written, variables)
     if not isinstance(axes, Mapping):
         msg = "a matrix needs a mapping of lists"

@@ -13,6 +13,7 @@ from imgdata.dvc_files.joining import (
     lock_path_of,
     orphans_of,
     stages_of,
+    unresolved_of,
 )
 from imgdata.dvc_files.lock import EMPTY_LOCK, LOCK_NAME, read_lock
 from imgdata.dvc_files.pipeline import PIPELINE_NAME, Pipeline, read_pipeline
@@ -101,6 +102,7 @@ class _Reader:
         lock = EMPTY_LOCK if data is None else read_lock(data, lock_path)
         self.pipelines.append(pipeline.path)
         self.stages.extend(stages_of(pipeline, lock, self.ground))
+        self.stages.extend(unresolved_of(pipeline, lock, self.ground))
         self.orphans.extend(orphans_of(pipeline, lock, self.ground))
         self.problems.extend((*pipeline.problems, *lock.problems))
 

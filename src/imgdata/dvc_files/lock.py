@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from imgdata.dvc_files.lock_entry import NO_PARAMS, Command, LockEntry, Params, entry_of
-from imgdata.dvc_files.lock_text import IrregularError, LockText
 from imgdata.dvc_files.lock_salvage import salvage
+from imgdata.dvc_files.lock_text import IrregularError, LockText
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 

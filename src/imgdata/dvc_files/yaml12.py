@@ -9,9 +9,11 @@ Source: https://yaml.org/spec/1.2.2/#1032-tag-resolution and ruamel.yaml's own t
 
 import re
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
+
+from imgdata.dvc_files.yaml_limits import TooMuchError, check_aliases, check_nesting
 
 try:
     from yaml import CSafeLoader as _FastLoader
@@ -41,7 +43,10 @@ _FIRSTS_OF_OTHERS = frozenset("-+.0123456789tTfFnN~<=")
 _MAX_DIGITS = 4000
 _CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 
-type_tag = "tag:yaml.org,2002:"
+_TAG = "tag:yaml.org,2002:"
+
+YamlValue = Any
+"""Whatever a YAML text can hold: texts, numbers, dates, None, lists and mappings of them."""
 
 
 class YamlError(ValueError):
@@ -51,9 +56,7 @@ class YamlError(ValueError):
 class _Loader(_FastLoader):
     """The C loader with the plain scalars of YAML 1.2 and no silent duplicate keys."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+    def construct_mapping(self, node: YamlValue, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         if isinstance(node, yaml.MappingNode):
             _keep_text(node)
             written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
@@ -73,13 +76,13 @@ def _keep_text(node: yaml.MappingNode) -> None:
             and isinstance(value, yaml.ScalarNode)
             and value.tag in _NUMBERS
         ):
-            value.tag = type_tag + "str"
+            value.tag = _TAG + "str"
 
 
-_NUMBERS = frozenset(type_tag + name for name in ("int", "float", "timestamp"))
+_NUMBERS = frozenset(_TAG + name for name in ("int", "float", "timestamp"))
 
 
-def _construct_int(loader: Any, node: yaml.ScalarNode) -> int:
+def _construct_int(_loader: YamlValue, node: yaml.ScalarNode) -> int:
     text = node.value.replace("_", "")
     sign = -1 if text.startswith("-") else 1
     digits = text.lstrip("+-")
@@ -89,12 +92,13 @@ def _construct_int(loader: Any, node: yaml.ScalarNode) -> int:
     return sign * (int(digits[2:], base) if base else int(digits))
 
 
-def _construct_float(loader: Any, node: yaml.ScalarNode) -> float:
+def _construct_float(_loader: YamlValue, node: yaml.ScalarNode) -> float:
     text = node.value.replace("_", "").lower()
     return float(text.replace(".inf", "inf").replace(".nan", "nan"))
 
 
 def _teach() -> None:
+    _Loader.yaml_implicit_resolvers = {}
     rules: tuple[tuple[str, re.Pattern[str], str], ...] = (
         ("bool", _BOOL, "tTfF"),
         ("float", _FLOAT, "-+0123456789."),
@@ -103,20 +107,20 @@ def _teach() -> None:
         ("timestamp", _TIMESTAMP, "0123456789"),
     )
     for name, pattern, firsts in rules:
-        _Loader.add_implicit_resolver(type_tag + name, pattern, list(firsts))
-    _Loader.add_implicit_resolver(type_tag + "null", _NULL, ["~", "n", "N", ""])
+        _Loader.add_implicit_resolver(_TAG + name, pattern, list(firsts))
+    _Loader.add_implicit_resolver(_TAG + "null", _NULL, ["~", "n", "N", ""])
     constructors: dict[str, Callable[[Any, Any], Any]] = {
         "int": _construct_int,
         "float": _construct_float,
     }
     for name, construct in constructors.items():
-        _Loader.add_constructor(type_tag + name, construct)
+        _Loader.add_constructor(_TAG + name, construct)
 
 
 _teach()
 
 
-def read_yaml(data: bytes | str) -> Any:
+def read_yaml(data: bytes | str) -> YamlValue:
     """Return the one document of a YAML text as plain Python values.
 
     Raises:
@@ -125,7 +129,9 @@ def read_yaml(data: bytes | str) -> Any:
     """
     text = data if isinstance(data, str) else _decode(data)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader with other scalars
+        check_nesting(text)
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader, other scalars
+        check_aliases(text, document)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" in line {mark.line + 1}" if mark else ""
@@ -135,9 +141,12 @@ def read_yaml(data: bytes | str) -> Any:
         line = str(error).splitlines()[0]
         msg = f"it is not valid YAML: {line}{_hint(text)}"
         raise YamlError(msg) from error
+    except TooMuchError as error:
+        raise YamlError(str(error)) from error
     except (RecursionError, ValueError, OverflowError, TypeError) as error:
         msg = f"it cannot be read as YAML: {error}"
         raise YamlError(msg) from error
+    return document
 
 
 def _decode(data: bytes) -> str:

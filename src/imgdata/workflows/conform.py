@@ -5,20 +5,31 @@
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from imgdata.dvc_files.config import DvcConfig, Setting, edited_config, remote_section
-from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.config import (
+    DvcConfig,
+    Setting,
+    config_sections,
+    edited_config,
+    read_config,
+    remote_section,
+)
+from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.remote_options import stale_options
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.levels.units import Units, find_units
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import schema_text
+from imgdata.project.unit_list import example_lists
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 
 DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"})
 DVC_OPTIONS: Mapping[str, str] = {
@@ -26,10 +37,15 @@ DVC_OPTIONS: Mapping[str, str] = {
     "region": "region",
     "profile": "profile",
     "ssl_verify": "ssl_verify",
+    "anonymous": "allow_anonymous_login",
     "user": "user",
     "port": "port",
 }
 LOCAL_OPTIONS: Mapping[str, str] = {"keyfile": "keyfile"}
+_SECRET_OPTION = re.compile(
+    r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
+    r"|customer_key|access_key_id)\w*\s*=\s*).+$"
+)
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
@@ -43,12 +59,12 @@ class FileChange:
     after: str
 
     def diff(self, root: Path) -> str:
-        """Return the change as a unified diff."""
+        """Return the change as a unified diff; secrets of a DVC configuration are masked."""
         name = os.path.relpath(self.path, root)
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
-        return "\n".join(lines)
+        return _SECRET_OPTION.sub(r"\1***", "\n".join(lines))
 
 
 def dvc_url(storage: StorageConfig, root: Path) -> str | None:
@@ -105,8 +121,29 @@ def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Ite
                 yield f"{unit.stage.file}: {unit.path} should say {said}"
 
 
-def plan_conform(config: Config, index: Index, root: Path) -> tuple[FileChange, ...]:
+class _WithOneUnit:
+    """A project's folder as it would be with one unit, so that its stages have definite outs."""
+
+    def __init__(self, tree: FolderTree, lists: Mapping[str, bytes]) -> None:
+        self.root = tree.root
+        self.description = tree.description
+        self.files = tree.files
+        self.is_folder = tree.is_folder
+        self.children = tree.children
+        self._tree = tree
+        self._lists = lists
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; the empty list of units has one."""
+        return self._lists.get(path) or self._tree.read(path)
+
+
+def plan_conform(config: Config, root: Path) -> tuple[FileChange, ...]:
     """Return every file that must change so that DVC's files agree with imgdata.yaml."""
+    tree = FolderTree(root)
+    kinds = {level.unit for level in config.levels.values() if level.unit}
+    lists = {name: text for kind in kinds for name, text in example_lists(root, kind).items()}
+    index = read_index(_WithOneUnit(tree, lists))
     changes = [
         _config_change(config, root),
         _local_config_change(config, root),
@@ -126,21 +163,20 @@ def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
 
 
 def _config_change(config: Config, root: Path) -> FileChange:
-    settings: list[Setting] = []
+    path = root / ".dvc" / "config"
+    settings = stale_options(config_sections(path), _dvc_urls(config, root))
     default = next(
         (name for level in config.levels.values() if (name := dvc_remote_of(config, level)[0])),
         None,
     )
     for storage in config.storages.values():
         url = dvc_url(storage, root)
-        section = remote_section(storage.name)
         if url is None:
-            settings.append(Setting(section, "url", None))
             continue
+        section = remote_section(storage.name)
         settings.append(Setting(section, "url", url))
         wanted = _remote_options(storage)
         settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
-    path = root / ".dvc" / "config"
     if default is not None:
         settings.append(Setting("core", "remote", default))
     settings.append(Setting("core", "autostage", "true"))
@@ -150,13 +186,20 @@ def _config_change(config: Config, root: Path) -> FileChange:
 def _local_config_change(config: Config, root: Path) -> FileChange:
     """Drop options of `config.local` that another kind of remote left: they break every command."""
     path = root / ".dvc" / "config.local"
-    settings = [
+    remotes = read_config(root / ".dvc").remotes
+    orphans = {name: None for name, options in remotes.items() if "url" not in options}
+    settings = stale_options(config_sections(path), {**orphans, **_dvc_urls(config, root)})
+    settings += [
         Setting(remote_section(storage.name), name, str(storage.options[key]))
         for storage in config.storages.values()
         for key, name in LOCAL_OPTIONS.items()
         if key in storage.options and dvc_url(storage, root) is not None
     ]
     return FileChange(path, *edited_config(path, settings))
+
+
+def _dvc_urls(config: Config, root: Path) -> dict[str, str | None]:
+    return {storage.name: dvc_url(storage, root) for storage in config.storages.values()}
 
 
 def _attributes_change(root: Path) -> FileChange:

@@ -21,6 +21,7 @@ REPOSITORY_SCHEMES = frozenset(
     {"zenodo", "invenio", "figshare", "dryad", "bia", "idr", "cpg", "bbbc"}
 )
 ORIGIN_KINDS = ("own", "academic-collaborator", "industry-collaborator", "public")
+NO_CREATOR = {"name": "", "orcid": "", "affiliation": ""}
 CACHE_TYPE = "reflink,hardlink,copy"
 EMPTY_ENOUGH = {".git", ".DS_Store"}
 
@@ -105,7 +106,7 @@ def plan_init(root: Path, options: InitOptions) -> InitPlan:
         "title": options.title,
         "id": secrets.token_hex(16),
         "license": options.license,
-        "creators": [dict(creator) for creator in options.creators],
+        "creators": [{**NO_CREATOR, **creator} for creator in options.creators],
         "archive_url": str(archive),
         "imgdata_version": options.version,
         "year": options.year,

@@ -44,6 +44,7 @@ def render_template(folder: Path, values: Mapping[str, object]) -> dict[str, byt
     from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415 - only for init
 
     environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
     files: dict[str, bytes] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

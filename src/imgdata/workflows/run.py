@@ -368,18 +368,24 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
         "environment": {"source": environment.source, "hash": environment.hash},
         "machine": {"system": platform.platform(), "cpus": os.cpu_count() or 0},
     }
-    written = []
+    written: list[Path | None] = []
     if RESTORED not in output:
         written = [
             _keep_environment(clone.root, environment),
             clone.log().write([("run", details)]),
         ]
-    lock = clone.root / Path(stage.file).with_name("dvc.lock")
-    clone.git.stage([path for path in (*written, lock) if path is not None and path.exists()])
+    written.append(clone.root / Path(stage.file).with_name("dvc.lock"))
+    # What DVC does not cache is kept by git, unless the lab ignores it.
+    written += [clone.root / out.path for out in stage.outs if _is_in_git(out)]
+    clone.git.stage([path for path in written if path is not None and path.exists()])
     if failure is not None:
         raise _told(clone, stage, failure)
     leftovers.end(clone.root, stage)
     return Ran(stage, planned.reasons, (end - start).total_seconds(), output)
+
+
+def _is_in_git(out: Out) -> bool:
+    return not out.flags.cache and out.is_inside
 
 
 def _is_result(path: str) -> bool:

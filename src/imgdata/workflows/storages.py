@@ -163,7 +163,7 @@ def plan_add(clone: Clone, name: str, url: str, options: Mapping[str, Option]) -
     after = with_storage(before, storage)
     config = parse_config(after)
     edited = FileChange(path, before, after)
-    return AddPlan(storage, config, (edited, *plan_conform(config, clone.index, clone.root)))
+    return AddPlan(storage, config, (edited, *plan_conform(config, clone.root)))
 
 
 def with_storage(text: str, storage: StorageConfig) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from imgdata.model.commits import Commit, PathChange, TreeEntry
+from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
 
 
@@ -215,6 +216,25 @@ class StageRunner(Protocol):
         Raises:
             StageFailedError: Its command ended with an error; the output's tail is the cause.
         """
+
+
+class ImageReader(Protocol):
+    """Tells what is inside image files. What is wrong inside a file is a symptom, not an error.
+
+    All methods are safe to call from several threads and raise `OSError` when a disk fails.
+    """
+
+    def read(self, path: Path) -> Reading | None:
+        """Read one file's headers; None when it is no image by content or name.
+
+        A folder named `*.zarr` is one file.
+        """
+
+    def pixels(self, path: Path, reading: Reading, *, planes: int) -> PixelFacts:
+        """Decode up to so many planes (0: all of them), one at a time."""
+
+    def sidecar(self, path: Path) -> Sidecar | None:
+        """Read a microscope's index file; None for any other file."""
 
 
 class Clock(Protocol):

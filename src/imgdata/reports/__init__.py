@@ -1,0 +1,1 @@
+"""Reports: what was found, written down in one format each."""

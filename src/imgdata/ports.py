@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from imgdata.model.commits import Commit, PathChange, TreeEntry
-from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.deposits import (
     Access,
     Deposit,
@@ -17,6 +16,7 @@ from imgdata.model.deposits import (
     DepositRecord,
     Question,
 )
+from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
 from imgdata.model.public_data import PublicFile, PublicRecord
 from imgdata.system.credentials import Token

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgdata.dvc_files.index import read_index
+from imgdata.dvc_files.stages import Orphan, Stage
 from imgdata.testing.memory_tree import MemoryTree
 
 FRAGMENTS = """\
@@ -68,7 +69,8 @@ NAMES = ("dvc.yaml", "dvc.lock", "a.dvc", "sub/b.dvc", ".dvc/config", ".dvcignor
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, TEXT)), TEXT)
 def test_an_index_comes_out_of_any_files(files: dict[str, str], params: str) -> None:
     index = read_index(MemoryTree({**files, "params.yaml": params or "a: [1, {x: 2}]\n"}))
-    for stage in (*index.stages, *index.orphans):
+    entries: list[Stage | Orphan] = [*index.stages, *index.orphans]
+    for stage in entries:
         assert stage.address
         assert all(located.path for located in (*stage.recorded_deps, *stage.recorded_outs))
     for problem in index.problems:

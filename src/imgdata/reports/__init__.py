@@ -1,0 +1,1 @@
+"""Formats that answers are written in, one file each."""

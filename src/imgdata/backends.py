@@ -68,6 +68,15 @@ BACKENDS: tuple[Backend, ...] = (
         modules=("obstore",),
         example="s3://bucket/nf1",
     ),
+    Backend(
+        "storage",
+        "ssh",
+        "imgdata.storage.ssh:open_ssh",
+        "a folder on another computer",
+        extra="ssh",
+        modules=("asyncssh",),
+        example="ssh://cluster/scratch/nf1",
+    ),
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

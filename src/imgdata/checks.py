@@ -119,7 +119,8 @@ def write_report(reports: Sequence[CheckReport], path: Path) -> None:
     if suffix == ".json":
         text = json.dumps([as_json(one) for one in reports], indent=2, ensure_ascii=False)
     else:
+        from imgdata.images.thumbnails import thumbnail  # noqa: PLC0415 - decoders are heavy
         from imgdata.reports.check_html import as_html  # noqa: PLC0415 - jinja2 is heavy
 
-        text = as_html(reports, ImageReaders())
+        text = as_html(reports, thumbnail)
     path.write_text(text + "\n", encoding="utf-8")

@@ -32,6 +32,7 @@ COMMANDS = (
     ("add", "Data"),
     ("run", "Data"),
     ("status", "Questions"),
+    ("check", "Questions"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),

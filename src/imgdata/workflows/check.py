@@ -216,7 +216,9 @@ def _join_sidecars(checked: Sequence[_Checked], sidecars: Sequence[check_sidecar
 
 
 def _symptoms(one: _Checked) -> Iterator[Symptom]:
-    yield from one.reading.symptoms
+    # Every mask is written by a program, and its description is its image's.
+    said = one.reading.symptoms
+    yield from (s for s in said if not (one.is_mask and s.rule in {"IMG-205", "IMG-206"}))
     if one.reading.format in {"parquet", "csv"} or one.is_mask:
         return
     yield from image_rules.describe(one.reading)

@@ -73,9 +73,7 @@ def test_a_tiff_gets_the_verdict_its_pixels_prove(
 ) -> None:
     path = tmp_path / "image.tif"
     options = {"photometric": "rgb"} if pixels.ndim == 3 else {}
-    tifffile.imwrite(
-        path, pixels, compression=codec, compressionargs=settings or None, **options
-    )
+    tifffile.imwrite(path, pixels, compression=codec, compressionargs=settings or None, **options)
     reading = read(path)
     assert reading.compression is not None
     assert str(reading.compression.packing) == expected, reading.compression.reason
@@ -100,7 +98,11 @@ def test_a_reversible_jpeg2000_cut_to_a_rate_is_not_called_lossless(tmp_path: Pa
 
 PICTURES: tuple[tuple[str, bytes, str], ...] = (
     ("a.jp2", imagecodecs.jpeg2k_encode(DEEP, reversible=True), "lossless"),
-    ("b.j2k", imagecodecs.jpeg2k_encode(DEEP, codecformat="j2k", reversible=False, level=40), "lossy"),
+    (
+        "b.j2k",
+        imagecodecs.jpeg2k_encode(DEEP, codecformat="j2k", reversible=False, level=40),
+        "lossy",
+    ),
     ("c.jxl", imagecodecs.jpegxl_encode(SHALLOW, lossless=True), "unknown"),
     ("d.jxl", imagecodecs.jpegxl_encode(SHALLOW, lossless=False, level=70), "lossy"),
     ("e.jls", imagecodecs.jpegls_encode(DEEP), "lossless"),
@@ -155,5 +157,17 @@ def test_every_number_is_either_in_the_table_or_looked_at() -> None:
     assert not set(TABLE) & set(PEEKS)
     lossless = {code for code, row in TABLE.items() if row.packing is Packing.LOSSLESS}
     assert lossless == {
-        1, 2, 3, 4, 5, 8, 32771, 32773, 32946, 34925, 34926, 34933, 50000,
+        1,
+        2,
+        3,
+        4,
+        5,
+        8,
+        32771,
+        32773,
+        32946,
+        34925,
+        34926,
+        34933,
+        50000,
     }

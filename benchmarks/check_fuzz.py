@@ -17,9 +17,17 @@ from imgdata.images.readers import ImageReaders
 
 SECONDS = 5.0
 MEGABYTES = 1024
+MOST = 3_000_000
 INTERESTING = (
-    b"\0" * 4, b"\xff" * 4, b"\xff" * 8, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80",
-    b"<!DOCTYPE x [<!ENTITY a 'b'>]>", b"../../", b"\x00\x00\x00\x00\x00\x00\x00\x01",
+    b"\0" * 4,
+    b"\xff" * 4,
+    b"\xff" * 8,
+    b"\x7f\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+    b"\0\0\0\x80",
+    b"<!DOCTYPE x [<!ENTITY a 'b'>]>",
+    b"../../",
+    b"\x00\x00\x00\x00\x00\x00\x00\x01",
 )
 
 
@@ -33,21 +41,26 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
         where = chance.choice((64, 1024, len(out)))
         at = chance.randrange(min(where, len(out)))
         at = len(out) - 1 - at if chance.random() < 0.3 else at  # noqa: PLR2004 - see above
-        kind = chance.randrange(6)
-        if kind == 0:
+        _change(out, at, chance)
+    return bytes(out)
+
+
+def _change(out: bytearray, at: int, chance: random.Random) -> None:
+    """Make one change at a place: flip, overwrite, tell a lie, delete, repeat, cut."""
+    match chance.randrange(6):
+        case 0:
             out[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
+        case 1:
             out[at] = chance.randrange(256)
-        elif kind == 2:  # noqa: PLR2004 - one of six changes
+        case 2:
             word = chance.choice(INTERESTING)
             out[at : at + len(word)] = word
-        elif kind == 3:  # noqa: PLR2004 - one of six changes
+        case 3:
             del out[at : at + chance.randrange(1, 64)]
-        elif kind == 4:  # noqa: PLR2004 - one of six changes
+        case 4:
             out[at:at] = out[at : at + chance.randrange(1, 64)]
-        elif chance.random() < 0.3:  # noqa: PLR2004 - cuts are rarer
+        case _ if chance.random() < 0.3:  # noqa: PLR2004 - cuts are rarer
             del out[at:]
-    return bytes(out)
 
 
 def seeds(folder: Path) -> Iterator[Path]:
@@ -55,7 +68,7 @@ def seeds(folder: Path) -> Iterator[Path]:
     seen: set[tuple[str, str]] = set()
     for path in sorted(folder.rglob("*")):
         kind = (path.suffix.lower(), path.parent.name)
-        if path.is_file() and 0 < path.stat().st_size < 3_000_000 and kind not in seen:
+        if path.is_file() and 0 < path.stat().st_size < MOST and kind not in seen:
             seen.add(kind)
             yield path
 

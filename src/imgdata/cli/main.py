@@ -33,6 +33,8 @@ COMMANDS = (
     ("run", "Data"),
     ("status", "Questions"),
     ("check", "Questions"),
+    ("fingerprint", "Questions"),
+    ("describe", "Project"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),

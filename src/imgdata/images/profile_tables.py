@@ -92,10 +92,8 @@ def _statistics(metadata: Any, names: set[str]) -> tuple[int, int]:  # noqa: ANN
                 missing.add(name)
             if stats.has_min_max:
                 ranges.setdefault(name, set()).update((stats.min, stats.max))
-    constant = (
-        0 if metadata.num_rows < 2 else sum(1 for found in ranges.values() if len(found) == 1)
-    )
-    return len(missing), constant
+    several = metadata.num_rows > 1
+    return len(missing), sum(1 for found in ranges.values() if several and len(found) == 1)
 
 
 def read_csv(file: BoundedFile) -> Reading | None:

@@ -37,9 +37,10 @@ def planes(root: Path) -> Iterator[Plane]:
 
 def arrays(root: Path) -> Iterator[Path]:
     """Yield the folders of the full-resolution arrays below a Zarr folder."""
-    found = sorted({p.parent for p in root.rglob(".zarray")} | {
-        p.parent for p in root.rglob("zarr.json") if _is_array(p)
-    })
+    found = sorted(
+        {p.parent for p in root.rglob(".zarray")}
+        | {p.parent for p in root.rglob("zarr.json") if _is_array(p)}
+    )
     for folder in found:
         inside = folder.relative_to(root).parts
         if "labels" not in inside and (not inside or inside[-1] == "0" or len(found) == 1):
@@ -60,8 +61,7 @@ def chunk(array: ome_zarr.Array, data: bytes) -> Plane:
         UndecodableError: Its codec is not decoded here, or it is not as long as declared.
     """
     said = list(zarr_codecs.codecs(array.metadata))
-    if any(isinstance(c, dict) and c.get("name") == "sharding_indexed"
-           for c in array.metadata.get("codecs") or ()):  # type: ignore[attr-defined]  # JSON
+    if zarr_codecs.is_sharded(array.metadata):
         msg = "sharded Zarr arrays are not decoded"
         raise UndecodableError(msg)
     for name, settings in reversed(said):

@@ -19,6 +19,7 @@ from imgdata.images.formats import read_image
 from imgdata.images.tiff_compression import PEEKS, TABLE
 from imgdata.model.facts import Packing, Reading
 
+Pixels = np.ndarray[Any, Any]
 RNG = np.random.default_rng(7)
 DEEP = RNG.integers(100, 4000, (96, 128), dtype=np.uint16)
 SHALLOW = (DEEP >> 4).astype(np.uint8)
@@ -26,7 +27,7 @@ COLOUR = RNG.integers(0, 255, (64, 64, 3), dtype=np.uint8)
 FLOAT = DEEP.astype(np.float32)
 SMOOTH = np.add.outer(np.arange(96, dtype=np.uint16) * 8, np.arange(128, dtype=np.uint16) * 4)
 
-TIFF_ROWS: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
+TIFF_ROWS: tuple[tuple[str, Pixels, dict[str, Any], str], ...] = (
     ("none", DEEP, {}, "lossless"),
     ("lzw", DEEP, {}, "lossless"),
     ("deflate", DEEP, {}, "lossless"),
@@ -69,11 +70,13 @@ def rules(reading: Reading) -> set[str]:
 
 @pytest.mark.parametrize(("codec", "pixels", "settings", "expected"), TIFF_ROWS)
 def test_a_tiff_gets_the_verdict_its_pixels_prove(
-    tmp_path: Path, codec: str, pixels: Any, settings: dict[str, Any], expected: str
+    tmp_path: Path, codec: str, pixels: Pixels, settings: dict[str, Any], expected: str
 ) -> None:
     path = tmp_path / "image.tif"
-    options = {"photometric": "rgb"} if pixels.ndim == 3 else {}
-    tifffile.imwrite(path, pixels, compression=codec, compressionargs=settings or None, **options)
+    photometric = "rgb" if pixels.ndim == 3 else "minisblack"
+    tifffile.imwrite(
+        path, pixels, photometric=photometric, compression=codec, compressionargs=settings or None
+    )
     reading = read(path)
     assert reading.compression is not None
     assert str(reading.compression.packing) == expected, reading.compression.reason
@@ -96,7 +99,7 @@ def test_a_reversible_jpeg2000_cut_to_a_rate_is_not_called_lossless(tmp_path: Pa
     assert "cut to a rate" in compression.reason
 
 
-PICTURES: tuple[tuple[str, bytes, str], ...] = (
+PICTURES: list[tuple[str, bytes, str]] = [
     ("a.jp2", imagecodecs.jpeg2k_encode(DEEP, reversible=True), "lossless"),
     (
         "b.j2k",
@@ -113,7 +116,7 @@ PICTURES: tuple[tuple[str, bytes, str], ...] = (
     ("j.webp", imagecodecs.webp_encode(COLOUR, lossless=False, level=80), "lossy"),
     ("k.png", imagecodecs.png_encode(DEEP), "lossless"),
     ("l.jxr", imagecodecs.jpegxr_encode(SHALLOW), "unknown"),
-)
+]
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), PICTURES, ids=[p[0] for p in PICTURES])

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from imgdata.images.formats import read_image
-from imgdata.model.facts import Reading
+from imgdata.model.facts import FactValue, Reading
 
 PIXELS = np.random.default_rng(3).integers(100, 4000, (64, 80), dtype=np.uint16)
 
@@ -26,7 +26,7 @@ def rules(reading: Reading) -> set[str]:
     return {symptom.rule for symptom in reading.symptoms}
 
 
-def value(reading: Reading, name: str) -> Any:
+def value(reading: Reading, name: str) -> FactValue:
     return reading.facts[name].value
 
 

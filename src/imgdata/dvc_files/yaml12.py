@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from imgdata.dvc_files.yaml_limits import TooMuchError, check_aliases, check_nesting
+from imgdata.system.yaml_limits import TooMuchError, check_aliases, check_nesting
 
 try:
     from yaml import CSafeLoader as _FastLoader

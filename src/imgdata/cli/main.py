@@ -32,6 +32,7 @@ COMMANDS = (
     ("add", "Data"),
     ("run", "Data"),
     ("status", "Questions"),
+    ("lineage", "Questions"),
     ("check", "Questions"),
     ("fingerprint", "Questions"),
     ("describe", "Project"),

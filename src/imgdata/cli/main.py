@@ -35,6 +35,7 @@ COMMANDS = (
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),
+    ("merge_dvc_lock", "Project"),
 )
 """The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
 

@@ -9,13 +9,17 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench format lint types imports sizes docs sync clean
+.PHONY: demo test test-without-dvc check bench format lint types imports sizes docs sync clean
 
 demo: sync
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python tools/demo.py
 
 test: sync
-	$(BIN)/python -m pytest -n 2 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+# DVC's files are the interface, DVC's Python is not: all but `run` works without the program.
+test-without-dvc: sync
+	$(BIN)/python tools/without_dvc.py $(BIN)/python -m pytest -q -n 2 -m "not dvc and not server and not slow" tests
 
 check: sync format lint types imports sizes docs
 

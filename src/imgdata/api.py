@@ -23,6 +23,7 @@ from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
 from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
+from imgdata.lineage.answer import Answer
 from imgdata.ports import Storage
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
@@ -31,6 +32,7 @@ from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
+from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
 from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import init as initing
@@ -39,6 +41,7 @@ from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.lineage import Question
 
 DVC_FOLDER = ".dvc"
 
@@ -153,7 +156,8 @@ def init_project(  # noqa: PLR0913 - the options of the command
     )
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
-    if find_git(root) is None:
+    around = find_git(root)
+    if around is None or (around.root != root and around.ignores(root)):
         init_git(root, "main")
     written = list(initing.apply_init(plan))
     initing.prepare_clone(root, options.site_cache, cache)
@@ -267,6 +271,12 @@ class Project:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
         finder = EnvironmentFinder(stage_path())
         return run.run_stages(self.clone, plan, finder.of)
+
+    def lineage(
+        self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None
+    ) -> tuple[Answer, ...]:
+        """Say how files were made, by levels or by paths relative to the project's folder."""
+        return lineage(files, path=self.root, question=question)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

@@ -1,11 +1,12 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from imgdata.model.commits import Commit, PathChange, TreeEntry
 from imgdata.model.objects import StoredObject
 
 
@@ -98,6 +99,78 @@ class Tree(Protocol):
 
     def is_folder(self, path: str) -> bool:
         """Tell whether the path is a folder."""
+
+
+class CommitTree(Tree, Protocol):
+    """The files of one commit, with what git knows about each."""
+
+    @property
+    def commit(self) -> Commit:
+        """The commit these files belong to."""
+
+    def entry(self, path: str) -> TreeEntry | None:
+        """Return mode, kind and id of a file, folder or submodule, or None if there is none.
+
+        A path inside a submodule has no entry: the submodule itself has.
+        """
+
+
+class GitObjects(Protocol):
+    """The objects of a git repository, read without running anything the repository names."""
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history is cut: commits exist that this clone does not have."""
+
+    def commit(self, revision: str) -> Commit:
+        """Return the commit a branch, tag, id or other revision names.
+
+        Raises:
+            UsageError: There is no such revision, or no commit yet.
+        """
+
+    def tree(self, commit_id: str) -> CommitTree:
+        """Return the files of a commit. Lists the commit on first use, then answers from memory."""
+
+    def read_blob(self, blob_id: str) -> bytes | None:
+        """Return an object's bytes, or None if this clone does not have it.
+
+        The id may also be `<commit>:<path>`, for a path without a newline.
+        """
+
+    def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
+        """Return the object id at each (commit id, path), None where there is none."""
+
+
+ALL_BRANCHES = "--all"
+"""Stands for a commit id where history is asked for: everything any branch or tag has."""
+
+
+class History(Protocol):
+    """What happened to files over the commits of a git repository."""
+
+    def touching(self, commit_id: str, paths: Sequence[str]) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit, itself included, that changed one of the paths.
+
+        Newest first, no commit before its children; `parents` are rewritten to the nearest
+        ancestors that are in the answer too. Merges that changed nothing are left out. Paths are
+        taken literally.
+        """
+
+    def changes(self, commit_id: str, patterns: Sequence[str]) -> Iterator[PathChange]:
+        """Yield all that happened to the paths that match git pathspecs, newest commit first.
+
+        A merge is compared with each of its parents. Without patterns: to all paths.
+        """
+
+    def message(self, commit_id: str) -> str:
+        """Return the whole message of a commit."""
+
+    def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit whose message contains the text, newest first."""
+
+    def changed_in(self, commit_id: str) -> tuple[PathChange, ...]:
+        """Return what one commit did, against its first parent."""
 
 
 class Git(Protocol):

@@ -15,7 +15,7 @@ from imgdata.dvc_files.interpolation import (
     interpolate,
     write_out,
 )
-from imgdata.dvc_files.yaml12 import YamlValue
+from imgdata.dvc_files.yaml_loader import YamlValue
 
 Definition = Mapping[str, Any]
 

@@ -24,7 +24,8 @@ from imgdata.dvc_files.outputs import DefinedOut, DefinitionError, read_outs
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.dvc_files.problems import Problem
-from imgdata.dvc_files.yaml12 import YamlError, YamlValue, read_yaml
+from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 PIPELINE_NAME = "dvc.yaml"

@@ -249,13 +249,13 @@ def _address(stage: Stage, out: Out) -> str:
     return out.written if stage.kind != "stage" else f"{definition}\n{position}"
 
 
-def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
     for out in value["outs"]:
         if out["path"] in outs:
             _set_flags(out, *outs[out["path"]])
 
 
-def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
     for address, (remote, push) in outs.items():
         definition, position = address.split("\n")
         stage = value["stages"][definition]
@@ -270,7 +270,7 @@ def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> N
         listed[number] = {name: flags} if flags else name
 
 
-def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - a pair
+def _set_flags(out: Any, remote: str | None, push: bool) -> None:
     if remote is None:
         out.pop("remote", None)
     else:

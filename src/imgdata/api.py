@@ -34,7 +34,7 @@ from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
-from imgdata.workflows import conform, run
+from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import init as initing
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
@@ -99,6 +99,7 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         raise NoProjectError(problem, remedy="imgdata init")
     if writing:
         initing.prepare_clone(root, site_cache_dir(), None)
+        merge_driver.install(root, git)
     return Project(_clone(root, config, git))
 
 
@@ -167,6 +168,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     written += conform.apply_changes(changes)
     _make_local_roots(clone)
     git = need_git(root)
+    merge_driver.install(root, git)
     git.stage(written)
     return Project(_clone(root, clone.config, git)), plan
 

@@ -41,6 +41,7 @@ COMMANDS = (
     ("storage", "Storage"),
     ("publish", "Publication"),
     ("import_data", "Publication"),
+    ("merge_dvc_lock", "Project"),
 )
 """The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
 

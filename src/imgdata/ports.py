@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from imgdata.model.commits import Commit, PathChange, TreeEntry
 from imgdata.model.deposits import (
     Access,
     Deposit,
@@ -16,6 +17,7 @@ from imgdata.model.deposits import (
     ListedFile,
     Question,
 )
+from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
 from imgdata.model.public_data import PublicFile, PublicRecord
 from imgdata.system.credentials import Token
@@ -292,6 +294,78 @@ class Tree(Protocol):
         """Tell whether the path is a folder."""
 
 
+class CommitTree(Tree, Protocol):
+    """The files of one commit, with what git knows about each."""
+
+    @property
+    def commit(self) -> Commit:
+        """The commit these files belong to."""
+
+    def entry(self, path: str) -> TreeEntry | None:
+        """Return mode, kind and id of a file, folder or submodule, or None if there is none.
+
+        A path inside a submodule has no entry: the submodule itself has.
+        """
+
+
+class GitObjects(Protocol):
+    """The objects of a git repository, read without running anything the repository names."""
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history is cut: commits exist that this clone does not have."""
+
+    def commit(self, revision: str) -> Commit:
+        """Return the commit a branch, tag, id or other revision names.
+
+        Raises:
+            UsageError: There is no such revision, or no commit yet.
+        """
+
+    def tree(self, commit_id: str) -> CommitTree:
+        """Return the files of a commit. Lists the commit on first use, then answers from memory."""
+
+    def read_blob(self, blob_id: str) -> bytes | None:
+        """Return an object's bytes, or None if this clone does not have it.
+
+        The id may also be `<commit>:<path>`, for a path without a newline.
+        """
+
+    def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
+        """Return the object id at each (commit id, path), None where there is none."""
+
+
+ALL_BRANCHES = "--all"
+"""Stands for a commit id where history is asked for: everything any branch or tag has."""
+
+
+class History(Protocol):
+    """What happened to files over the commits of a git repository."""
+
+    def touching(self, commit_id: str, paths: Sequence[str]) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit, itself included, that changed one of the paths.
+
+        Newest first, no commit before its children; `parents` are rewritten to the nearest
+        ancestors that are in the answer too. Merges that changed nothing are left out. Paths are
+        taken literally.
+        """
+
+    def changes(self, commit_id: str, patterns: Sequence[str]) -> Iterator[PathChange]:
+        """Yield all that happened to the paths that match git pathspecs, newest commit first.
+
+        A merge is compared with each of its parents. Without patterns: to all paths.
+        """
+
+    def message(self, commit_id: str) -> str:
+        """Return the whole message of a commit."""
+
+    def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit whose message contains the text, newest first."""
+
+    def changed_in(self, commit_id: str) -> tuple[PathChange, ...]:
+        """Return what one commit did, against its first parent."""
+
+
 class Git(Protocol):
     """The git repository a project lives in."""
 
@@ -334,6 +408,25 @@ class StageRunner(Protocol):
         Raises:
             StageFailedError: Its command ended with an error; the output's tail is the cause.
         """
+
+
+class ImageReader(Protocol):
+    """Tells what is inside image files. What is wrong inside a file is a symptom, not an error.
+
+    All methods are safe to call from several threads and raise `OSError` when a disk fails.
+    """
+
+    def read(self, path: Path) -> Reading | None:
+        """Read one file's headers; None when it is no image by content or name.
+
+        A folder named `*.zarr` is one file.
+        """
+
+    def pixels(self, path: Path, reading: Reading, *, planes: int) -> PixelFacts:
+        """Decode up to so many planes (0: all of them), one at a time."""
+
+    def sidecar(self, path: Path) -> Sidecar | None:
+        """Read a microscope's index file; None for any other file."""
 
 
 class Clock(Protocol):

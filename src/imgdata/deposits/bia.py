@@ -40,23 +40,17 @@ SHORTEST_TITLE = 25
 LICENSES = frozenset({"CC0-1.0", "CC-BY-4.0"})
 ANNOTATION_WORDS = ("mask", "label", "segmentation", "annotation")
 _WHERE = "metadata/rembi.yaml"
-# Name of the answer, and what the form asks for it.
+_NO_METHOD = "made by a stage of the analysis pipeline"
+# Name of the answer (REMBI's, as `imgdata describe` asks for it), its question, and its file.
 REQUIRED = (
-    ("biosample.title", "What is the sample, in a few words?"),
-    ("biosample.organism", "Which organism, as Homo sapiens?"),
-    ("biosample.biological_entity", "Which cells or tissue?"),
-    ("specimen.title", "What is the specimen, in a few words?"),
-    ("specimen.sample_preparation", "How were the samples prepared?"),
-    ("acquisition.title", "What is the acquisition, in a few words?"),
-    ("acquisition.instrument", "Which microscope?"),
-    ("acquisition.parameters", "With which settings?"),
-    ("acquisition.method", "Which imaging method, as fluorescence microscopy?"),
-    ("contact.organisation", "Which institution do the authors belong to?"),
-    ("contact.email", "Which e-mail may the curators write to?"),
-)
-REQUIRED_OF_ANNOTATIONS = (
-    ("annotation.overview", "What do the masks mark?"),
-    ("annotation.method", "How were the masks made?"),
+    ("biosample.organism", "Which organism, by its scientific name?", _WHERE),
+    ("biosample.biological_entity", "Which cells or tissue?", _WHERE),
+    ("specimen.sample_preparation", "How were the samples prepared?", _WHERE),
+    ("acquisition.imaging_method", "Which imaging method?", _WHERE),
+    ("acquisition.manufacturer", "Who made the microscope?", _WHERE),
+    ("acquisition.model", "Which model is the microscope?", _WHERE),
+    ("creators.affiliation", "Which institution do the authors belong to?", "imgdata.yaml"),
+    ("creators.email", "Which e-mail may the curators write to?", "imgdata.yaml"),
 )
 _SECTIONS = {
     "Biosample": ("Title", "Organism", "Biological entity"),
@@ -90,8 +84,8 @@ class BiaService:
     def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
         """Ask for what the form BioImages.v4 makes mandatory."""
         found = [
-            Question(name, text, _WHERE, required=True)
-            for name, text in REQUIRED
+            Question(name, text, where, required=True)
+            for name, text, where in REQUIRED
             if not metadata.answer(name)
         ]
         if len(metadata.title) < SHORTEST_TITLE:
@@ -161,6 +155,8 @@ def file_list(files: Sequence[ListedFile]) -> str:
 def page_tab(metadata: DepositMetadata, levels: Sequence[str]) -> str:
     """Write the study in PageTab: blocks of tab-separated lines, an empty line between."""
     answer = metadata.answer
+    sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
+    acquisition = answer("acquisition.imaging_method")
     blocks: list[list[tuple[str, str]]] = [
         [
             ("Submission", ""),
@@ -178,24 +174,24 @@ def page_tab(metadata: DepositMetadata, levels: Sequence[str]) -> str:
             ("License", "CC0" if metadata.license == "CC0-1.0" else "CC BY 4.0"),
         ],
         *(_contact(creator, metadata) for creator in metadata.creators),
-        [("Organisation", "o1"), ("Name", answer("contact.organisation"))],
+        [("Organisation", "o1"), ("Name", answer("creators.affiliation"))],
         [
             ("Biosample", "Biosample-1"),
-            ("Title", answer("biosample.title")),
+            ("Title", sample),
             ("Organism", answer("biosample.organism")),
             ("Biological entity", answer("biosample.biological_entity")),
         ],
         [
             ("Specimen", "Specimen-1"),
-            ("Title", answer("specimen.title")),
+            ("Title", f"{sample}, prepared"),
             ("Sample preparation protocol", _line(answer("specimen.sample_preparation"))),
         ],
         [
             ("Image acquisition", "Image acquisition-1"),
-            ("Title", answer("acquisition.title")),
-            ("Imaging instrument", answer("acquisition.instrument")),
-            ("Image acquisition parameters", _line(answer("acquisition.parameters"))),
-            ("Imaging method", answer("acquisition.method")),
+            ("Title", acquisition),
+            ("Imaging instrument", _joined(metadata, "manufacturer", "model")),
+            ("Image acquisition parameters", _parameters(metadata)),
+            ("Imaging method", acquisition),
         ],
     ]
     images = [level for level in levels if not is_annotation(level)]
@@ -222,6 +218,22 @@ def _root_path(metadata: DepositMetadata) -> str:
     return "_".join(part for part in words.split("_") if part)[:40]
 
 
+def _joined(metadata: DepositMetadata, *names: str) -> str:
+    found = (metadata.answer(f"acquisition.{name}") for name in names)
+    return _line(" ".join(text for text in found if text))
+
+
+def _parameters(metadata: DepositMetadata) -> str:
+    """Return what is known of the settings; the archive wants something to stand here."""
+    named = (("objective", "objective"), ("pixel_size_um", "pixel size in um"))
+    known = [
+        f"{words}: {metadata.answer(f'acquisition.{name}')}"
+        for name, words in (*named, ("channels", "channels"))
+        if metadata.answer(f"acquisition.{name}")
+    ]
+    return _line("; ".join(known)) or "as stored in the image files"
+
+
 def _line(text: str) -> str:
     return " ".join(text.split())
 
@@ -229,9 +241,9 @@ def _line(text: str) -> str:
 def _contact(creator: Creator, metadata: DepositMetadata) -> list[tuple[str, str]]:
     name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
     first = creator == metadata.creators[0]
-    mail = [("E-mail", metadata.answer("contact.email"))] if first else []
+    mail = [("E-mail", metadata.answer("creators.email"))] if first else []
     orcid = [("ORCID", creator.orcid)] if creator.orcid else []
-    role = ("Role", metadata.answer("contact.role") or "corresponding author")
+    role = ("Role", "corresponding author" if first else "author")
     return [("Author", ""), ("Name", name), *mail, role, *orcid, ("<Organisation>", "o1")]
 
 
@@ -248,9 +260,9 @@ def _annotations(number: int, level: str, metadata: DepositMetadata) -> list[tup
     return [
         ("Annotations", f"Annotations-{number}"),
         ("Title", level),
-        ("Annotation Overview", _line(metadata.answer("annotation.overview"))),
-        ("Annotation Type", metadata.answer("annotation.type") or "segmentation_mask"),
-        ("Annotation Method", _line(metadata.answer("annotation.method"))),
+        ("Annotation Overview", f"{level} of the images of this study"),
+        ("Annotation Type", "segmentation_mask"),
+        ("Annotation Method", _line(metadata.answer("analysis.overview")) or _NO_METHOD),
         ("File List", _list_name(level)),
     ]
 

@@ -9,7 +9,6 @@ import pytest
 from imgdata.deposits.bia import (
     CHECKLIST,
     REQUIRED,
-    REQUIRED_OF_ANNOTATIONS,
     STUDY,
     BiaService,
     validate_package,
@@ -19,7 +18,7 @@ from imgdata.model.keys import parse_keys, read_name
 from imgdata.testing.depository import METADATA
 
 TODAY = date(2026, 11, 20)
-ANSWERS = tuple((name, f"answer to {name}") for name, _ in (*REQUIRED, *REQUIRED_OF_ANNOTATIONS))
+ANSWERS = tuple((name, f"answer to {name}") for name, _, _ in REQUIRED)
 DESCRIBED = replace(
     METADATA,
     title="NF1 Schwann cells, Cell Painting, plate 2",
@@ -93,5 +92,5 @@ def test_a_broken_file_list_is_told(package: Path, samples: Path) -> None:
 
 def test_missing_answers_are_questions() -> None:
     asked = {question.name for question in BiaService().asks(METADATA)}
-    assert {name for name, _ in REQUIRED} <= asked
+    assert {name for name, _, _ in REQUIRED} <= asked
     assert BiaService().asks(DESCRIBED) == ()

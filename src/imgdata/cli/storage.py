@@ -7,6 +7,7 @@ import typer
 
 from imgdata.cli.options import DryRun, Yes, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.storage_login import login
 from imgdata.errors import ImgdataError, UsageError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ app = typer.Typer(
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
+    app.command()(login)
     parent.add_typer(app, name="storage")
 
 

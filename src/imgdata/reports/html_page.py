@@ -45,7 +45,9 @@ def _data(answers: Sequence[Answer], root: Path) -> dict[str, Any]:
     inputs: dict[str, list[Edge]] = {}
     for (consumer, _, _), edge in graph.used.items():
         inputs.setdefault(consumer, []).append(edge)
-    nodes = [_node(node, inputs.get(node.id, []), node.id in targets) for node in graph.nodes.values()]
+    nodes = [
+        _node(node, inputs.get(node.id, []), node.id in targets) for node in graph.nodes.values()
+    ]
     leaves = {one["id"]: one for one in _leaves(graph)}
     shown = [answer.file for answer in answers][:SHOWN_IMAGES]
     members = [member.path for answer in answers for member in answer.members][:SHOWN_IMAGES]
@@ -66,7 +68,9 @@ def _data(answers: Sequence[Answer], root: Path) -> dict[str, Any]:
 def _commit_words(commit: Commit | None) -> str | None:
     if commit is None:
         return None
-    return f"{commit.date[:16].replace('T', ' ')} by {commit.author}: {commit.subject} ({commit.id})"
+    return (
+        f"{commit.date[:16].replace('T', ' ')} by {commit.author}: {commit.subject} ({commit.id})"
+    )
 
 
 def _answer(answer: Answer) -> dict[str, Any]:
@@ -86,7 +90,11 @@ def _answer(answer: Answer) -> dict[str, Any]:
         ("gaps", list(answer.gaps)),
     ]
     paths = [answer.file, *(one.path for one in answer.members)]
-    return {"file": printable(answer.file), "facts": _facts(facts), "images": [printable(one) for one in paths]}
+    return {
+        "file": printable(answer.file),
+        "facts": _facts(facts),
+        "images": [printable(one) for one in paths],
+    }
 
 
 def _facts(facts: Sequence[tuple[str, object]]) -> list[list[Any]]:
@@ -107,7 +115,10 @@ def _node(node: Node, edges: Sequence[Edge], is_target: bool) -> dict[str, Any]:
         ("parameters", node.params),
         ("flags", sorted(node.flags)),
         ("inputs", inputs),
-        ("outputs", [f"{path} {out.md5 or ''}" for path, out in list(outs_of(node))[:SHOWN_INPUTS]]),
+        (
+            "outputs",
+            [f"{path} {out.md5 or ''}" for path, out in list(outs_of(node))[:SHOWN_INPUTS]],
+        ),
         ("ran", who),
         ("on", None if run is None else run.host),
         ("code at commit", None if run is None else run.code_commit),

@@ -73,4 +73,5 @@ def _stretched(pixels: "npt.NDArray[np.generic]") -> "npt.NDArray[np.uint8]":
     if high <= low:
         low, high = float(small.min()), float(small.max()) or 1.0
     scaled = np.clip((small - low) / max(high - low, 1e-9), 0, 1) * 255
-    return scaled.astype(np.uint8)
+    small_again: npt.NDArray[np.uint8] = scaled.astype(np.uint8)
+    return small_again

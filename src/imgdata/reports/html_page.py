@@ -53,7 +53,7 @@ def _data(answers: Sequence[Answer], root: Path) -> dict[str, Any]:
     members = [member.path for answer in answers for member in answer.members][:SHOWN_IMAGES]
     first = answers[0].file if answers else ""
     more = f" and {len(answers) - 1} more" if len(answers) > 1 else ""
-    groups = Counter(str(one["group"]) for one in nodes)
+    groups = Counter(str(one["group"]) for one in (*nodes, *leaves.values()))
     return {
         "title": printable(f"Lineage of {first}{more}"),
         "nodes": [*nodes, *leaves.values()],
@@ -176,7 +176,7 @@ def _leaves(graph: Graph) -> Iterator[dict[str, Any]]:
             "note": edge.relation,
             "kind": "missing" if edge.relation == "missing" else "source",
             "level": None,
-            "group": "",
+            "group": printable(_leaf_group(edge)),
             "command": "",
             "inputs": [],
             "who": "",
@@ -185,6 +185,12 @@ def _leaves(graph: Graph) -> Iterator[dict[str, Any]]:
             "text": printable(edge.dep.lower()),
             "images": [printable(edge.dep)],
         }
+
+
+def _leaf_group(edge: Edge) -> str:
+    """Return what an input collapses into: its folder."""
+    kind = "missing" if edge.relation == "missing" else "files"
+    return f"{kind} in {edge.dep.rpartition('/')[0] or 'the top folder'}"
 
 
 def _links(graph: Graph) -> Iterator[dict[str, Any]]:

@@ -11,6 +11,7 @@ for line in project.status().units:
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
 from imgdata.lineage.answer import Answer
 from imgdata.ports import Storage
-from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.project.template import find_template
 from imgdata.storage.local import LocalStorage, local_path
@@ -33,12 +34,13 @@ from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
-from imgdata.workflows import conform, run
+from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import init as initing
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
+from imgdata.workflows import storages as storing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
 
@@ -97,11 +99,15 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         raise NoProjectError(problem, remedy="imgdata init")
     if writing:
         initing.prepare_clone(root, site_cache_dir(), None)
+        merge_driver.install(root, git)
     return Project(_clone(root, config, git))
 
 
 def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
     dvc = read_config(root / DVC_FOLDER)
+    if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
+        with suppress(OSError):  # a cache elsewhere must be there: its disk may not be mounted
+            dvc.cache_dir.mkdir(exist_ok=True)
 
     def opener(storage: StorageConfig) -> Storage:
         return open_storage(storage.name, storage.url, storage.options, root)
@@ -137,13 +143,11 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
-    root.mkdir(parents=True, exist_ok=True)
-    git = find_git(root) or init_git(root, "main")
     options = initing.InitOptions(
         template=find_template(template),
         title=title or root.name,
         license=license,
-        creators=tuple(creators) or _git_creator(git),
+        creators=tuple(creators) or _git_creator(root),
         storages=storages or {},
         origins=origins or {},
         cache=cache,
@@ -152,20 +156,27 @@ def init_project(  # noqa: PLR0913 - the options of the command
         version=imgdata.__version__,
     )
     plan = initing.plan_init(root, options)
+    root.mkdir(parents=True, exist_ok=True)
+    around = find_git(root)
+    if around is None or (around.root != root and around.ignores(root)):
+        init_git(root, "main")
     written = list(initing.apply_init(plan))
     initing.prepare_clone(root, options.site_cache, cache)
     project = open_project(root)
     clone = project.clone
-    changes = conform.plan_conform(clone.config, clone.index, clone.root)
+    changes = conform.plan_conform(clone.config, clone.root)
     written += conform.apply_changes(changes)
     _make_local_roots(clone)
     git = need_git(root)
+    merge_driver.install(root, git)
     git.stage(written)
     return Project(_clone(root, clone.config, git)), plan
 
 
-def _git_creator(git: GitRepository) -> tuple[Mapping[str, str], ...]:
-    identity = git.identity()
+def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:
+    """Return the person git knows, looked up from the nearest folder that exists."""
+    there = next(folder for folder in (root, *root.parents) if folder.is_dir())
+    identity = GitRepository(there).identity()
     return ({"name": identity.rsplit(" <", 1)[0]},) if identity else ()
 
 
@@ -270,12 +281,46 @@ class Project:
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""
-        return conform.plan_conform(self.clone.config, self.clone.index, self.root)
+        return conform.plan_conform(self.clone.config, self.root)
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""
         written = conform.apply_changes(tuple(changes))
         self.clone.git.stage([path for path in written if path.name != "config.local"])
+
+    def storages(self) -> tuple[storing.StorageLine, ...]:
+        """Return the storages of imgdata.yaml; asks none of them."""
+        return storing.list_storages(self.config)
+
+    def try_storage(self, name: str) -> Iterator[storing.TrialOutcome]:
+        """Write, read back, list and erase an object on a storage; one outcome a step."""
+        return storing.try_out(self.clone.open_storage(storing.find_storage(self.config, name)))
+
+    def plan_storage(
+        self,
+        name: str,
+        url: str,
+        options: Mapping[str, Option] | None = None,
+        levels: Sequence[str] = (),
+    ) -> storing.AddPlan:
+        """Decide what a new storage changes; asks no storage."""
+        return storing.plan_add(self.clone, name, url, options or {}, levels)
+
+    def try_new_storage(self, plan: storing.AddPlan) -> Iterator[storing.TrialOutcome]:
+        """Try a planned storage out; a local folder is made first."""
+        storage = self.clone.open_storage(plan.storage)
+        storing.prepare_new(storage)
+        return storing.try_out(storage)
+
+    def add_storage(self, plan: storing.AddPlan) -> None:
+        """Mark the storage as this project's and write the planned files.
+
+        Raises:
+            RefusedError: The storage belongs to another project.
+        """
+        with self.clone.writing():
+            storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
+            self.apply(plan.changes)
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

@@ -118,3 +118,17 @@ class PartlyDoneError(ImgdataError):
 
     kind = "partly-done"
     exit_status = Exit.PARTLY
+
+
+class InterruptedByUserError(ImgdataError):
+    """The person stopped the command."""
+
+    kind = "interrupted"
+    exit_status = Exit.INTERRUPTED
+
+
+class BugError(ImgdataError):
+    """Something happened that imgdata did not expect."""
+
+    kind = "bug"
+    exit_status = Exit.BUG

@@ -296,7 +296,7 @@ def test_a_certificate_of_ones_own_is_trusted_when_named(
         stranger = S3Settings(proxy.endpoint)
         with pytest.raises(StorageError, match="no secure connection"):
             keys(connect(stranger, address, account, tmp_path, QUICK))
-        known = S3Settings(proxy.endpoint, ca_bundle="authority.pem")
+        known = S3Settings(proxy.endpoint, ssl_verify="authority.pem")
         storage = connect(known, address, account, tmp_path, QUICK)
         store(storage, KEY, b"over tls")
         assert fetch(storage, KEY) == b"over tls"

@@ -138,6 +138,11 @@ def remote_section(name: str) -> str:
     return f'remote "{name}"'
 
 
+def config_sections(path: Path) -> dict[str, dict[str, str]]:
+    """Return one configuration file as it is, by section; empty when there is none."""
+    return _read_file(path)
+
+
 def edited_config(path: Path, settings: list[Setting]) -> tuple[str, str]:
     """Return the text of a configuration file before and after the settings; writes nothing."""
     before = path.read_text("utf-8") if path.is_file() else ""

@@ -6,6 +6,7 @@ Source: ForeachDefinition and MatrixDefinition in dvc/parsing/__init__.py of DVC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 from imgdata.dvc_files.interpolation import (
@@ -15,6 +16,10 @@ from imgdata.dvc_files.interpolation import (
     interpolate,
     write_out,
 )
+from imgdata.dvc_files.yaml_loader import YamlValue
+
+MAX_MEMBERS = 200_000
+"""More stages than any project has; a larger matrix is a slip of the pen or worse."""
 
 Definition = Mapping[str, Any]
 
@@ -64,7 +69,7 @@ def members_of(definition: Definition, variables: Variables) -> tuple[Member, ..
     return tuple({member.key: member for member in found}.values())
 
 
-def _foreach(written: Any, variables: Variables) -> Iterator[Member]:
+def _foreach(written: YamlValue, variables: Variables) -> Iterator[Member]:
     items = interpolate(written, variables)
     if isinstance(items, Mapping):
         for name, value in items.items():
@@ -81,7 +86,7 @@ def _foreach(written: Any, variables: Variables) -> Iterator[Member]:
         yield Member(name, value, {"item": value})
 
 
-def _names(written: Any, items: list[Any]) -> list[str]:
+def _names(written: YamlValue, items: list[Any]) -> list[str]:
     """Return how DVC writes each plain item into a name.
 
     An item that comes from a variable is written as Python does (`True`), one that stands in
@@ -95,15 +100,15 @@ def _names(written: Any, items: list[Any]) -> list[str]:
     ]
 
 
-def _is_reference(written: Any) -> bool:
+def _is_reference(written: YamlValue) -> bool:
     return isinstance(written, str) and exact_reference(written) is not None
 
 
-def _is_plain(item: Any) -> bool:
+def _is_plain(item: YamlValue) -> bool:
     return not isinstance(item, Mapping | list)
 
 
-def _matrix(written: Any, variables: Variables) -> Iterator[Member]:
+def _matrix(written: YamlValue, variables: Variables) -> Iterator[Member]:
     axes = interpolate(written, variables)
     if not isinstance(axes, Mapping):
         msg = "a matrix needs a mapping of lists"
@@ -123,6 +128,10 @@ def _matrix(written: Any, variables: Variables) -> Iterator[Member]:
                 for index, (value, name) in enumerate(zip(values, names, strict=True))
             ]
         )
+    count = prod(len(axis) for axis in labelled)
+    if count > MAX_MEMBERS:
+        msg = f"the matrix stands for {count} stages, more than {MAX_MEMBERS}"
+        raise InterpolationError(msg)
     for combination in product(*labelled):
         key = "-".join(name for _, name in combination)
         item = dict(zip(axes, (value for value, _ in combination), strict=True))

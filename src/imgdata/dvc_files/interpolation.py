@@ -14,10 +14,11 @@ from typing import Any, Final, Literal
 
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE, ParamsError, read_params_file
 from imgdata.dvc_files.places import join, resolve
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 _REFERENCE: Final = re.compile(r"(?<!\\)\${(?P<inner>.*?)}")
-_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\s*\.[^.\[\]]+|\s*\[[^.\[\]]+\])*\s*\Z")
+_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\]\s*)*\Z")
 Primitive = int | float | str | bytes | bool
 
 
@@ -59,7 +60,7 @@ class Variables:
         named = {name: _named(value) for name, value in item.items()}
         return Variables({**self.values, **named}, self.imports, frozenset(item))
 
-    def select(self, expression: str) -> Any:
+    def select(self, expression: str) -> YamlValue:
         """Return the value a dotted or bracketed expression names.
 
         Raises:
@@ -91,7 +92,7 @@ def _copied(value: dict[str, Any]) -> dict[str, Any]:
     return {key: _copied(item) if isinstance(item, dict) else item for key, item in value.items()}
 
 
-def _named(value: Any) -> Any:
+def _named(value: YamlValue) -> YamlValue:
     """Return the value without the keys of mappings that no expression can name."""
     if isinstance(value, Mapping):
         return {key: _named(item) for key, item in value.items() if isinstance(key, str)}
@@ -100,7 +101,7 @@ def _named(value: Any) -> Any:
     return value
 
 
-def _step(value: Any, part: str) -> Any:
+def _step(value: YamlValue, part: str) -> YamlValue:
     if isinstance(value, dict):
         return value[part]
     if isinstance(value, list):
@@ -202,8 +203,11 @@ def exact_reference(text: str) -> str | None:
 
 
 def interpolate(
-    value: Any, variables: Variables, key: str | None = None, style: CommandStyle = DEFAULT_STYLE
-) -> Any:
+    value: YamlValue,
+    variables: Variables,
+    key: str | None = None,
+    style: CommandStyle = DEFAULT_STYLE,
+) -> YamlValue:
     """Return the value with every `${...}` in texts, keys and items replaced.
 
     Args:
@@ -228,7 +232,7 @@ def interpolate(
     return value
 
 
-def _text(text: str, variables: Variables, key: str | None, style: CommandStyle) -> Any:
+def _text(text: str, variables: Variables, key: str | None, style: CommandStyle) -> YamlValue:
     expression = exact_reference(text)
     if expression is not None:
         return _looked_up(expression, variables, key)
@@ -239,7 +243,7 @@ def _text(text: str, variables: Variables, key: str | None, style: CommandStyle)
     return _REFERENCE.sub(written_out, text).replace("\\${", "${")
 
 
-def _looked_up(expression: str, variables: Variables, key: str | None) -> Any:
+def _looked_up(expression: str, variables: Variables, key: str | None) -> YamlValue:
     if not _EXPRESSION.match(expression):
         msg = f"'${{{expression}}}' is not the name of a variable"
         raise InterpolationError(msg)
@@ -252,7 +256,7 @@ def _looked_up(expression: str, variables: Variables, key: str | None) -> Any:
     return value
 
 
-def write_out(value: Any, style: CommandStyle = DEFAULT_STYLE) -> str:
+def write_out(value: YamlValue, style: CommandStyle = DEFAULT_STYLE) -> str:
     """Return a value as DVC writes it into text.
 
     Raises:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from imgdata.dvc_files.dot_dvc import DotDvc
 from imgdata.dvc_files.lock import LOCK_NAME, NO_PARAMS, Lock, LockEntry
+from imgdata.dvc_files.outputs import DEFAULT_FLAGS
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.pipeline import JOIN, DefinedStage, Pipeline
 from imgdata.dvc_files.places import Place, Where, folder_of, join, resolve
@@ -86,6 +87,44 @@ def _outs(defined: DefinedStage, entry: LockEntry | None, wdir: str, home: str) 
     )
 
 
+def unresolved_of(pipeline: Pipeline, lock: Lock, ground: Ground) -> Iterator[Stage]:
+    """Yield a stage for each lock entry whose definition is there but cannot be resolved."""
+    lock_path = lock_path_of(pipeline.path)
+    file = ground.dvc_path(pipeline.path)
+    prefix = f"{file}:" if "/" in file else ""
+    for name, entry in lock.entries.items():
+        written = _unresolved_wdir(name, pipeline)
+        if name in pipeline.stages or written is None:
+            continue
+        wdir = ground.wdir(pipeline.path, "" if "${" in written else written)
+        places = [(record, resolve(record.path, wdir, ground.home)) for record in entry.deps]
+        outs = [(record, resolve(record.path, wdir, ground.home)) for record in entry.outs]
+        yield Stage(
+            address=f"{lock_path}::{name}",
+            dvc_name=f"{prefix}{name}",
+            name=name,
+            kind="stage",
+            file=pipeline.path,
+            wdir=wdir,
+            cmd=entry.cmd,
+            deps=tuple(Dep(record.path, place, record) for record, place in places),
+            outs=tuple(Out(record.path, place, DEFAULT_FLAGS, record) for record, place in outs),
+            params=entry.params,
+            group=name.rpartition(JOIN)[0],
+            entry=entry,
+            home=ground.home,
+            resolved=False,
+        )
+
+
+def _unresolved_wdir(name: str, pipeline: Pipeline) -> str | None:
+    """Return the wdir as written of a definition that cannot be resolved, if it is this one's."""
+    if not pipeline.readable:
+        return ""
+    group = name.rpartition(JOIN)[0]
+    return pipeline.unresolved.get(name, pipeline.unresolved.get(group))
+
+
 def orphans_of(pipeline: Pipeline, lock: Lock, ground: Ground) -> Iterator[Orphan]:
     """Yield the lock entries whose stage dvc.yaml no longer has."""
     lock_path = lock_path_of(pipeline.path)
@@ -109,7 +148,7 @@ def orphans_of(pipeline: Pipeline, lock: Lock, ground: Ground) -> Iterator[Orpha
 def _why_dead(name: str, pipeline: Pipeline) -> str:
     """Return why no stage of dvc.yaml has this lock entry; empty when one has, or may have."""
     group = name.rpartition(JOIN)[0]
-    if name in pipeline.stages or name in pipeline.unresolved or group in pipeline.unresolved:
+    if name in pipeline.stages or _unresolved_wdir(name, pipeline) is not None:
         return ""
     if name in pipeline.groups:
         return f"'{name}' is a foreach or matrix now"
@@ -174,6 +213,7 @@ def dot_dvc_stage(file: DotDvc, ground: Ground) -> Stage:
             for out in file.outs
         ),
         params=params or NO_PARAMS,
+        defined_params={name: tuple(values) for name, values in params.items()},
         frozen=file.frozen,
         always_changed=file.always_changed,
         desc=file.desc,

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 
-_STAGES = re.compile(rb"^stages:[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n|[<=>]{7}[^\n]*\n)*( +)", re.M)
-_SCHEMA = re.compile(rb"^schema:[ \t]*['\"]?([^'\"\s]+)", re.M)
+_STAGES = re.compile(
+    rb"^stages:[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n|[<=>]{7}[^\n]*\n)*( +)", re.MULTILINE
+)
+_SCHEMA = re.compile(rb"^schema:[ \t]*['\"]?([^'\"\s]+)", re.MULTILINE)
 _MARKER = re.compile(rb"^(?:(<{7})|(={7})|(>{7})|\|{7})(?: [^\n]*)?\r?$")
 
 
@@ -59,8 +61,7 @@ def _read(
     try:
         document = read_yaml(b"\n".join(part.lines))
     except YamlError as error:
-        message = str(error).removeprefix("it is not").strip()
-        problems.append(Problem(path, name, f"the entry is not {message}"))
+        problems.append(Problem(path, name, f"the entry cannot be read: {error}"))
         return
     if isinstance(document, dict):
         found.update(document)

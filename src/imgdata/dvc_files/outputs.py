@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from imgdata.dvc_files.yaml_loader import YamlValue
+
 OutKind = Literal["out", "metric", "plot"]
 _SECTIONS: tuple[tuple[str, OutKind], ...] = (
     ("outs", "out"),
@@ -58,16 +60,19 @@ def read_outs(definition: Mapping[str, Any]) -> tuple[DefinedOut, ...]:
     Raises:
         DefinitionError: A section is of another shape.
     """
-    kinds = dict(_SECTIONS)
-    return tuple(
+    outs = [
         out
-        for section, items in definition.items()
-        if section in kinds and items is not None
-        for out in _section(section, kinds[section], items)
-    )
+        for section, kind in _SECTIONS
+        if definition.get(section) is not None
+        for out in _section(section, kind, definition[section])
+    ]
+    live = definition.get("live")
+    if isinstance(live, Mapping):  # DVC 2 only: the folder dvclive writes
+        outs.extend(_section("live", "plot", [live]))
+    return tuple(outs)
 
 
-def _section(section: str, kind: OutKind, items: Any) -> Iterator[DefinedOut]:
+def _section(section: str, kind: OutKind, items: YamlValue) -> Iterator[DefinedOut]:
     if not isinstance(items, list):
         msg = f"its {section} are not a list"
         raise DefinitionError(msg)
@@ -88,7 +93,7 @@ def _section(section: str, kind: OutKind, items: Any) -> Iterator[DefinedOut]:
         yield DefinedOut(path, read_flags(flags, kind))
 
 
-def _flag_mapping(section: str, path: object, flags: Any) -> Mapping[str, Any]:
+def _flag_mapping(section: str, path: object, flags: YamlValue) -> Mapping[str, Any]:
     """Return the flags of one path; the list form of plots holds several sets of properties."""
     if flags is None:
         return {}

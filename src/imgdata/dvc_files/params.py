@@ -7,11 +7,13 @@ classes, and to `self` in `__init__`.
 import ast
 import json
 import tomllib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 DEFAULT_PARAMS_FILE = "params.yaml"
@@ -48,7 +50,7 @@ def parse_params(data: bytes, path: str) -> dict[str, Any]:
             case ".toml":
                 document = tomllib.loads(data.decode("utf-8"))
             case ".py":
-                document = _python(ast.parse(data), only_self=False)
+                document = _python(_parsed(data), only_self=False)
             case _:
                 document = read_yaml(data)
     except YamlError as error:
@@ -101,7 +103,7 @@ def select(document: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _matching(
-    value: Any, patterns: list[str], so_far: tuple[str, ...]
+    value: YamlValue, patterns: list[str], so_far: tuple[str, ...]
 ) -> Iterator[tuple[str, Any]]:
     if not patterns:
         yield ".".join(so_far), value
@@ -114,6 +116,12 @@ def _matching(
     for key, inner in items:
         if fnmatchcase(str(key), patterns[0]):
             yield from _matching(inner, patterns[1:], (*so_far, str(key)))
+
+
+def _parsed(data: bytes) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the project's style of escapes is not our business
+        return ast.parse(data)
 
 
 def _python(

@@ -14,7 +14,6 @@ from imgdata.dvc_files.interpolation import (
     CommandStyle,
     InterpolationError,
     Variables,
-    has_reference,
     interpolate,
     load_vars,
     write_out,
@@ -25,6 +24,7 @@ from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 PIPELINE_NAME = "dvc.yaml"
@@ -67,15 +67,17 @@ class Pipeline:
         stages: By name, in DVC's order.
         groups: Names that are a foreach or matrix, with the wdir as written in their template.
         problems: What could not be resolved.
-        unresolved: Names of stages or groups that exist but could not be resolved; whether a
-            lock entry of theirs is live cannot be told.
+        unresolved: Names of stages or groups that exist but could not be resolved, with the
+            wdir as written; their lock entries are as live as those of others.
+        readable: The file is there and is YAML; without, every lock entry may be live.
     """
 
     path: str
     stages: Mapping[str, DefinedStage]
     groups: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    unresolved: frozenset[str] = frozenset()
+    unresolved: Mapping[str, str] = field(default_factory=dict)
+    readable: bool = True
 
 
 def read_pipeline(tree: Tree, path: str, style: CommandStyle = DEFAULT_STYLE) -> Pipeline:
@@ -88,13 +90,13 @@ def read_pipeline(tree: Tree, path: str, style: CommandStyle = DEFAULT_STYLE) ->
     """
     problems: list[Problem] = []
     document = _document(tree, path, problems)
-    stages = document.get("stages") or {}
+    stages = (document or {}).get("stages") or {}
     if not isinstance(stages, Mapping):
         problems.append(Problem(path, "stages", "it is not a mapping of stage names"))
         stages = {}
     variables = Variables()
     try:
-        load_vars(variables, tree, document.get("vars"), folder_of(path), default=True)
+        load_vars(variables, tree, (document or {}).get("vars"), folder_of(path), default=True)
     except InterpolationError as error:
         problems.append(Problem(path, "vars", str(error)))
     resolver = _Resolver(tree, path, variables, style, problems)
@@ -105,26 +107,23 @@ def read_pipeline(tree: Tree, path: str, style: CommandStyle = DEFAULT_STYLE) ->
         MappingProxyType(resolver.stages),
         MappingProxyType(resolver.groups),
         tuple(problems),
-        frozenset(resolver.unresolved),
+        MappingProxyType(resolver.unresolved),
+        readable=document is not None,
     )
 
 
-def _document(tree: Tree, path: str, problems: list[Problem]) -> Mapping[Any, Any]:
+def _document(tree: Tree, path: str, problems: list[Problem]) -> Mapping[Any, Any] | None:
     data = tree.read(path)
-    if data is None:
-        problems.append(Problem(path, "", "there is no such file"))
-        return {}
     try:
-        document = read_yaml(data)
+        document = None if data is None else read_yaml(data)
     except YamlError as error:
         problems.append(Problem(path, "", str(error)))
-        return {}
-    if document is None:
-        return {}
-    if not isinstance(document, Mapping):
-        problems.append(Problem(path, "", "it holds no mapping"))
-        return {}
-    return document
+        return None
+    if data is None or not isinstance(document, Mapping | None):
+        what = "there is no such file" if data is None else "it holds no mapping"
+        problems.append(Problem(path, "", what))
+        return None
+    return document or {}
 
 
 @dataclass(slots=True)
@@ -138,7 +137,7 @@ class _Resolver:
     problems: list[Problem]
     stages: dict[str, DefinedStage] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    unresolved: set[str] = field(default_factory=set)
+    unresolved: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, definition: object) -> None:
         """Resolve one definition: a stage, or a group of stages."""
@@ -149,19 +148,21 @@ class _Resolver:
         else:
             self._add_stage(name, definition, self.variables, "", None)
 
-    def _fail(self, name: str, message: str) -> None:
+    def _fail(self, name: str, message: str, definition: object = None) -> None:
         self.problems.append(Problem(self.path, name, message))
-        self.unresolved.add(name)
+        wdir = definition.get("wdir") if isinstance(definition, Mapping) else None
+        self.unresolved[name] = wdir if isinstance(wdir, str) else ""
 
     def _add_group(self, name: str, definition: Definition) -> None:
-        self.groups[name] = ""
+        template: Definition = {}
         try:
             template = template_of(definition)
-            self.groups[name] = str(template.get("wdir") or "")
             members = members_of(definition, self.variables)
         except InterpolationError as error:
-            self._fail(name, str(error))
+            self._fail(name, str(error), template)
             return
+        finally:
+            self.groups[name] = str(template.get("wdir") or "")
         for member in members:
             self._add_member(name, template, member)
 
@@ -170,15 +171,15 @@ class _Resolver:
         self._add_stage(f"{group}{JOIN}{member.key}", template, variables, group, member.item)
 
     def _add_stage(
-        self, name: str, definition: Definition, variables: Variables, group: str, item: Any
+        self, name: str, definition: Definition, variables: Variables, group: str, item: YamlValue
     ) -> None:
         try:
             self.stages[name] = self._stage(name, definition, variables, group, item)
         except (InterpolationError, DefinitionError) as error:
-            self._fail(name, str(error))
+            self._fail(name, str(error), definition)
 
     def _stage(
-        self, name: str, definition: Definition, variables: Variables, group: str, item: Any
+        self, name: str, definition: Definition, variables: Variables, group: str, item: YamlValue
     ) -> DefinedStage:
         if "vars" in definition:
             variables = self._with_stage_vars(definition, variables)
@@ -211,7 +212,7 @@ class _Resolver:
         return own
 
 
-def _command(value: Any, style: CommandStyle) -> Command:
+def _command(value: YamlValue, style: CommandStyle) -> Command:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
@@ -222,7 +223,7 @@ def _command(value: Any, style: CommandStyle) -> Command:
     raise DefinitionError(msg)
 
 
-def _plain(value: Any, key: str) -> str:
+def _plain(value: YamlValue, key: str) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping | list):
@@ -231,7 +232,7 @@ def _plain(value: Any, key: str) -> str:
     return write_out(value)
 
 
-def _deps(value: Any) -> Iterator[str]:
+def _deps(value: YamlValue) -> Iterator[str]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -244,7 +245,7 @@ def _deps(value: Any) -> Iterator[str]:
         yield dep
 
 
-def _params(value: Any) -> ParamKeys:
+def _params(value: YamlValue) -> ParamKeys:
     """Return the parameter keys by file; a file named without keys is used as a whole."""
     if value is None:
         return {}
@@ -264,8 +265,3 @@ def _params(value: Any) -> ParamKeys:
         else:
             files.setdefault(DEFAULT_PARAMS_FILE, []).append(_plain(item, "param"))
     return {file: () if file in whole else tuple(keys) for file, keys in files.items()}
-
-
-def uses_variables(definition: object) -> bool:
-    """Tell whether a definition in dvc.yaml holds `${...}` anywhere."""
-    return has_reference(definition)

@@ -1,6 +1,6 @@
-"""Where a path written in a DVC file points to, seen from the root of the tree.
+r"""Where a path written in a DVC file points to, seen from the root of the tree.
 
-DVC writes paths relative to a stage's wdir. People write `./x`, `x/`, `a//b`, `..\\x` and
+DVC writes paths relative to a stage's wdir. People write `./x`, `x/`, `a//b`, `..\x` and
 absolute paths; all forms of one file come out as one path here.
 """
 

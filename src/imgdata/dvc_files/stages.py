@@ -107,6 +107,8 @@ class Stage:
         item: Its foreach item or matrix values.
         entry: Its entry in dvc.lock; None for a `.dvc` file or when it never ran.
         home: Absolute path of the tree's root, if it has one.
+        resolved: False where dvc.yaml has the stage but its definition cannot be resolved, or
+            dvc.yaml cannot be read: what is known then is the lock entry's.
     """
 
     address: str
@@ -129,6 +131,7 @@ class Stage:
     item: Any = None
     entry: LockEntry | None = None
     home: str = ""
+    resolved: bool = True
 
     @property
     def recorded_deps(self) -> tuple[Located, ...]:

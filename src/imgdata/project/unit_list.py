@@ -39,6 +39,18 @@ def add_to_unit_list(root: Path, unit_kind: str, name: str) -> Path | None:
     return None
 
 
+def example_lists(root: Path, unit_kind: str) -> dict[str, bytes]:
+    """Return the list's file as it would be with one unit, where it is empty now."""
+    key = f"{unit_kind}s"
+    for name in (list_file(unit_kind), "params.yaml"):
+        path = root / name
+        text = path.read_text("utf-8") if path.is_file() else ""
+        value = load_with_lines(text)[0]
+        if isinstance(value, dict) and value.get(key) == []:
+            return {name: (_with_line(text, "unit") or _with_item(text, key, "unit")).encode()}
+    return {}
+
+
 def _with_line(text: str, name: str) -> str | None:
     """Insert a line before the closing bracket of a list that has one line a unit."""
     lines = text.splitlines()

@@ -1,1 +1,1 @@
-"""Formats that answers are written in, one file each."""
+"""What is known, written down in the forms other people read."""

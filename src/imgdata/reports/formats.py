@@ -11,7 +11,7 @@ from imgdata.lineage.answer import Answer
 FORMATS = {
     "mermaid": "imgdata.reports.mermaid:MermaidReport",
     "prov": "imgdata.reports.prov_json:ProvReport",
-    "rocrate": "imgdata.reports.ro_crate:CrateReport",
+    "rocrate": "imgdata.reports.process_run_crate:CrateReport",
     "html": "imgdata.reports.html_page:HtmlReport",
 }
 

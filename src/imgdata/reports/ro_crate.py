@@ -1,160 +1,208 @@
-"""A Process Run Crate: the metadata file of an RO-Crate with one CreateAction an activity.
+"""RO-Crate 1.1 with Process Run Crate 0.5: what a deposit holds and how each level was made.
 
-Files are described, not packed: each is named by its path and version as an absolute identifier,
-so that the description stays true wherever the bytes are.
+Written by hand, not by a library: the same deposit gives the same bytes.
 
-Source: RO-Crate 1.1 (DOI 10.5281/zenodo.5146228) and the Process Run Crate profile 0.5.
+Source: https://w3id.org/ro/crate/1.1, https://w3id.org/ro/wfrun/process/0.5.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+import mimetypes
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
-from imgdata.lineage.answer import Answer, Node
-from imgdata.lineage.json_form import printable
-from imgdata.reports.graph import File, Graph, build_graph, command_text
+from imgdata.model.deposits import Creator, DepositMetadata, Related
+from imgdata.model.makings import Making
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
-
-CRATE = "https://w3id.org/ro/crate/1.1"
-PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
-NO_DATE = "1970-01-01T00:00:00+00:00"
-COMPLETED = "http://schema.org/CompletedActionStatus"
-FAILED = "http://schema.org/FailedActionStatus"
-LONGEST_NAME = 120
+PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
+Entity = dict[str, Any]
 
 
-class CrateReport:
-    """Writes `ro-crate-metadata.json`."""
+@dataclass(frozen=True, slots=True)
+class CrateFile:
+    """A file of the deposit, as a crate lists it."""
 
-    media_type: ClassVar[str] = "application/ld+json"
-    file_name: ClassVar[str] = "ro-crate-metadata.json"
-
-    def text(self, answers: Sequence[Answer], root: Path) -> str:  # noqa: ARG002 - packs no file
-        """Return the metadata file."""
-        graph = build_graph(answers)
-        entities = list(_entities(answers, graph))
-        document = {"@context": CONTEXT, "@graph": entities}
-        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    name: str
+    size: int
+    level: str
+    unit: str
+    md5: str
+    sha256: str
 
 
-def _entities(answers: Sequence[Answer], graph: Graph) -> Iterator[dict[str, Any]]:
-    yield {
-        "@id": "ro-crate-metadata.json",
-        "@type": "CreativeWork",
-        "conformsTo": {"@id": CRATE},
-        "about": {"@id": "./"},
-    }
-    names = ", ".join(printable(answer.file) for answer in answers)
-    used = [file for file in graph.files.values()]
-    actions = [node for node in graph.nodes.values() if node.kind != "add"]
-    yield {
+def ro_crate(
+    metadata: DepositMetadata,
+    doi: str,
+    files: Sequence[CrateFile],
+    makings: Sequence[Making],
+) -> bytes:
+    """Return `ro-crate-metadata.json`."""
+    actions = [_action(making, files) for making in makings]
+    people = [_agent(creator) for creator in metadata.creators]
+    entities: list[Entity] = [
+        {
+            "@id": "ro-crate-metadata.json",
+            "@type": "CreativeWork",
+            "conformsTo": {"@id": "https://w3id.org/ro/crate/1.1"},
+            "about": {"@id": "./"},
+        },
+        _root(metadata, doi, files, actions),
+        {
+            "@id": PROCESS,
+            "@type": "CreativeWork",
+            "name": "Process Run Crate",
+            "version": "0.5",
+        },
+        _license(metadata.license),
+        *people,
+        *_affiliations(metadata.creators),
+        *(_file(file) for file in files),
+        *(_related(related) for related in metadata.related),
+        *actions,
+        *_instruments(makings),
+        *_inputs(makings),
+    ]
+    graph = list({entity["@id"]: entity for entity in entities}.values())
+    text = json.dumps({"@context": CONTEXT, "@graph": graph}, indent=1, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
+def _root(
+    metadata: DepositMetadata, doi: str, files: Sequence[CrateFile], actions: Sequence[Entity]
+) -> Entity:
+    root: Entity = {
         "@id": "./",
         "@type": "Dataset",
-        "name": _short(f"Lineage of {names}"),
-        "description": f"How these files were made, as recorded: {names}",
-        "datePublished": _date(answers),
-        "license": {"@id": "#licence"},
-        "conformsTo": {"@id": PROFILE},
-        "hasPart": [{"@id": _file_id(file)} for file in used],
-        "mentions": [{"@id": _action_id(node)} for node in actions],
+        "name": metadata.title,
+        "description": metadata.description,
+        "datePublished": metadata.published.isoformat(),
+        "license": {"@id": _license_id(metadata.license)},
+        "author": [{"@id": _agent_id(creator)} for creator in metadata.creators],
+        "keywords": ", ".join(metadata.keywords),
+        "version": metadata.version,
+        "hasPart": [{"@id": _file_id(file.name)} for file in files],
+        "conformsTo": {"@id": PROCESS},
+        "isBasedOn": [{"@id": _related_id(related)} for related in metadata.related],
+        "mentions": [{"@id": action["@id"]} for action in actions],
     }
-    yield {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
-    yield {
-        "@id": "#licence",
-        "@type": "CreativeWork",
-        "name": "The licence of the project these files are part of",
-        "description": "Data keep the licence the project and the origins of its data state.",
-    }
-    yield from (_file(file) for file in used)
-    for node in actions:
-        yield _action(node, graph)
-        yield _program(node)
-    yield from _people(actions)
+    if doi:
+        root["identifier"] = f"https://doi.org/{doi}"
+    return {key: value for key, value in root.items() if value not in ("", [])}
 
 
-def _action(node: Node, graph: Graph) -> dict[str, Any]:
-    used = [File(path, digest) for one, path, digest in graph.used if one == node.id]
-    made = [File(path, digest) for one, path, digest in graph.made if one == node.id]
-    failed = bool(node.flags.get("failed")) or (node.run is not None and bool(node.run.rc))
-    found: dict[str, Any] = {
-        "@id": _action_id(node),
-        "@type": "CreateAction",
-        "name": _short(node.id),
-        "instrument": {"@id": _program_id(node)},
-        "object": [{"@id": _file_id(file)} for file in used],
-        "result": [{"@id": _file_id(file)} for file in made],
-        "actionStatus": {"@id": FAILED if failed else COMPLETED},
-    }
-    if command_text(node):
-        found["description"] = printable(command_text(node))
-    if node.run is not None:
-        if node.run.start:
-            found["startTime"] = node.run.start
-        if node.run.end:
-            found["endTime"] = node.run.end
-        if node.run.by:
-            found["agent"] = {"@id": _person_id(node.run.by)}
-    return found
+def _license_id(license_id: str) -> str:
+    return f"https://spdx.org/licenses/{license_id}"
 
 
-def _program(node: Node) -> dict[str, Any]:
-    command = command_text(node)
+def _license(license_id: str) -> Entity:
     return {
-        "@id": _program_id(node),
-        "@type": "SoftwareApplication",
-        "name": _short(command.split("\n")[0] or f"{node.kind} of DVC"),
-        "description": printable(command) or f"Data taken in: {node.kind}",
+        "@id": _license_id(license_id),
+        "@type": "CreativeWork",
+        "name": license_id,
+        "description": f"The licence {license_id} of the SPDX list",
     }
 
 
-def _people(nodes: Sequence[Node]) -> Iterator[dict[str, Any]]:
-    names = dict.fromkeys(node.run.by for node in nodes if node.run is not None and node.run.by)
-    for name in names:
-        yield {"@id": _person_id(name), "@type": "Person", "name": printable(name.split(" <")[0])}
+def _agent_id(creator: Creator) -> str:
+    if creator.orcid:
+        return f"https://orcid.org/{creator.orcid}"
+    return f"#{quote(creator.name, safe='')}"
 
 
-def _file(file: File) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "@id": _file_id(file),
+def _agent(creator: Creator) -> Entity:
+    name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
+    kind = "Person" if creator.is_person else "Organization"
+    agent: Entity = {"@id": _agent_id(creator), "@type": kind, "name": name}
+    if creator.affiliation:
+        agent["affiliation"] = {"@id": f"#{quote(creator.affiliation, safe='')}"}
+    return agent
+
+
+def _affiliations(creators: Iterable[Creator]) -> Iterable[Entity]:
+    for creator in creators:
+        if creator.affiliation:
+            identifier = f"#{quote(creator.affiliation, safe='')}"
+            yield {"@id": identifier, "@type": "Organization", "name": creator.affiliation}
+
+
+def _file_id(name: str) -> str:
+    return quote(name)
+
+
+def _file(file: CrateFile) -> Entity:
+    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    about = f"{file.level} {file.unit}".strip() or "about this deposit"
+    return {
+        "@id": _file_id(file.name),
         "@type": "File",
-        "name": _short(file.path),
-        "alternateName": printable(file.path),
+        "name": file.name,
+        "description": about,
+        "contentSize": str(file.size),
+        "encodingFormat": kind,
+        "identifier": [f"md5:{file.md5}", f"sha256:{file.sha256}"],
     }
-    if file.size is not None:
-        found["contentSize"] = str(file.size)
-    if file.hash is not None:
-        found["identifier"] = f"md5:{file.hash}"
-    return found
 
 
-def _file_id(file: File) -> str:
-    if "://" in file.path and not file.hash:
-        return quote(printable(file.path), safe=":/?&=%#+,;@~-._")
-    version = f"@{file.hash}" if file.hash else ""
-    return f"urn:imgdata:file:{quote(printable(file.path) + version, safe='/@')}"
+def _related_id(related: Related) -> str:
+    if related.scheme == "doi":
+        return f"https://doi.org/{related.identifier}"
+    return related.identifier
 
 
-def _action_id(node: Node) -> str:
-    return f"#run/{quote(printable(node.id), safe='/@')}"
+def _related(related: Related) -> Entity:
+    return {
+        "@id": _related_id(related),
+        "@type": "CreativeWork",
+        "name": related.identifier,
+    }
 
 
-def _program_id(node: Node) -> str:
-    return f"#program/{quote(printable(node.id), safe='/@')}"
+def _action(making: Making, files: Sequence[CrateFile]) -> Entity:
+    made = [f for f in files if (f.level, f.unit) == (making.level, making.unit)]
+    made = made or [f for f in files if f.level == making.level]
+    title = f"{making.level} {making.unit}".strip()
+    action: Entity = {
+        "@id": f"#run-{quote(making.stage, safe='')}",
+        "@type": "CreateAction",
+        "name": f"stage {making.stage} made {title}",
+        "description": making.command,
+        "instrument": {"@id": f"#stage-{quote(making.stage.partition('@')[0], safe='')}"},
+        "object": [{"@id": _input_id(path)} for path, _ in making.inputs],
+        "result": [{"@id": _file_id(file.name)} for file in made],
+        "startTime": making.started,
+        "endTime": making.ended,
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+    }
+    return {key: value for key, value in action.items() if value not in ("", [])}
 
 
-def _person_id(name: str) -> str:
-    return f"#person/{quote(printable(name), safe='')}"
+def _instruments(makings: Sequence[Making]) -> Iterable[Entity]:
+    for making in makings:
+        name = making.stage.partition("@")[0]
+        yield {
+            "@id": f"#stage-{quote(name, safe='')}",
+            "@type": "SoftwareApplication",
+            "name": name,
+            "description": f"the stage {name} of dvc.yaml in workflow.zip",
+            "url": "https://dvc.org",
+        }
 
 
-def _short(text: str) -> str:
-    line = " ".join(printable(text).split())
-    return line if len(line) <= LONGEST_NAME else f"{line[: LONGEST_NAME - 1]}…"
+def _input_id(path: str) -> str:
+    return f"#input-{quote(path, safe='')}"
 
 
-def _date(answers: Sequence[Answer]) -> str:
-    """Return when the newest of the files was recorded, so that no clock is needed."""
-    known = (answer.current_streak_since or answer.first_recorded for answer in answers)
-    return max((commit.date for commit in known if commit is not None), default=NO_DATE)
+def _inputs(makings: Sequence[Making]) -> Iterable[Entity]:
+    for making in makings:
+        for path, md5 in making.inputs:
+            entity: Entity = {
+                "@id": _input_id(path),
+                "@type": "CreativeWork",
+                "name": path,
+                "description": "an input that was read; not itself part of this deposit",
+            }
+            if md5:
+                entity["identifier"] = f"md5:{md5}"
+            yield entity

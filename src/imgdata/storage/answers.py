@@ -44,7 +44,7 @@ NETWORK: tuple[Answer, ...] = (
         r"|HandshakeFailure|certificate verify failed|SSLError|WRONG_VERSION_NUMBER",
         "no secure connection",
         "the server's certificate is not trusted, or it does not speak https on this port",
-        "correct endpoint_url; for a certificate of your own institution set ca_bundle to it",
+        "correct endpoint_url; for a certificate of your institution set ssl_verify to its file",
     ),
     Answer(
         r"ConnectionRefused|Connection refused",

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from imgdata.errors import InvalidProjectError
 
-EVERY_STORAGE = frozenset({"public", "price_per_tb_month", "purged_after_days"})
+EVERY_STORAGE = frozenset({"note", "price_per_tb_month", "public", "purged_after_days"})
 """Keys that say something about a storage to the policy, not to the backend."""
+
+_PLAIN = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
 Settings = typing.TypeVar("Settings")
 
@@ -48,5 +50,6 @@ def _fault(key: str, value: object, wanted: Mapping[str, object]) -> str:
     kinds = typing.get_args(wanted[key]) or (wanted[key],)
     # bool is an int to Python, not to a person who writes `port: yes`.
     fits = any(type(value) is accepted for accepted in kinds)
-    names = " or ".join(k.__name__ for k in kinds if isinstance(k, type) and k is not type(None))
+    named = (kind for kind in kinds if isinstance(kind, type) and kind is not type(None))
+    names = " or ".join(_PLAIN[kind] for kind in named)
     return "" if fits else f"'{key}' must be {names}, not {value!r}"

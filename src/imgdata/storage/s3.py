@@ -35,7 +35,8 @@ class S3Settings:
         profile: Whose credentials in ~/.aws to use; else environment or default profile.
         path_style: `https://server/bucket` (usual for servers of one's own) or
             `https://bucket.server` (Amazon).
-        ca_bundle: A file of certificates to trust, for servers of one's own.
+        ssl_verify: A file of certificates to trust, for servers of one's own; false checks none.
+        allow_http: Nothing more: an endpoint that begins with `http://` says it already.
         anonymous: Send no credentials; for public buckets.
         conditional_put: The server honours `If-None-Match`; without a word only Amazon does.
     """
@@ -44,7 +45,8 @@ class S3Settings:
     region: str | None = None
     profile: str | None = None
     path_style: bool | None = None
-    ca_bundle: str | None = None
+    ssl_verify: bool | str | None = None
+    allow_http: bool | None = None
     anonymous: bool = False
     conditional_put: bool | None = None
 
@@ -92,7 +94,9 @@ def connect(
     store = S3Store(
         address.bucket,
         config=config,
-        client_options=client_options(endpoint, settings.ca_bundle, project_root),
+        client_options=client_options(
+            endpoint, ssl_verify=settings.ssl_verify, project_root=project_root
+        ),
         retry_config=retry_config(limits.retries),
         credential_provider=account.provider if account else None,
     )
@@ -126,7 +130,7 @@ def bucket_address(name: str, url: str) -> Address:
 
 
 def client_options(
-    endpoint: str | None, ca_bundle: str | None, project_root: Path
+    endpoint: str | None, *, ssl_verify: bool | str | None, project_root: Path
 ) -> "ClientConfig":
     """Return the options of the HTTP client.
 
@@ -139,13 +143,15 @@ def client_options(
         "connect_timeout": timedelta(seconds=10),
         "user_agent": "imgdata",
     }
-    if ca_bundle:
-        path = project_root / Path(ca_bundle).expanduser()
+    if isinstance(ssl_verify, str):
+        path = project_root / Path(ssl_verify).expanduser()
         try:
             options["root_certificate"] = path.read_bytes()
         except OSError as error:
             msg = f"the certificates in {path} cannot be read: {error.strerror}"
-            raise MachineError(msg, remedy="correct ca_bundle in imgdata.yaml") from error
+            raise MachineError(msg, remedy="correct ssl_verify in imgdata.yaml") from error
+    elif ssl_verify is False:
+        options["allow_invalid_certificates"] = True
     return options
 
 

@@ -1,5 +1,6 @@
 """A working folder as a `Tree`."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from imgdata.errors import MachineError
 
 GIT_FOLDER = ".git"
 _DVC_FOLDER = ".dvc"
+_NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG))
 _DVC_OBJECTS = frozenset(("cache", "tmp"))
 
 
@@ -39,13 +41,16 @@ class FolderTree:
             return None
         try:
             descriptor = os.open(full, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
-            return None
         except OSError as error:
+            if error.errno in _NOT_THERE:
+                return None
             msg = f"{full} cannot be read"
             raise MachineError(msg, cause=error.strerror or str(error)) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with os.fdopen(descriptor, "rb") as file:
-            return file.read() if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+            return file.read()
 
     def is_folder(self, path: str) -> bool:
         """Tell whether the path is a folder."""
@@ -55,12 +60,12 @@ class FolderTree:
     def files(self, under: str = "") -> Iterator[str]:
         """Yield the paths of all files below a folder, sorted. One stat a folder, none a file."""
         folders, files = self.children(under)
-        for name in sorted((*folders, *files)):
-            path = f"{under}/{name}" if under else name
-            if name in folders:
-                yield from self.files(path)
+        prefix = f"{under}/" if under else ""
+        for name in sorted((*(f"{folder}/" for folder in folders), *files)):
+            if name.endswith("/"):
+                yield from self.files(f"{prefix}{name[:-1]}")
             else:
-                yield path
+                yield f"{prefix}{name}"
 
     def children(self, folder: str = "") -> tuple[frozenset[str], tuple[str, ...]]:
         """Return the names of the folders and files directly in a folder; files are sorted.
@@ -91,7 +96,8 @@ class FolderTree:
         """Return the full path, or None when it leads out of the folder."""
         if path in ("", "."):
             return str(self.root)
-        if "\0" in path:
+        try:
+            full = os.path.realpath(os.path.join(self._real, path))
+        except ValueError:  # a null byte, or text that is no file name
             return None
-        full = os.path.realpath(os.path.join(self._real, path))
         return full if full == self._real or full.startswith(self._real + os.sep) else None

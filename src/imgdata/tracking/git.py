@@ -75,12 +75,24 @@ class GitRepository:
         return tuple(sorted(path for path in paths if f"/{OWN_FOLDER}" not in f"/{path}"))
 
     def stage(self, paths: Iterable[Path]) -> None:
-        """Add files to the index; those that do not exist any more are taken out of it."""
-        names = [os.path.relpath(path, self._root) for path in paths]
+        """Add files to the index, but for those that git ignores."""
+        names = self._not_ignored([os.path.relpath(path, self._root) for path in paths])
         for start in range(0, len(names), PER_CALL):
             some = names[start : start + PER_CALL]
-            call_git(("add", "--force", "--all", "--", *some), self._root)
+            call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+        return not self._not_ignored([os.path.relpath(path, self._root)])
+
+    def _not_ignored(self, names: list[str]) -> list[str]:
+        """Leave out what a .gitignore names: git refuses to add it."""
+        given = "\0".join(names).encode("utf-8", "surrogateescape")
+        args = ("check-ignore", "--stdin", "-z")
+        done = call_git(args, self._root, accept=(0, 1), stdin=given)
+        ignored = set(done.text.split("\0"))
+        return [name for name in names if name not in ignored]
 
     def commit(self, message: str) -> str:
         """Commit what this object staged, nothing else, and return the new commit's id.

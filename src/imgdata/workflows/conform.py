@@ -5,31 +5,52 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from imgdata.dvc_files.config import DvcConfig, Setting, edited_config, remote_section
-from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.config import (
+    DvcConfig,
+    Setting,
+    config_sections,
+    edited_config,
+    read_config,
+    remote_section,
+)
+from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.outputs import OutFlags
+from imgdata.dvc_files.remote_options import stale_options
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.levels.units import Units, find_units
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import schema_text
+from imgdata.project.unit_list import example_lists
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 
-DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"})
+DVC_SCHEMES = frozenset(
+    {"s3", "gs", "azure", "ssh", "webdav", "webdavs"}
+    | {"http", "https", "hdfs", "webhdfs", "oss", "gdrive", "remote"}
+)
+"""What DVC speaks; to those of the second line imgdata itself does not."""
 DVC_OPTIONS: Mapping[str, str] = {
     "endpoint_url": "endpointurl",
     "region": "region",
     "profile": "profile",
     "ssl_verify": "ssl_verify",
+    "anonymous": "allow_anonymous_login",
     "user": "user",
     "port": "port",
 }
 LOCAL_OPTIONS: Mapping[str, str] = {"keyfile": "keyfile"}
+_SECRET_OPTION = re.compile(
+    r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
+    r"|customer_key|access_key_id)\w*\s*=\s*).+$"
+)
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
@@ -43,12 +64,12 @@ class FileChange:
     after: str
 
     def diff(self, root: Path) -> str:
-        """Return the change as a unified diff."""
+        """Return the change as a unified diff; secrets of a DVC configuration are masked."""
         name = os.path.relpath(self.path, root)
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
-        return "\n".join(lines)
+        return _SECRET_OPTION.sub(r"\1***", "\n".join(lines))
 
 
 def dvc_url(storage: StorageConfig, root: Path) -> str | None:
@@ -63,7 +84,7 @@ def dvc_url(storage: StorageConfig, root: Path) -> str | None:
         return unquote(parts.path)
     if ":" in storage.url.split("/", 1)[0]:
         return None
-    return str((root / Path(storage.url).expanduser()).absolute())
+    return os.path.normpath(root / Path(storage.url).expanduser())
 
 
 def dvc_remote_of(config: Config, level: Level) -> tuple[str | None, bool]:
@@ -92,28 +113,79 @@ def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Ite
     """Yield in words what DVC's files say otherwise than imgdata.yaml. Cheap: reads nothing."""
     for storage in config.storages.values():
         url = dvc_url(storage, root)
-        if url is not None and dvc.remotes.get(storage.name, {}).get("url", "").rstrip(
-            "/"
-        ) != url.rstrip("/"):
+        if url is not None and not _is_same_place(dvc, storage.name, url):
             yield f".dvc/config: remote '{storage.name}' is not {url}"
     for name, some in units.by_level.items():
         remote, push = dvc_remote_of(config, config.levels[name])
         for unit in some:
-            flags = unit.out.flags
-            if (flags.remote or None) != remote or flags.push != push:
+            if not _agrees(unit.out.flags, (remote, push), config, dvc):
                 said = f"remote {remote}" if push else "push: false"
                 yield f"{unit.stage.file}: {unit.path} should say {said}"
 
 
-def plan_conform(config: Config, index: Index, root: Path) -> tuple[FileChange, ...]:
-    """Return every file that must change so that DVC's files agree with imgdata.yaml."""
+def _is_same_place(dvc: DvcConfig, name: str, url: str) -> bool:
+    """Tell whether DVC's remote of a name is at a url, however a local path is written."""
+    known = dvc.remotes.get(name, {}).get("url", "")
+    if "://" not in url and known:
+        return os.path.normpath(known) == os.path.normpath(url)
+    return known.rstrip("/") == url.rstrip("/")
+
+
+def _agrees(
+    flags: OutFlags, target: tuple[str | None, bool], config: Config, dvc: DvcConfig
+) -> bool:
+    """Tell whether plain DVC takes an out where imgdata.yaml says.
+
+    An out that names no remote goes to DVC's default one. Where imgdata.yaml does not know that
+    remote, it is DVC's own business, and imgdata keeps its copies beside it.
+    """
+    remote, push = target
+    if flags.push != push or not push or flags.remote:
+        return (flags.remote or None, flags.push) == target
+    default = dvc.default_remote
+    return default is not None and (default == remote or default not in config.storages)
+
+
+class _WithOneUnit:
+    """A project's folder as it would be with one unit, so that its stages have definite outs."""
+
+    def __init__(self, tree: FolderTree, lists: Mapping[str, bytes]) -> None:
+        self.root = tree.root
+        self.description = tree.description
+        self.files = tree.files
+        self.is_folder = tree.is_folder
+        self.children = tree.children
+        self._tree = tree
+        self._lists = lists
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's bytes; the empty list of units has one."""
+        return self._lists.get(path) or self._tree.read(path)
+
+
+def plan_conform(
+    config: Config, root: Path, *, extra: Sequence[Setting] = (), strict: bool = False
+) -> tuple[FileChange, ...]:
+    """Return every file that must change so that DVC's files agree with imgdata.yaml.
+
+    Args:
+        config: imgdata.yaml.
+        root: The project.
+        extra: Further settings for `.dvc/config`.
+        strict: Every out names its remote, also the default one; for a project made new.
+    """
+    tree = FolderTree(root)
+    kinds = {level.unit for level in config.levels.values() if level.unit}
+    lists = {name: text for kind in kinds for name, text in example_lists(root, kind).items()}
+    index = read_index(_WithOneUnit(tree, lists))
     changes = [
-        _config_change(config, root),
+        _config_change(config, root, extra, strict=strict),
         _local_config_change(config, root),
         _attributes_change(root),
         _schema_change(root),
     ]
-    changes += _pipeline_changes(config, index, root)
+    dvc = None if strict else read_config(root / ".dvc")
+    changes += _pipeline_changes(config, index, root, dvc)
     return tuple(change for change in changes if change.before != change.after)
 
 
@@ -125,38 +197,47 @@ def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
     return tuple(change.path for change in changes)
 
 
-def _config_change(config: Config, root: Path) -> FileChange:
-    settings: list[Setting] = []
+def _config_change(
+    config: Config, root: Path, extra: Sequence[Setting], *, strict: bool
+) -> FileChange:
+    path = root / ".dvc" / "config"
+    settings = [*extra, *stale_options(config_sections(path), _dvc_urls(config, root))]
+    dvc = read_config(root / ".dvc")
     default = next(
         (name for level in config.levels.values() if (name := dvc_remote_of(config, level)[0])),
         None,
     )
     for storage in config.storages.values():
         url = dvc_url(storage, root)
-        section = remote_section(storage.name)
         if url is None:
-            settings.append(Setting(section, "url", None))
             continue
-        settings.append(Setting(section, "url", url))
+        section = remote_section(storage.name)
+        if not _is_same_place(dvc, storage.name, url):
+            settings.append(Setting(section, "url", url))
         wanted = _remote_options(storage)
         settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
-    path = root / ".dvc" / "config"
-    if default is not None:
+    if default is not None and (strict or dvc.default_remote not in dvc.remotes):
         settings.append(Setting("core", "remote", default))
-    settings.append(Setting("core", "autostage", "true"))
     return FileChange(path, *edited_config(path, settings))
 
 
 def _local_config_change(config: Config, root: Path) -> FileChange:
     """Drop options of `config.local` that another kind of remote left: they break every command."""
     path = root / ".dvc" / "config.local"
-    settings = [
+    remotes = read_config(root / ".dvc").remotes
+    orphans = {name: None for name, options in remotes.items() if "url" not in options}
+    settings = stale_options(config_sections(path), {**orphans, **_dvc_urls(config, root)})
+    settings += [
         Setting(remote_section(storage.name), name, str(storage.options[key]))
         for storage in config.storages.values()
         for key, name in LOCAL_OPTIONS.items()
         if key in storage.options and dvc_url(storage, root) is not None
     ]
     return FileChange(path, *edited_config(path, settings))
+
+
+def _dvc_urls(config: Config, root: Path) -> dict[str, str | None]:
+    return {storage.name: dvc_url(storage, root) for storage in config.storages.values()}
 
 
 def _attributes_change(root: Path) -> FileChange:
@@ -178,14 +259,17 @@ def _schema_change(root: Path) -> FileChange:
     return FileChange(path, before, schema_text())
 
 
-def _pipeline_changes(config: Config, index: Index, root: Path) -> Iterator[FileChange]:
+def _pipeline_changes(
+    config: Config, index: Index, root: Path, dvc: DvcConfig | None
+) -> Iterator[FileChange]:
     units = find_units(config, index)
     wanted: dict[str, dict[str, tuple[str | None, bool]]] = {}
     for name, some in units.by_level.items():
         target = dvc_remote_of(config, config.levels[name])
         for unit in some:
             flags = unit.out.flags
-            if (flags.remote or None, flags.push) != target:
+            fits = (flags.remote or None, flags.push) == target
+            if not fits and not (dvc and _agrees(flags, target, config, dvc)):
                 wanted.setdefault(unit.stage.file, {})[_address(unit.stage, unit.out)] = target
     for file, outs in wanted.items():
         path = root / file

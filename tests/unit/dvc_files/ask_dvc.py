@@ -1,7 +1,6 @@
-"""Prints what DVC itself reads from a project, as JSON: `ask_dvc.py FOLDER [REV...]`.
+"""Prints what DVC itself reads, one JSON line for each `FOLDER` or `FOLDER@REVISION` named.
 
-Run as a program of its own, since nothing of imgdata imports dvc. Without revisions the working
-folder is read. One JSON line a revision.
+Run as a program of its own, since nothing of imgdata imports dvc.
 """
 
 import json
@@ -9,58 +8,51 @@ import logging
 import os
 import sys
 
-from dvc.dependency import DbDependency, ParamsDependency, RepoDependency
+from dvc.dependency import DbDependency, Dependency, ParamsDependency, RepoDependency
 from dvc.fs import LocalFileSystem
+from dvc.output import Output
 from dvc.repo import Repo
 from dvc.repo.index import Index
+from dvc.stage import Stage
+
+Answer = dict[str, object]
 
 
-def relative(repo, path):
+def relative(repo: Repo, path: str) -> str:
     """Seen from the top of git; a revision's files lie below `/`."""
     if isinstance(repo.fs, LocalFileSystem):
         return os.path.relpath(path, repo.scm.root_dir)
     return os.path.relpath(path, "/")
 
 
-def digest(thing):
+def digest(thing: Output) -> list[str] | None:
     info = thing.hash_info
-    if not info or not info.value:
-        return None
-    return [info.name, info.value]
+    return [info.name, info.value] if info and info.value else None
 
 
-def meta(thing):
+def meta(thing: Output) -> list[object]:
     found = thing.meta
-    if found is None:
-        return [None, None, False]
-    return [found.size, found.nfiles, bool(found.isexec)]
+    return [found.size, found.nfiles, bool(found.isexec)] if found else [None, None, False]
 
 
-def place(repo, thing):
-    if "://" in thing.def_path:
-        return thing.def_path
-    return relative(repo, thing.fs_path)
+def place(repo: Repo, thing: Output) -> str:
+    written = str(thing.def_path)
+    return written if "://" in written or written[0] == "/" else relative(repo, thing.fs_path)
 
 
-def dep_of(repo, dep):
+def dep_of(repo: Repo, dep: Dependency) -> Answer:
     if isinstance(dep, DbDependency):
         return {"db": dep.db_info}
     if isinstance(dep, RepoDependency):
         return {"path": dep.def_path, "repo": dep.def_repo}
-    if not hasattr(dep, "fs_path") or dep.fs_path is None:
+    if dep.fs_path is None:
         return {"path": dep.def_path, "dataset": True}
-    return {
-        "path": place(repo, dep),
-        "written": dep.def_path,
-        "hash": digest(dep),
-        "meta": meta(dep),
-    }
+    return {"path": place(repo, dep), "hash": digest(dep), "meta": meta(dep)}
 
 
-def out_of(repo, out):
+def out_of(repo: Repo, out: Output) -> Answer:
     return {
         "path": place(repo, out),
-        "written": out.def_path,
         "hash": digest(out),
         "meta": meta(out),
         "cache": out.use_cache,
@@ -71,10 +63,11 @@ def out_of(repo, out):
         "desc": out.annot.desc or "",
         "type": out.annot.type or "",
         "labels": list(out.annot.labels),
+        "meta_of_project": out.annot.meta or {},
     }
 
 
-def stage_of(repo, stage):
+def stage_of(repo: Repo, stage: Stage) -> Answer:
     params = [dep for dep in stage.deps if isinstance(dep, ParamsDependency)]
     deps = [dep for dep in stage.deps if not isinstance(dep, ParamsDependency)]
     return {
@@ -95,28 +88,24 @@ def stage_of(repo, stage):
     }
 
 
-def answer(folder, rev):
-    errors = {}
+def answer(folder: str, rev: str | None) -> Answer:
+    errors: dict[str, str] = {}
 
-    def failed(path, error):
+    def failed(path: str, error: Exception) -> None:
         errors[path] = str(error)
 
     try:
-        repo = Repo(folder, rev=rev) if rev else Repo(folder)
-    except Exception as error:  # noqa: BLE001 - whatever keeps DVC from opening it is its answer
-        return {"rev": rev, "broken": repr(error), "stages": [], "errors": {}}
-    with repo:
-        try:
+        with Repo(folder, rev=rev) if rev else Repo(folder) as repo:
             index = Index.from_repo(repo, onerror=failed)
-        except Exception as error:  # noqa: BLE001 - a crash of DVC is its answer too
-            return {"rev": rev, "broken": repr(error), "stages": [], "errors": {}}
-        stages = [stage_of(repo, stage) for stage in index.stages]
+            stages = [stage_of(repo, stage) for stage in index.stages]
+    except Exception as error:  # noqa: BLE001 - whatever keeps DVC from reading is its answer
+        return {"rev": rev, "broken": repr(error), "stages": [], "errors": errors}
     return {"rev": rev, "broken": None, "stages": stages, "errors": errors}
 
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)
-    project = sys.argv[1]
-    os.chdir(project)
-    for revision in sys.argv[2:] or [None]:
-        print(json.dumps(answer(project, revision), default=str))
+    for argument in sys.argv[1:]:
+        project, _, revision = argument.partition("@")
+        os.chdir(project)
+        sys.stdout.write(json.dumps(answer(project, revision or None), default=str) + "\n")

@@ -14,6 +14,7 @@ from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.places import Where
 from imgdata.dvc_files.recorded import Recorded
 from imgdata.dvc_files.stages import Dep, Out, Stage
+from imgdata.system.folder_tree import FolderTree
 from imgdata.testing.memory_tree import MemoryTree
 
 ASK_DVC = Path(__file__).with_name("ask_dvc.py")
@@ -27,16 +28,35 @@ REPOSITORIES = (
 Answer = dict[str, Any]
 
 
+def written_projects() -> dict[str, dict[str, str]]:
+    """The hand-made projects beside this file: name to path to content."""
+    projects: dict[str, dict[str, str]] = {}
+    files: dict[str, str] = {}
+    path = ""
+    text = Path(__file__).with_name("projects.txt").read_text(encoding="utf-8")
+    for line in text.splitlines(keepends=True):
+        mark, _, name = line.strip().partition(" ")
+        if mark == "===":
+            files = projects[name] = {}
+        elif mark == "---" and name:
+            path = name
+            files[path] = ""
+        elif projects:
+            files[path] += line
+    return projects
+
+
+PROJECTS = written_projects()
+
+
 def git(folder: Path, *args: str) -> bytes:
     return subprocess.run(["git", *args], cwd=folder, check=True, capture_output=True).stdout
 
 
-def ask_dvc(folder: Path, *revisions: str) -> list[Answer]:
+def ask_dvc(*subjects: str) -> list[Answer]:
+    """Return DVC's answer for each `FOLDER` or `FOLDER@REVISION`."""
     done = subprocess.run(
-        [sys.executable, str(ASK_DVC), str(folder), *revisions],
-        check=True,
-        capture_output=True,
-        text=True,
+        [sys.executable, str(ASK_DVC), *subjects], check=True, capture_output=True, text=True
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -172,8 +192,8 @@ def test_imgdata_reads_real_projects_as_dvc_does(corpora: Path, tmp_path: Path, 
     folder = tmp_path / name
     git(tmp_path, "clone", "-q", str(corpora / f"{name}.bundle"), str(folder))
     commits = git(folder, "rev-list", "HEAD").decode().split()
-    chosen = commits[:: max(1, len(commits) // 8)]
-    answers = ask_dvc(folder, *chosen)
+    chosen = commits[:: max(1, len(commits) // (2 if "lodes" in name else 8))]
+    answers = ask_dvc(*(f"{folder}@{revision}" for revision in chosen))
     found = [
         f"{revision[:8]}: {line}"
         for revision, answer in zip(chosen, answers, strict=True)
@@ -181,3 +201,44 @@ def test_imgdata_reads_real_projects_as_dvc_does(corpora: Path, tmp_path: Path, 
         for line in differences(read_index(tree_at(folder, revision)), answer)
     ]
     assert found == []
+
+
+@pytest.fixture(scope="module")
+def hand_made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Answer]]:
+    """Every hand-made project as a working folder, with DVC's answer; DVC is started once.
+
+    A name with a slash is a project below the top of its git repository.
+    """
+    top = tmp_path_factory.mktemp("projects")
+    for name, files in PROJECTS.items():
+        for path, text in {".dvc/config": "", **files}.items():
+            file = top / name / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        git(top / name.partition("/")[0], "init", "-q")
+    answers = ask_dvc(*(str(top / name) for name in PROJECTS))
+    return {name: (top, answer) for name, answer in zip(PROJECTS, answers, strict=True)}
+
+
+@pytest.mark.dvc
+@pytest.mark.parametrize("name", PROJECTS)
+def test_imgdata_reads_hand_made_projects_as_dvc_does(
+    hand_made: dict[str, tuple[Path, Answer]], name: str
+) -> None:
+    folder, answer = hand_made[name]
+    assert (answer["broken"], answer["errors"]) == (None, {})
+    repository, _, root = name.partition("/")
+    assert differences(read_index(FolderTree(folder / repository), root), answer) == []
+
+
+@pytest.mark.dvc
+@pytest.mark.parametrize("name", PROJECTS)
+def test_stages_are_named_as_one_types_them_to_dvc(
+    hand_made: dict[str, tuple[Path, Answer]], name: str
+) -> None:
+    folder, answer = hand_made[name]
+    repository, _, root = name.partition("/")
+    index = read_index(FolderTree(folder / repository), root)
+    assert sorted(stage.dvc_name for stage in index.stages) == sorted(
+        stage["dvc_name"] for stage in answer["stages"]
+    )

@@ -1,0 +1,107 @@
+"""`imgdata add`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgdata.cli.options import DryRun, Sources, session_of
+from imgdata.cli.session import Session
+from imgdata.cli.text import count
+from imgdata.errors import PartlyDoneError
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.workflows.add import Added, AddPlan
+
+SHOWN = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(add)
+
+
+def add(
+    context: typer.Context,
+    level: Annotated[str, typer.Argument(metavar="LEVEL")],
+    sources: Sources,
+    *,
+    unit: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the unit.")] = None,
+    origin: Annotated[str | None, typer.Option(metavar="NAME", help="Where it came from.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Take files as the microscope left them; each SOURCE becomes a unit."""
+    session = session_of(context)
+    project = session.open(writing=not dry_run)
+    plan = project.plan_add(level, sources, unit=unit, origin=origin)
+    _show_plan(session, plan)
+    if dry_run:
+        return
+    done = []
+    try:
+        for added in project.add(plan, progress=session.progress()):
+            done.append(added)
+            _show(session, added)
+    finally:
+        if done:
+            units = ", ".join(one.unit.name or one.unit.level.name for one in done)
+            session.finish_writing(project, f"Add {units} to {level}")
+    _refuse_left_out(done)
+
+
+def _show_plan(session: Session, plan: "AddPlan") -> None:
+    for unit in plan.units:
+        session.say(
+            f"{unit.title}: {count(len(unit.files), 'file')}, {format_size(unit.size)} "
+            f"from {unit.source}"
+        )
+        if unit.origin is None:
+            session.say("  no origin is recorded, so it counts as restricted; --origin NAME")
+
+
+def _show(session: Session, added: "Added") -> None:
+    session.add(
+        {
+            "level": added.unit.level.name,
+            "unit": added.unit.name,
+            "path": added.unit.path,
+            "version": added.version,
+            "new": list(added.new),
+            "already": added.already,
+            "nfiles": added.nfiles,
+            "size": added.size,
+            "origin": added.unit.origin,
+            "left_out": [{"path": one.path, "why": one.why} for one in added.left_out],
+            "same_but_case": [list(pair) for pair in added.same_but_case],
+        }
+    )
+    already = f", {added.already:,} were there" if added.already else ""
+    session.say(
+        f"added {added.unit.title}: {len(added.new):,} new{already}; "
+        f"{count(added.nfiles, 'file')}, {format_size(added.size)}, version {added.version[:8]}"
+    )
+    for first, second in added.same_but_case[:SHOWN]:
+        session.say(f"  note: {first} and {second} are one file on macOS and Windows")
+    for left in added.left_out[:SHOWN]:
+        session.say(f"  left out: {left.path} ({left.why})")
+    if len(added.left_out) > SHOWN:
+        session.say(f"  ... and {len(added.left_out) - SHOWN} more left out")
+
+
+def _refuse_left_out(done: "list[Added]") -> None:
+    """Say with the exit status that some files are still only at the source."""
+    left = [
+        f"{one.unit.source}/{path.path}: {path.why}"
+        for one in done
+        for path in one.left_out
+        if path.why != "named in .dvcignore"
+    ]
+    if left:
+        many = "one file was" if len(left) == 1 else f"{len(left)} files were"
+        more = [f"... and {len(left) - SHOWN} more"] if len(left) > SHOWN else []
+        msg = f"{many} not added and exist only at the source"
+        raise PartlyDoneError(
+            msg,
+            cause="\n".join(left[:SHOWN] + more),
+            remedy="make them readable and run the same command again; it adds what is missing",
+        )

@@ -1,0 +1,156 @@
+"""The entry point: global options, one outermost frame for every failure, the exit status."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+import imgdata
+from imgdata.cli.session import Session
+from imgdata.errors import (
+    BugError,
+    Exit,
+    ImgdataError,
+    InterruptedByUserError,
+    MachineError,
+    UsageError,
+)
+
+HELP = """Keep imaging data versioned, stored where it belongs, and answerable for.
+
+A project has levels (raw images, masks, profiles, ...); each level has units (plates) and storages.
+"""
+EPILOG = "Every command takes --project DIR, --json, --quiet, --verbose, --debug."
+FLAGS = {"--json": "as_json", "--quiet": "quiet", "--verbose": "verbose", "--debug": "debug"}
+COMMANDS = (
+    ("init", "Project"),
+    ("add", "Data"),
+    ("run", "Data"),
+    ("status", "Questions"),
+    ("lineage", "Questions"),
+    ("check", "Questions"),
+    ("fingerprint", "Questions"),
+    ("describe", "Project"),
+    ("push", "Storage"),
+    ("pull", "Storage"),
+    ("storage", "Storage"),
+    ("publish", "Publication"),
+    ("import_data", "Publication"),
+    ("merge_dvc_lock", "Project"),
+)
+"""The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
+
+# What typer raises for wrong words on the command line; it has no public name of its own.
+WordsError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    help=HELP,
+    epilog=EPILOG,
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
+    if value:
+        typer.echo(f"imgdata {imgdata.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Global options are taken out of the arguments before typer sees them."""
+
+
+for _name, _panel in COMMANDS:
+    import_module(f"imgdata.cli.{_name}").register(app)
+
+
+def take_globals(arguments: Sequence[str], session: Session) -> list[str]:
+    """Take the global options, wherever they stand, out of the arguments into the session.
+
+    Raises:
+        UsageError: `--project` without a folder.
+    """
+    rest: list[str] = []
+    todo = list(arguments)
+    while todo:
+        word = todo.pop(0)
+        if word == "--":
+            return [*rest, word, *todo]
+        if word in FLAGS:
+            setattr(session, FLAGS[word], True)
+        elif word == "--project" or word.startswith("--project="):
+            value = word.partition("=")[2] or (todo.pop(0) if todo else "")
+            if not value:
+                problem = "--project needs a folder"
+                raise UsageError(problem)
+            session.project = Path(value)
+        else:
+            rest.append(word)
+    return rest
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its status."""
+    session = Session()
+    status, error = _run(sys.argv[1:] if arguments is None else arguments, session)
+    try:
+        session.close(error)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError | None]:
+    """Run the command; return the exit status and the failure to tell, if any."""
+    try:
+        words = take_globals(arguments, session)
+        session.command = next((word for word in words if not word.startswith("-")), "")
+        command = typer.main.get_command(app)
+        done = command.main(words, prog_name="imgdata", standalone_mode=False, obj=session)
+    except typer.Exit as stop:
+        return stop.exit_code, None
+    except BrokenPipeError:
+        return Exit.DONE, None
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one broad except
+        if session.debug:
+            traceback.print_exc()
+        told = _told(error, session)
+        return told.exit_status, told
+    return int(done) if isinstance(done, int) else Exit.DONE, None
+
+
+def _told(error: BaseException, session: Session) -> ImgdataError:
+    """Put whatever stopped the command into a sentence."""
+    if isinstance(error, ImgdataError):
+        return error
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return InterruptedByUserError("interrupted; what is done is kept, the same command goes on")
+    if isinstance(error, WordsError):
+        known = session.command in {name for name, _ in COMMANDS}
+        where = f" {session.command}" if known else ""
+        said = getattr(error, "format_message", lambda: str(error))()
+        return UsageError(said, remedy=f"imgdata{where} --help")
+    if isinstance(error, OSError):
+        problem = f"the operating system refused: {error.strerror or error}"
+        return MachineError(problem, cause=str(error.filename or ""))
+    return BugError(
+        "this is a bug in imgdata; nothing that it had not finished counts as done",
+        cause=f"{type(error).__name__}: {error}",
+        remedy="run the same command with --debug and report what it prints",
+    )

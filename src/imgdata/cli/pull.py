@@ -1,0 +1,120 @@
+"""`imgdata pull`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgdata.cli.options import (
+    DryRun,
+    Jobs,
+    LevelOption,
+    Levels,
+    Select,
+    Yes,
+    names,
+    session_of,
+)
+from imgdata.cli.session import Session
+from imgdata.cli.text import count
+from imgdata.model.selection import parse_selection
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.workflows.pull import Pulled, PullOutcome
+
+ASK_ABOVE = 50 * 10**9
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(pull)
+
+
+def pull(  # noqa: PLR0913 - one argument an option
+    context: typer.Context,
+    levels: Levels = None,
+    *,
+    level: LevelOption = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="STORAGE",
+            help="Read from this storage; replaces damaged cache objects by its good ones.",
+        ),
+    ] = None,
+    select: Select = None,
+    jobs: Jobs = 8,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Bring levels back, verified; files edited by hand are never overwritten."""
+    from imgdata.workflows.pull import PullOptions, summary_error  # noqa: PLC0415 - keeps --help fast
+
+    session = session_of(context)
+    project = session.open(writing=not dry_run)
+    options = PullOptions(tuple(source or ()), parse_selection(select or ()), jobs)
+    chosen = names(levels, level)
+    lacking = [
+        one for one in project.status(chosen).units if one.here != "complete" and one.unit.version
+    ]
+    size = sum(one.unit.size for one in lacking)
+    if dry_run:
+        for one in lacking:
+            session.say(f"{one.unit.title}: up to {format_size(one.unit.size)} (as remembered)")
+            session.add({"level": one.unit.level, "unit": one.unit.name, "bytes": one.unit.size})
+        return
+    if size > ASK_ABOVE and not options.selection:
+        question = f"this brings back up to {format_size(size)}; go on?"
+        session.confirm(question, yes=yes, why=f"this would bring back {format_size(size)}")
+    done = []
+    for outcome in project.pull(chosen, options, progress=session.progress()):
+        done.append(outcome)
+        _show(session, outcome)
+    if error := summary_error(done):
+        raise error
+
+
+def _show(session: Session, outcome: "PullOutcome") -> None:
+    from imgdata.workflows.pull import NotPulled  # noqa: PLC0415 - keeps --help fast
+
+    unit = outcome.unit
+    if isinstance(outcome, NotPulled):
+        command = f"; to make it: {outcome.command}" if outcome.command else ""
+        session.say(f"{unit.title}: not brought back ({outcome.why}){command}")
+        session.add({"level": unit.level, "unit": unit.name, "not_pulled": outcome.why})
+        return
+    session.add(
+        {
+            "level": unit.level,
+            "unit": unit.name,
+            "version": unit.version,
+            "fetched": outcome.fetched,
+            "bytes": outcome.size,
+            "placed": outcome.placed,
+            "present": outcome.present,
+            "left": outcome.left,
+            "bad": list(outcome.bad),
+            "healed": list(outcome.healed),
+            "sources": list(outcome.sources),
+        }
+    )
+    session.say(f"{unit.title}: {_words(outcome)}")
+    for path in outcome.healed:
+        session.say(f"  note: {path} is damaged on one storage; a good copy came from another")
+
+
+def _words(pulled: "Pulled") -> str:
+    parts = []
+    if pulled.placed:
+        parts.append(f"{count(pulled.placed, 'file')} brought back")
+    if pulled.fetched:
+        places = ", ".join(pulled.sources)
+        parts.append(f"{format_size(pulled.size)} from {places}, verified")
+    if pulled.present:
+        parts.append(f"{pulled.present:,} were here")
+    if pulled.left:
+        parts.append(f"{pulled.left:,} not selected")
+    if pulled.bad:
+        parts.append(f"{len(pulled.bad):,} DAMAGED or missing")
+    return "; ".join(parts) or "nothing to do"

@@ -1,0 +1,127 @@
+"""`imgdata push`."""
+
+from typing import TYPE_CHECKING, Annotated, assert_never
+
+import typer
+
+from imgdata.cli.options import (
+    DryRun,
+    Jobs,
+    LevelOption,
+    Levels,
+    Select,
+    Storages,
+    names,
+    session_of,
+)
+from imgdata.cli.session import Session
+from imgdata.cli.text import count
+from imgdata.model.selection import parse_selection
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.workflows.push import Pushed, PushOutcome
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(push)
+
+
+def push(  # noqa: PLR0913 - one argument an option
+    context: typer.Context,
+    levels: Levels = None,
+    *,
+    level: LevelOption = None,
+    to: Storages = None,
+    select: Select = None,
+    jobs: Jobs = 8,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Send again what is damaged at the storage.")
+    ] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Archive levels to their storages; what is there already is not sent again."""
+    from imgdata.workflows.push import summary_error  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.push_plan import PushOptions  # noqa: PLC0415 - keeps --help fast
+
+    session = session_of(context)
+    project = session.open(writing=not dry_run)
+    options = PushOptions(tuple(to or ()), parse_selection(select or ()), jobs, repair)
+    chosen = names(levels, level)
+    if dry_run:
+        plans, skipped = project.plan_push(chosen, options)
+        for plan in plans:
+            session.say(
+                f"{plan.target.unit.title} -> {plan.target.storage}: would send "
+                f"{count(len(plan.send), 'object')}, {format_size(plan.size)} (as remembered)"
+            )
+            session.add(
+                {
+                    "unit": plan.target.unit.title,
+                    "storage": plan.target.storage,
+                    "files": [name for item in plan.send for name in item.names],
+                    "bytes": plan.size,
+                }
+            )
+            if session.verbose:
+                for item in plan.send:
+                    session.say(f"  {item.names[0]}")
+        for one in skipped:
+            session.say(f"{one.unit.title}: not sent ({one.why})")
+        return
+    done = []
+    for outcome in project.push(chosen, options, progress=session.progress()):
+        done.append(outcome)
+        _show(session, outcome)
+    session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
+    if error := summary_error(done):
+        raise error
+
+
+def _show(session: Session, outcome: "PushOutcome") -> None:
+    from imgdata.workflows.push import Pushed, StorageFailed  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.push_plan import NotPushed  # noqa: PLC0415 - keeps --help fast
+
+    match outcome:
+        case NotPushed(unit, why):
+            session.say(f"{unit.title}: not sent ({why})")
+            session.add({"level": unit.level, "unit": unit.name, "not_sent": why})
+        case StorageFailed(storage, error):
+            session.say(f"{storage}: {error.problem}")
+            session.add({"storage": storage, "error": error.problem})
+        case Pushed(target=target):
+            unit = target.unit
+            session.add(
+                {
+                    "level": unit.level,
+                    "unit": unit.name,
+                    "storage": target.storage,
+                    "version": unit.version,
+                    "sent": outcome.sent,
+                    "bytes": outcome.size,
+                    "checked": outcome.checked,
+                    "present": outcome.present,
+                    "damaged": [name for bad in outcome.damaged for name in bad.item.names],
+                    "missing": [name for bad in outcome.missing for name in bad.item.names],
+                }
+            )
+            session.say(f"{unit.title} -> {target.storage}: {_words(outcome)}")
+        case _:
+            assert_never(outcome)
+
+
+def _words(pushed: "Pushed") -> str:
+    parts = []
+    if pushed.sent:
+        parts.append(
+            f"{count(pushed.sent, 'object')} sent ({format_size(pushed.size)}), arrival checked"
+        )
+    if pushed.checked:
+        parts.append(f"{pushed.checked:,} were there and were read back")
+    if pushed.present:
+        parts.append(f"{pushed.present:,} were there")
+    bad = len(pushed.damaged) + len(pushed.missing)
+    if bad:
+        parts.append(f"{bad:,} DAMAGED or missing")
+    return "; ".join(parts) or "nothing to do"

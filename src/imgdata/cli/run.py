@@ -1,0 +1,64 @@
+"""`imgdata run`."""
+
+from typing import TYPE_CHECKING, Annotated, assert_never
+
+import typer
+
+from imgdata.cli.options import DryRun, LevelOption, names, session_of
+from imgdata.cli.session import Session
+
+if TYPE_CHECKING:
+    from imgdata.workflows.run import RunOutcome, RunPlan
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(run)
+
+
+def run(
+    context: typer.Context,
+    stages: Annotated[
+        list[str] | None, typer.Argument(metavar="[LEVEL|STAGE]...", help="All without one.")
+    ] = None,
+    *,
+    level: LevelOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Run the named ones anyway.")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Run what is stale, stage by stage, through DVC; each run is recorded."""
+    session = session_of(context)
+    project = session.open(writing=not dry_run)
+    plan = project.plan_run(names(stages, level), force=force)
+    if dry_run or not plan.stages:
+        for one in plan.stages:
+            session.say(f"{one.stage.name}: {'; '.join(one.reasons)}")
+            session.add({"stage": one.stage.name, "reasons": list(one.reasons)})
+        if not plan.stages:
+            session.say(f"nothing to do: {plan.fresh} stages are up to date")
+        return
+    try:
+        for outcome in project.run(plan):
+            _show(session, plan, outcome)
+    finally:
+        session.finish_writing(project, f"Run {', '.join(names(stages, level)) or 'the pipeline'}")
+
+
+def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:
+    from imgdata.workflows.run import Ran, Starting, UpToDate  # noqa: PLC0415 - keeps --help fast
+
+    match outcome:
+        case Starting(stage, number, total):
+            why = next(one.reasons for one in plan.stages if one.stage == stage)
+            session.say(f"[{number}/{total}] {stage.name}: {'; '.join(why[:2])}")
+        case UpToDate(stage):
+            session.say(f"{stage.name}: up to date after all")
+            session.add({"stage": stage.name, "ran": False})
+        case Ran(stage, reasons, seconds, output):
+            session.say(f"        done in {seconds:.1f} s")
+            if session.verbose:
+                session.say(output)
+            ran = {"stage": stage.name, "ran": True, "seconds": seconds, "reasons": list(reasons)}
+            session.add(ran)
+        case _:
+            assert_never(outcome)

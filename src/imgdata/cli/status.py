@@ -1,0 +1,156 @@
+"""`imgdata status`."""
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imgdata.cli.options import LevelOption, Levels, Remote, names, session_of
+from imgdata.cli.session import Session
+from imgdata.errors import Exit, UsageError
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.workflows.status import ProjectStatus, UnitStatus
+
+LINES_A_LEVEL = 12
+HERE_WORDS = {
+    "complete": "here",
+    "partial": "in part",
+    "changed": "CHANGED",
+    "absent": "not here",
+    "unknown": "not compared",
+    "unrecorded": "not made yet",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(status)
+
+
+def status(
+    context: typer.Context,
+    levels: Levels = None,
+    *,
+    level: LevelOption = None,
+    remote: Remote = False,
+    fail_on: Annotated[
+        str | None, typer.Option(metavar="stale|unstored|changed", help="Exit 1 when it is so.")
+    ] = None,
+) -> None:
+    """Show every level and unit: what is here, how it was made, its copies, the next step."""
+    from imgdata.workflows.status import fails_on  # noqa: PLC0415 - keeps --help fast
+
+    session = session_of(context)
+    if fail_on not in {None, "stale", "unstored", "changed"}:
+        problem = f"--fail-on takes stale, unstored or changed, not '{fail_on}'"
+        raise UsageError(problem)
+    project = session.open()
+    found = project.status(names(levels, level), remote=remote)
+    session.results += [_json(one) for one in found.units]
+    _show(session, project.config.title, found)
+    if fail_on and fails_on(found, fail_on):
+        session.ok = False
+        raise typer.Exit(Exit.FINDINGS)
+
+
+def _show(session: Session, title: str, found: "ProjectStatus") -> None:
+    rows: list[tuple[str, ...]] = [
+        ("level", "unit", "files", "size", "state", "made by", "copies", "next")
+    ]
+    for level in found.levels:
+        units = [one for one in found.units if one.unit.level == level.name]
+        if not units:
+            step = f"imgdata add {level.name} FOLDER" if level.origin else ""
+            rows.append((level.name, "-", "", "", "nothing yet", "", "", step))
+        rows += _rows(units, level.copies)
+    session.say(title)
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in {2, 3} else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        session.say("  ".join(cells).rstrip())
+    for note in found.notes:
+        session.say(f"note: {note}")
+    if session.verbose:
+        _show_details(session, found)
+
+
+def _rows(units: "list[UnitStatus]", rule: int) -> list[tuple[str, ...]]:
+    """Return a line a unit, or a line a group of like units where there are many."""
+    if len(units) <= LINES_A_LEVEL:
+        return [_row([one], rule) for one in units]
+    groups = groupby(units, key=lambda one: (one.here, bool(one.stale), one.owed, one.next_step))
+    return [_row(list(some), rule) for _, some in groups]
+
+
+def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
+    first, last = some[0], some[-1]
+    name = first.unit.name or "(all)"
+    if len(some) > 1:
+        name = f"{name} ... {last.unit.name} ({len(some)})"
+    nfiles = sum(one.unit.nfiles for one in some)
+    size = sum(one.unit.size for one in some)
+    state = HERE_WORDS[first.here]
+    if first.stale and first.here != "unrecorded":
+        state += ", stale"
+    made = first.made_by if len(some) == 1 else first.made_by.split("@", 1)[0]
+    when = f" {first.made_at:%Y-%m-%d %H:%M}" if first.made_at and len(some) == 1 else ""
+    good = min(sum(1 for copy in one.copies if copy.counts) for one in some)
+    copies = "none by rule" if not first.copies and rule == 0 else f"{good} of {rule}"
+    return (
+        first.unit.level,
+        name,
+        f"{nfiles:,}" if nfiles else "",
+        format_size(size) if size else "",
+        state,
+        f"{made}{when}",
+        copies if first.unit.version else "",
+        first.next_step,
+    )
+
+
+def _show_details(session: Session, found: "ProjectStatus") -> None:
+    for one in found.units:
+        for reason in one.stale:
+            session.say(f"{one.unit.title} is stale: {reason}")
+        if one.comparison is not None and one.here in {"changed", "partial"}:
+            for word in ("changed", "missing", "extra"):
+                for path in getattr(one.comparison, word)[:LINES_A_LEVEL]:
+                    session.say(f"{one.unit.title}: {word} {one.unit.path}/{path}".rstrip("/"))
+
+
+def _json(one: "UnitStatus") -> dict[str, Any]:
+    unit = one.unit
+    return {
+        "level": unit.level,
+        "unit": unit.name,
+        "path": unit.path,
+        "version": unit.version,
+        "files": unit.nfiles,
+        "size": unit.size,
+        "here": one.here,
+        "changed": list(one.comparison.changed) if one.comparison else [],
+        "missing": list(one.comparison.missing) if one.comparison else [],
+        "extra": list(one.comparison.extra) if one.comparison else [],
+        "stale": list(one.stale),
+        "made_by": one.made_by,
+        "made_at": one.made_at.isoformat() if one.made_at else None,
+        "origin": unit.origin,
+        "copies": [
+            {
+                "storage": copy.storage,
+                "counts": copy.counts,
+                "verified_at": copy.evidence.at.isoformat() if copy.evidence else None,
+                "how": copy.evidence.how if copy.evidence else None,
+                "present": copy.present,
+                "wanted": copy.wanted,
+            }
+            for copy in one.copies
+        ],
+        "owed": one.owed,
+        "next": one.next_step,
+    }

@@ -53,6 +53,8 @@ def read(file: BoundedFile) -> Reading:
         compression = _describe(file, book, symptoms)
     except EOFError as error:
         symptoms.append(Symptom("IMG-101", f"the data set ends early: {error}", "whole elements"))
+    except ImportError:
+        raise
     except Exception as error:  # noqa: BLE001 - pydicom raises anything on damaged files
         found = f"pydicom cannot read it: {type(error).__name__}: {str(error)[:160]}"
         symptoms.append(Symptom("IMG-102", found, "readable DICOM"))

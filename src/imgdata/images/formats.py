@@ -290,13 +290,26 @@ def read_image(path: Path) -> Reading | None:
 
 
 def _read_row(row: Format, file: BoundedFile, path: Path) -> Reading:
-    missing = [name for name in row.needs if importlib.util.find_spec(name) is None]
-    reading = _not_checked(row.name, row.title) if missing else _reader(row)(file)
+    reading = _not_checked(row.name, row.title)
+    if all(is_installed(name) for name in row.needs):
+        try:
+            reading = _reader(row)(file)
+        except ImportError:
+            # Installed but broken: what could not be read has not been checked either.
+            pass
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES and suffix not in row.suffixes:
         symptom = Symptom("IMG-104", f"{row.title} content named {suffix}", f"{suffix} content")
         return _with(reading, symptom)
     return reading
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be found, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _reader(row: Format) -> Read:

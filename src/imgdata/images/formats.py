@@ -7,6 +7,7 @@ bytes say, and a name that promises something else is a finding (IMG-104).
 import importlib
 import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -292,11 +293,9 @@ def read_image(path: Path) -> Reading | None:
 def _read_row(row: Format, file: BoundedFile, path: Path) -> Reading:
     reading = _not_checked(row.name, row.title)
     if all(is_installed(name) for name in row.needs):
-        try:
+        # Installed but broken: what could not be read has not been checked either.
+        with suppress(ImportError):
             reading = _reader(row)(file)
-        except ImportError:
-            # Installed but broken: what could not be read has not been checked either.
-            pass
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES and suffix not in row.suffixes:
         symptom = Symptom("IMG-104", f"{row.title} content named {suffix}", f"{suffix} content")

@@ -1,11 +1,13 @@
 """The check over files: duplicates, sidecars, samples of pixels, cache, missing readers."""
 
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -135,8 +137,6 @@ def test_eight_bit_data_stretched_to_sixteen_are_told_with_their_step(tmp_path: 
 
 
 def test_an_image_that_once_was_a_jpeg_is_told(tmp_path: Path) -> None:
-    import imagecodecs
-
     ramp = np.add.outer(np.arange(256), np.arange(256)) / 2
     noisy = np.clip(ramp + CHANCE.normal(0, 12, ramp.shape), 0, 255).astype(np.uint8)
     tifffile.imwrite(tmp_path / "b.tif", noisy, metadata=None)
@@ -153,7 +153,7 @@ def test_an_image_that_once_was_a_jpeg_is_told(tmp_path: Path) -> None:
         (np.repeat(np.array([0, 1, 2, 5], np.uint16), 1024).reshape(64, 64), "IMG-504"),
     ],
 )
-def test_what_is_wrong_with_a_mask(tmp_path: Path, pixels: np.ndarray, rule: str) -> None:  # type: ignore[type-arg]  # any array
+def test_what_is_wrong_with_a_mask(tmp_path: Path, pixels: np.ndarray, rule: str) -> None:
     tifffile.imwrite(tmp_path / "B02_mask.tif", pixels, metadata=None)
     assert [f.id for f in check(tmp_path, level="masks").findings] == [rule]
 
@@ -171,8 +171,6 @@ def test_a_lossy_mask_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_changed_pixel_under_an_unchanged_header_is_found_by_its_hash(tmp_path: Path) -> None:
-    import hashlib
-
     path = image(tmp_path / "P1" / "a.tif")
     data = bytearray(path.read_bytes())
     recorded = {"P1/a.tif": hashlib.md5(data).hexdigest(), "P1/b.tif": "0" * 32}  # noqa: S324 - as DVC
@@ -235,12 +233,14 @@ def test_a_damaged_cache_is_no_reason_to_stop(tmp_path: Path) -> None:
 
 HARMONY = """<?xml version="1.0" encoding="utf-8"?>
 <EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5" Version="1">
-<InstrumentType>Sonata</InstrumentType><Images Version="1">{images}</Images></EvaluationInputData>"""
+<InstrumentType>Sonata</InstrumentType>
+<Images Version="1">{images}</Images></EvaluationInputData>"""
 HARMONY_IMAGE = """<Image Version="1"><id>{id}</id><State>Ok</State><URL>{url}</URL>
 <ChannelID>1</ChannelID><ChannelName>DAPI</ChannelName>
 <ImageResolutionX Unit="m">1.19595E-06</ImageResolutionX>
 <ImageResolutionY Unit="m">1.19595E-06</ImageResolutionY><ImageSizeX>80</ImageSizeX>
-<ImageSizeY>64</ImageSizeY><BinningX>2</BinningX><ObjectiveMagnification Unit="">10</ObjectiveMagnification>
+<ImageSizeY>64</ImageSizeY><BinningX>2</BinningX>
+<ObjectiveMagnification Unit="">10</ObjectiveMagnification>
 <ObjectiveNA Unit="">0.3</ObjectiveNA><ExposureTime Unit="s">0.1</ExposureTime></Image>"""
 
 

@@ -83,7 +83,14 @@ def _is_lif(head: bytes) -> bool:
 
 
 def _is_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM"
+    """Recognise DICOM by its prefix, or by a first element of group 2 or 8 without one."""
+    if head[128:132] == b"DICM":
+        return True
+    group, element, kind = head[:2], head[2:4], head[4:8]
+    if group in {b"\x02\0", b"\x08\0"} and element[1:] == b"\0":
+        explicit = kind[:2] in {b"UL", b"CS", b"UI", b"DA", b"TM", b"SH", b"OB"}
+        return explicit or (0 < int.from_bytes(kind, "little") <= 64)  # noqa: PLR2004 - a short element
+    return group == b"\0\x08" and element[:1] == b"\0" and kind[:2].isalpha()
 
 
 TIFF_SUFFIXES = (
@@ -110,6 +117,15 @@ TIFF_SUFFIXES = (
     ".vsi",
 )
 FORMATS: tuple[Format, ...] = (
+    # First: a DICOM slide may carry a TIFF header in its preamble.
+    Format(
+        "dicom",
+        "DICOM",
+        _is_dicom,
+        "imgdata.images.dicom:read",
+        ("pydicom",),
+        (".dcm", ".dicom", ".ima"),
+    ),
     Format(
         "tiff",
         "TIFF",
@@ -207,14 +223,6 @@ FORMATS: tuple[Format, ...] = (
         "imgdata.images.hdf5:read",
         ("h5py",),
         (".h5", ".hdf5", ".hdf", ".ims", ".he5", ".nwb", ".mat", ".ilp", ".ch5", ".loom", ".h5ad"),
-    ),
-    Format(
-        "dicom",
-        "DICOM",
-        _is_dicom,
-        "imgdata.images.dicom:read",
-        ("pydicom",),
-        (".dcm", ".dicom", ".ima"),
     ),
     Format(
         "parquet",

@@ -95,7 +95,7 @@ class Guess:
 
 
 def guess_key(names: Sequence[str]) -> Guess | None:
-    """Return the best pattern for some paths, or None when no well or site can be told.
+    """Return the best pattern for some paths, or None when no well can be told.
 
     At most 20,000 names are looked at.
     """
@@ -132,7 +132,7 @@ def _by_parts(names: list[str]) -> Guess | None:
         pieces.append(piece)
         if reason:
             why.append(reason)
-    if not used & {"well", "site", "row"}:
+    if "well" not in used:
         return None
     pattern = "{_:(?:.+/)?}" + "".join(pieces)
     key = Key(pattern)

@@ -23,7 +23,7 @@ from imgdata.model.facts import FactValue, Packing, Reading
 from imgdata.policy.profile_rules import symptoms as profile_symptoms
 
 BuildCzi = Callable[..., bytes]
-Encode = Callable[[bytes], bytes]
+Encode = Callable[[bytes], bytes | bytearray]
 CHANCE = np.random.default_rng(2)
 PIXELS = CHANCE.integers(0, 4000, (64, 64), dtype=np.uint16)
 READERS = ImageReaders()

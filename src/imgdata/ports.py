@@ -14,6 +14,7 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     DepositRecord,
+    ListedFile,
     Question,
 )
 from imgdata.model.facts import PixelFacts, Reading, Sidecar
@@ -223,6 +224,16 @@ class DepositService(Protocol):
 
     def connect(self, token: Token) -> Depository:
         """Return the service for one account. Makes no request."""
+
+
+@runtime_checkable
+class CanPackage(Protocol):
+    """A repository that a person submits to: a complete package and a checklist are written."""
+
+    def package(
+        self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
+    ) -> tuple[Path, ...]:
+        """Write the package into a folder and return its files."""
 
 
 class DepositLog(Protocol):

@@ -9,7 +9,14 @@ import pytest
 
 from imgdata.model.objects import object_key
 from imgdata.system.files import file_md5
-from imgdata.transfer.take_in import SourceFile, StillChanging, Taken, TakeOutcome, Unreadable, take_in
+from imgdata.transfer.take_in import (
+    SourceFile,
+    StillChanging,
+    Taken,
+    TakeOutcome,
+    Unreadable,
+    take_in,
+)
 
 
 def take(cache: Path, *paths: Path) -> dict[str, TakeOutcome]:

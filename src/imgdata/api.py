@@ -25,7 +25,7 @@ from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
 from imgdata.lineage.answer import Answer
 from imgdata.ports import Storage
-from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.project.template import find_template
 from imgdata.storage.local import LocalStorage, local_path
@@ -34,12 +34,13 @@ from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
-from imgdata.workflows import conform, run
+from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import init as initing
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
+from imgdata.workflows import storages as storing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
 
@@ -98,6 +99,7 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         raise NoProjectError(problem, remedy="imgdata init")
     if writing:
         initing.prepare_clone(root, site_cache_dir(), None)
+        merge_driver.install(root, git)
     return Project(_clone(root, config, git))
 
 
@@ -155,7 +157,8 @@ def init_project(  # noqa: PLR0913 - the options of the command
     )
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
-    if find_git(root) is None:
+    around = find_git(root)
+    if around is None or (around.root != root and around.ignores(root)):
         init_git(root, "main")
     written = list(initing.apply_init(plan))
     initing.prepare_clone(root, options.site_cache, cache)
@@ -165,6 +168,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     written += conform.apply_changes(changes)
     _make_local_roots(clone)
     git = need_git(root)
+    merge_driver.install(root, git)
     git.stage(written)
     return Project(_clone(root, clone.config, git)), plan
 
@@ -283,6 +287,40 @@ class Project:
         """Write changed DVC files and stage those that git knows."""
         written = conform.apply_changes(tuple(changes))
         self.clone.git.stage([path for path in written if path.name != "config.local"])
+
+    def storages(self) -> tuple[storing.StorageLine, ...]:
+        """Return the storages of imgdata.yaml; asks none of them."""
+        return storing.list_storages(self.config)
+
+    def try_storage(self, name: str) -> Iterator[storing.TrialOutcome]:
+        """Write, read back, list and erase an object on a storage; one outcome a step."""
+        return storing.try_out(self.clone.open_storage(storing.find_storage(self.config, name)))
+
+    def plan_storage(
+        self,
+        name: str,
+        url: str,
+        options: Mapping[str, Option] | None = None,
+        levels: Sequence[str] = (),
+    ) -> storing.AddPlan:
+        """Decide what a new storage changes; asks no storage."""
+        return storing.plan_add(self.clone, name, url, options or {}, levels)
+
+    def try_new_storage(self, plan: storing.AddPlan) -> Iterator[storing.TrialOutcome]:
+        """Try a planned storage out; a local folder is made first."""
+        storage = self.clone.open_storage(plan.storage)
+        storing.prepare_new(storage)
+        return storing.try_out(storage)
+
+    def add_storage(self, plan: storing.AddPlan) -> None:
+        """Mark the storage as this project's and write the planned files.
+
+        Raises:
+            RefusedError: The storage belongs to another project.
+        """
+        with self.clone.writing():
+            storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
+            self.apply(plan.changes)
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

@@ -7,7 +7,20 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from imgdata.model.commits import Commit, PathChange, TreeEntry
+from imgdata.model.deposits import (
+    Access,
+    Deposit,
+    DepositedFile,
+    DepositLimits,
+    DepositMetadata,
+    DepositRecord,
+    Question,
+)
+from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
+from imgdata.model.public_data import PublicFile, PublicRecord
+from imgdata.system.credentials import Token
+from imgdata.system.progress import Progress
 
 
 class Storage(Protocol):
@@ -74,6 +87,175 @@ class CanWriteIfAbsent(Protocol):
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
         """Store the bytes unless the key exists; tell whether they were stored."""
+
+
+class Content(Protocol):
+    """Bytes that are to be sent, which can be read any number of times, from any place."""
+
+    @property
+    def name(self) -> str:
+        """The file name in the deposit."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def md5(self) -> str:
+        """Of all bytes."""
+
+    def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a range, all by default."""
+
+
+class Depository(Protocol):
+    """A data repository that takes deposits: draft, files, publish.
+
+    All methods raise `StorageError` when the repository cannot be reached or answers with a
+    failure, `CredentialsError` when it refuses the token, `UsageError` when it refuses the
+    description. A request that is not safe to repeat is never repeated.
+    """
+
+    @property
+    def address(self) -> str:
+        """The service's address without credentials; tells sandbox from production."""
+
+    def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
+        """Open a draft and reserve its DOI. The marker is kept in it, for `CanFindDraft`."""
+
+    def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
+        """Replace the description of a draft."""
+
+    def read(self, identifier: str) -> Deposit:
+        """Return the draft, or the published record where there is none, with its files.
+
+        Raises:
+            NothingFoundError: The repository knows neither.
+        """
+
+    def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
+        """Send one file to a draft, replacing what is there, and return what arrived.
+
+        The answer carries the repository's own checksum; comparing it is the caller's duty.
+        """
+
+    def publish(self, identifier: str) -> Deposit:
+        """Make the draft public for ever. Asked once; an unclear answer is followed by reading.
+
+        Raises:
+            PartlyDoneError: Whether it happened could not be found out.
+        """
+
+
+@runtime_checkable
+class CanClose(Protocol):
+    """A service that keeps connections open until it is closed."""
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+
+
+@runtime_checkable
+class CanFindDraft(Protocol):
+    """A repository that can find a draft again whose creation was not answered."""
+
+    def find_draft(self, marker: str) -> Deposit | None:
+        """Return this account's draft with the marker."""
+
+
+@runtime_checkable
+class CanRemoveFile(Protocol):
+    """A repository whose drafts can lose a file."""
+
+    def remove_file(self, identifier: str, name: str) -> None:
+        """Remove one file of a draft; it is no error when it is already gone."""
+
+
+@runtime_checkable
+class CanDiscard(Protocol):
+    """A repository whose drafts can be thrown away."""
+
+    def discard(self, identifier: str) -> None:
+        """Throw an unpublished draft away; it is no error when it is already gone."""
+
+
+@runtime_checkable
+class CanVersion(Protocol):
+    """A repository whose published records can get a new version."""
+
+    def new_version(self, identifier: str) -> Deposit:
+        """Return the one open draft of the next version, holding the published files."""
+
+
+@runtime_checkable
+class CanShare(Protocol):
+    """A repository that can show a draft to a reviewer."""
+
+    def reviewer_link(self, identifier: str) -> str:
+        """Return an address that shows the draft without an account."""
+
+
+@runtime_checkable
+class CanJoinCommunity(Protocol):
+    """A repository whose communities review a draft before it is public."""
+
+    def submit_to(self, identifier: str, community: str) -> Deposit:
+        """Hand the draft to the community's curators; they publish it."""
+
+
+class DepositService(Protocol):
+    """A data repository before anybody connects: what is known without network and token."""
+
+    @property
+    def address(self) -> str:
+        """The service's address; tells sandbox from production."""
+
+    @property
+    def publisher(self) -> str:
+        """The name a citation gives the repository."""
+
+    @property
+    def limits(self) -> DepositLimits:
+        """What one record holds."""
+
+    def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Return what this repository needs beyond a DOI's description and is missing."""
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+
+
+class DepositLog(Protocol):
+    """What the project remembers of its deposits."""
+
+    def deposits(self) -> Iterator[DepositRecord]:
+        """Yield all `deposit` events, oldest first."""
+
+    def note_deposit(self, record: DepositRecord) -> None:
+        """Remember one more, safe against a power cut when it returns."""
+
+
+class PublicSource(Protocol):
+    """A place public data are read from, without an account."""
+
+    def record(self, reference: str) -> PublicRecord:
+        """Return what a reference names, pinned to a version; lists, and reads no file.
+
+        Raises:
+            NothingFoundError: There is no such record.
+            UsageError: The reference cannot be understood.
+        """
+
+    def open(self, file: PublicFile, start: int) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a file's bytes from an offset on; raises when it cannot begin there."""
+
+
+@runtime_checkable
+class CanFindNewer(Protocol):
+    """A source whose records have versions."""
+
+    def latest(self, reference: str) -> str:
+        """Return the pinned reference of the newest version."""
 
 
 @runtime_checkable
@@ -215,6 +397,25 @@ class StageRunner(Protocol):
         Raises:
             StageFailedError: Its command ended with an error; the output's tail is the cause.
         """
+
+
+class ImageReader(Protocol):
+    """Tells what is inside image files. What is wrong inside a file is a symptom, not an error.
+
+    All methods are safe to call from several threads and raise `OSError` when a disk fails.
+    """
+
+    def read(self, path: Path) -> Reading | None:
+        """Read one file's headers; None when it is no image by content or name.
+
+        A folder named `*.zarr` is one file.
+        """
+
+    def pixels(self, path: Path, reading: Reading, *, planes: int) -> PixelFacts:
+        """Decode up to so many planes (0: all of them), one at a time."""
+
+    def sidecar(self, path: Path) -> Sidecar | None:
+        """Read a microscope's index file; None for any other file."""
 
 
 class Clock(Protocol):

@@ -32,9 +32,16 @@ COMMANDS = (
     ("add", "Data"),
     ("run", "Data"),
     ("status", "Questions"),
+    ("lineage", "Questions"),
+    ("check", "Questions"),
+    ("fingerprint", "Questions"),
+    ("describe", "Project"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),
+    ("publish", "Publication"),
+    ("import_data", "Publication"),
+    ("merge_dvc_lock", "Project"),
 )
 """The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
 

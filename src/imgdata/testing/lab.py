@@ -203,9 +203,8 @@ class Lab:
         folder.mkdir(parents=True, exist_ok=True)
         for well in wells:
             for channel in CHANNELS:
-                (folder / f"{well}_1_{channel}.tif").write_bytes(
-                    f"{name} {well} {channel}".encode()
-                )
+                path = folder / f"{well}_1_{channel}.tif"
+                path.write_bytes(f"{name} {well} {channel}".encode())
         return folder
 
     def file(self, path: str) -> Path:

@@ -82,6 +82,10 @@ class GitRepository:
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+        return not self._not_ignored([os.path.relpath(path, self._root)])
+
     def _not_ignored(self, names: list[str]) -> list[str]:
         """Leave out what a .gitignore names: git refuses to add it."""
         given = "\0".join(names).encode("utf-8", "surrogateescape")

@@ -142,8 +142,15 @@ def _dvc_config(path: Path) -> str:
     return edited_config(path, settings)[1]
 
 
-def edit_config(text: str, options: InitOptions) -> tuple[str, bool]:
-    """Put storages and origins into a template's imgdata.yaml; tell whether the archive is used.
+def edit_config(
+    text: str, options: InitOptions, *, keep_unused: bool = False
+) -> tuple[str, bool]:
+    """Put storages and origins into an imgdata.yaml; tell whether the archive is used.
+
+    Args:
+        text: A template's, or one that was proposed.
+        options: What was asked for.
+        keep_unused: Keep storages that no level names.
 
     Raises:
         UsageError: A level does not exist, or an origin's kind is not known.
@@ -153,10 +160,11 @@ def edit_config(text: str, options: InitOptions) -> tuple[str, bool]:
     for level, url in options.storages.items():
         if level not in levels:
             known = ", ".join(levels)
-            problem = f"--storage {level}=...: '{level}' is not a level of this template"
+            problem = f"--storage {level}=...: '{level}' is no level here"
             raise UsageError(problem, cause=f"levels: {known}")
         _set_storage(value, levels[level], url)
-    _drop_unused(levels, storages)
+    if not keep_unused:
+        _drop_unused(levels, storages)
     for name, kind in options.origins.items():
         _set_origin(value, name, kind)
     return dump_edited(value, text), "archive" in storages
@@ -231,7 +239,8 @@ def apply_init(plan: InitPlan) -> tuple[Path, ...]:
     """Write the planned files and make the default storage's folder; return the written paths."""
     plan.root.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, data in plan.files.items():
+    # imgdata.yaml comes last: with it there, the rest is complete.
+    for name, data in sorted(plan.files.items(), key=lambda item: item[0] == CONFIG_NAME):
         path = plan.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, data)

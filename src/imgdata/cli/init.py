@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 def init(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(metavar="[DIR]")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The project's folder; this one without.")
+    ] = None,
     *,
     template: Annotated[
         str, typer.Option(help="cell-painting, minimal, or a folder.")

@@ -142,9 +142,7 @@ def _dvc_config(path: Path) -> str:
     return edited_config(path, settings)[1]
 
 
-def edit_config(
-    text: str, options: InitOptions, *, keep_unused: bool = False
-) -> tuple[str, bool]:
+def edit_config(text: str, options: InitOptions, *, keep_unused: bool = False) -> tuple[str, bool]:
     """Put storages and origins into an imgdata.yaml; tell whether the archive is used.
 
     Args:

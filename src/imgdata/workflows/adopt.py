@@ -30,32 +30,9 @@ STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
 _NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 IMAGE_SUFFIXES = frozenset(
-    [
-        ".tif",
-        ".tiff",
-        ".flex",
-        ".nd2",
-        ".czi",
-        ".lif",
-        ".lsm",
-        ".oib",
-        ".oif",
-        ".oir",
-        ".vsi",
-        ".ims",
-        ".zarr",
-        ".dv",
-        ".stk",
-        ".c01",
-        ".dib",
-        ".png",
-        ".jpg",
-        ".h5",
-        ".hdf5",
-        ".mrc",
-        ".dcm",
-        ".svs",
-    ]
+    {".tif", ".tiff", ".flex", ".nd2", ".czi", ".lif", ".lsm", ".oib", ".oif", ".oir", ".vsi"}
+    | {".ims", ".zarr", ".dv", ".stk", ".c01", ".dib", ".png", ".jpg", ".h5", ".hdf5", ".mrc"}
+    | {".dcm", ".svs"}
 )
 IMAGE_FOLDERS_DEEP = 5
 RAW = DataPath("data/raw", is_folder=True)

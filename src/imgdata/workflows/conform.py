@@ -289,13 +289,13 @@ def _address(stage: Stage, out: Out) -> str:
     return out.written if stage.kind != "stage" else f"{definition}\n{position}"
 
 
-def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
+def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for out in value["outs"]:
         if out["path"] in outs:
             _set_flags(out, *outs[out["path"]])
 
 
-def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
+def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for address, (remote, push) in outs.items():
         definition, position = address.split("\n")
         stage = value["stages"][definition]
@@ -310,7 +310,7 @@ def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> N
         listed[number] = {name: flags} if flags else name
 
 
-def _set_flags(out: Any, remote: str | None, push: bool) -> None:
+def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - ruamel's type, a pair
     if remote is None:
         out.pop("remote", None)
     else:

@@ -237,9 +237,7 @@ class _Fetch:
     def _is_cache_object(self, path: str, md5: str) -> bool:
         """Tell whether a differing file is the cache object itself, linked: damage, not an edit."""
         try:
-            return os.path.samefile(
-                self._full(path), self.clone.dvc.cache_dir / object_key(md5)
-            )
+            return os.path.samefile(self._full(path), self.clone.dvc.cache_dir / object_key(md5))
         except OSError:
             return False
 

@@ -82,6 +82,15 @@ BACKENDS: tuple[Backend, ...] = (
         example="s3://bucket/nf1",
     ),
     Backend(
+        "storage",
+        "ssh",
+        "imgdata.storage.ssh:open_ssh",
+        "a folder on another computer",
+        extra="ssh",
+        modules=("asyncssh",),
+        example="ssh://cluster/scratch/nf1",
+    ),
+    Backend(
         "repository",
         "zenodo",
         "imgdata.deposits.invenio:open_zenodo",

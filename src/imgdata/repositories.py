@@ -16,6 +16,7 @@ from datetime import date
 
 from imgdata.backends import open_repository
 from imgdata.errors import UsageError
+from imgdata.levels.units import Unit
 from imgdata.model.deposits import (
     OPEN,
     Access,
@@ -32,7 +33,9 @@ from imgdata.ports import CanClose, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
+from imgdata.reports.doi_badge import citation_with_doi, readme_with_doi
 from imgdata.system.credentials import find_token, need_token
+from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
@@ -40,9 +43,9 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
-    contents_of,
     makings_of,
     request_of,
+    units_of,
     workflow_files,
 )
 
@@ -125,11 +128,11 @@ class Publishing:
     def deposit(self, plan: DepositPlan, *, new_version: bool = False) -> publishing.Deposited:
         """Bring the plan into the one open draft, verified; publishes nothing."""
         publishing.refuse_unready(plan)
-        held = {(one.level, one.unit) for one in plan.held}
+        whole = whole_units(plan.items)
         contents = tuple(
-            content
-            for content in contents_of(self.clone, plan.levels)
-            if (content[0], content[1]) not in held
+            (unit.level, unit.name or "", str(unit.version))
+            for unit in units_of(self.clone, plan.levels)
+            if whole.get((unit.level, unit.name or "")) == unit.nfiles
         )
         told = Documented(
             plan=plan,
@@ -164,7 +167,47 @@ class Publishing:
         """Make the verified draft public for ever, or hand it to a community."""
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
-            return publishing.publish(desk, levels, chosen)
+            published = publishing.publish(desk, levels, chosen)
+            if published.state is DepositState.PUBLISHED:
+                self._note_published(published)
+            return published
+
+    def _note_published(self, published: Deposit) -> None:
+        """Note the deposit as a copy, and its DOI in README.md and CITATION.cff."""
+        known = [r for r in self.log.deposits() if r.identifier == published.identifier]
+        units = {(u.level, u.name or "", str(u.version)): u for u in self._all_units()}
+        events = [
+            (
+                "verified",
+                {
+                    "storage": self.settings.name,
+                    "level": level,
+                    "unit": units[level, unit, version].name,
+                    "version": version,
+                    "how": "checksum",
+                    "objects": "all",
+                    "n": units[level, unit, version].nfiles,
+                    "bytes": units[level, unit, version].size,
+                    "doi": published.doi,
+                },
+            )
+            for level, unit, version in (known[-1].contents if known else ())
+            if (level, unit, version) in units
+        ]
+        written = [self.clone.log().write(events)]
+        released = self.clone.clock.now().date().isoformat()
+        readme, citation = self.clone.root / "README.md", self.clone.root / "CITATION.cff"
+        if published.doi and readme.is_file():
+            write_text(readme, readme_with_doi(readme.read_text("utf-8"), published.doi))
+            written.append(readme)
+        if published.doi and citation.is_file():
+            text = citation.read_text("utf-8")
+            write_text(citation, citation_with_doi(text, published.doi, released))
+            written.append(citation)
+        self.clone.git.stage([path for path in written if path is not None])
+
+    def _all_units(self) -> list[Unit]:
+        return [unit for units in self.clone.units.by_level.values() for unit in units]
 
     def discard(self, identifier: str) -> None:
         """Throw away an open draft of this project."""
@@ -190,6 +233,16 @@ class Publishing:
                 if unfinished and mine == (desk.repository, desk.depository.address):
                     publishing.reread(desk, record)
         return self.deposits()
+
+
+def whole_units(items: Sequence[PlannedItem]) -> dict[tuple[str, str], int]:
+    """Return the number of planned files of each (level, unit)."""
+    found: dict[tuple[str, str], int] = {}
+    for item in items:
+        for file in item.files if isinstance(item, PlannedPack) else (item.file,):
+            key = (file.level, file.unit)
+            found[key] = found.get(key, 0) + 1
+    return found
 
 
 def _units_of(item: PlannedItem) -> set[str]:

@@ -1,5 +1,6 @@
 """Journeys: whole stories through the installed command, as a person types them."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -41,7 +42,22 @@ def run_in(home: Path) -> Command:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
+    run.env = environment  # type: ignore[attr-defined] # tests may add credentials
     return run
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".gitignore" and path.suffix != ".dvc"
+    }
 
 
 @pytest.fixture(scope="module")

@@ -10,23 +10,11 @@ import pytest
 import tifffile
 import yaml
 
+from tests.journeys.conftest import contents, replace
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 pytestmark = [pytest.mark.samples, pytest.mark.dvc, pytest.mark.xdist_group("nf1")]
-
-
-def replace(file: Path, old: str, new: str) -> None:
-    text = file.read_text("utf-8")
-    assert old in text
-    file.write_text(text.replace(old, new, 1), "utf-8")
-
-
-def contents(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): hashlib.md5(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".gitignore" and path.suffix != ".dvc"
-    }
 
 
 @pytest.fixture(scope="module")

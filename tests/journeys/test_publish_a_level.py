@@ -8,6 +8,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from imgdata.repositories import DepositOptions, Publishing
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.transfer import packing
+from imgdata.workflows.objects import copy_key
 
 PIPELINE = """
 stages:
@@ -128,6 +130,11 @@ def test_from_plan_to_published_record(
     (known,) = Publishing(open_project(project.root).clone, "zenodo").deposits()
     assert known.state is DepositState.PUBLISHED
     assert {content[:2] for content in known.contents} == {("raw", "P1"), ("bulk_profiles", "P1")}
+    ledger = open_project(project.root).clone.ledger
+    (unit,) = [u for u in project.clone.units.by_level["raw"] if u.name == "P1"]
+    assert ledger.copy(copy_key(unit, "zenodo")).evidence("0" * 32) is not None
+    assert f"https://doi.org/{published.doi}" in (project.root / "README.md").read_text()
+    assert f"doi: {published.doi}" in (project.root / "CITATION.cff").read_text()
 
 
 def _download(site: SmallInvenio, identifier: str, name: str) -> bytes:
@@ -147,6 +154,44 @@ def _nothing_private(project: Project, site: SmallInvenio, identifier: str) -> N
         assert secret not in everything, secret
     log = "".join(p.read_text() for p in (project.root / ".imgdata" / "log").rglob("*.jsonl"))
     assert small_inveniordm.TOKEN not in log + everything
+
+
+@pytest.mark.dvc
+def test_the_same_by_the_command_line(
+    project: Project, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def imgdata(*words: str) -> tuple[int, dict[str, Any], str]:
+        program = Path(sys.executable).parent / "imgdata"
+        command: list[str | Path] = [
+            program,
+            "--project",
+            project.root,
+            "--json",
+            "publish",
+            *words,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert small_inveniordm.TOKEN not in done.stdout + done.stderr
+        return done.returncode, json.loads(done.stdout), done.stderr
+
+    status, told, _ = imgdata("bulk_profiles", "--to", "zenodo", "--dry-run")
+    assert status == 0
+    assert told["results"][0]["blocked"][0]["unit"] == "P2"
+    assert imgdata("bulk_profiles", "--to", "zenodo")[0] == 4
+    assert imgdata("bulk_profiles", "--to", "zenodo", "--publish")[0] == 1
+    assert site.seen == []
+    monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", small_inveniordm.TOKEN)
+    status, told, said = imgdata("bulk_profiles")
+    assert status == 0, said
+    doi = told["results"][1]["doi"]
+    status, told, _ = imgdata("bulk_profiles", "--publish")
+    assert (status, told["error"]["kind"]) == (5, "refused")
+    assert not any(record.published for record in site.live)
+    status, told, said = imgdata("bulk_profiles", "--publish", "--yes")
+    assert status == 0, said
+    assert told["results"][0]["doi"] == doi
+    assert [one["state"] for one in imgdata("--list")[1]["results"]] == ["published"]
+    assert imgdata("bulk_profiles")[0] == 5
 
 
 @pytest.mark.dvc

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from imgdata.cli.options import session_of
 from imgdata.cli.session import Session
-
 from imgdata.errors import Exit, UsageError
 from imgdata.model.sizes import format_size
 
@@ -69,7 +69,7 @@ def _show(session: Session, report: "CheckReport", *, infer_key: bool) -> None:
     size = format_size(sum(one.size for one in report.files))
     level = f" as {report.level}" if report.level else ""
     others = f", {report.others} other files" if report.others else ""
-    session.say(f"{report.root}{level}: {len(report.files)} images, {size}{others}")
+    session.say(f"{report.root}{level}: {len(report.files)} files, {size}{others}")
     unread = sum(1 for one in report.files if not one.reading.checked)
     if unread:
         session.say(f"  NOT CHECKED: {unread} files have no reader here; they have not passed")

@@ -37,7 +37,7 @@ def import_data(  # noqa: PLR0913 - one argument an option
     jobs: Jobs = 4,
     check_updates: Annotated[
         bool,
-        typer.Option("--check-updates", help="Say which imported records have newer versions."),
+        typer.Option("--check-updates", help="Say which imports have newer versions."),
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -72,7 +72,8 @@ def import_data(  # noqa: PLR0913 - one argument an option
     trusted = sum(1 for one in outcomes if isinstance(one, Fetched) and not one.checked)
     if trusted:
         session.say(
-            f"{trusted:,} files have no checksum at their source; these ones are trusted from now on"
+            f"{trusted:,} files have no checksum at their source; "
+            "what came first is trusted from now on"
         )
     session.finish_writing(project, f"Import {plan.record.reference}")
 

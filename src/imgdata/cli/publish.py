@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from imgdata.workflows.publish import Deposited
 
 SHOWN = 10
+Listing = Annotated[bool, typer.Option("--list", help="Show this project's deposits.")]
+Discard = Annotated[
+    str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
+]
+Embargo = Annotated[
+    str, typer.Option(metavar="DATE", help="First day on which the files are open.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -38,9 +45,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     new_version: Annotated[
         bool, typer.Option("--new-version", help="Open the next version of what is published.")
     ] = False,
-    embargo: Annotated[
-        str, typer.Option(metavar="DATE", help="First day on which the files are open.")
-    ] = "",
+    embargo: Embargo = "",
     restricted: Annotated[
         bool, typer.Option("--restricted", help="Files stay closed, the description is public.")
     ] = False,
@@ -50,10 +55,8 @@ def publish(  # noqa: PLR0913 - one argument an option
     publish_now: Annotated[
         bool, typer.Option("--publish", help="Make the verified draft public for ever.")
     ] = False,
-    listing: Annotated[bool, typer.Option("--list", help="Show this project's deposits.")] = False,
-    discard: Annotated[
-        str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
-    ] = "",
+    listing: Listing = False,
+    discard: Discard = "",
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:

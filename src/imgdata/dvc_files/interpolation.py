@@ -18,7 +18,7 @@ from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 _REFERENCE: Final = re.compile(r"(?<!\\)\${(?P<inner>.*?)}")
-_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\s*\.[^.\[\]]+|\s*\[[^.\[\]]+\])*\s*\Z")
+_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\]\s*)*\Z")
 Primitive = int | float | str | bytes | bool
 
 

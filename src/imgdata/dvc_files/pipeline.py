@@ -14,7 +14,6 @@ from imgdata.dvc_files.interpolation import (
     CommandStyle,
     InterpolationError,
     Variables,
-    has_reference,
     interpolate,
     load_vars,
     write_out,
@@ -266,8 +265,3 @@ def _params(value: YamlValue) -> ParamKeys:
         else:
             files.setdefault(DEFAULT_PARAMS_FILE, []).append(_plain(item, "param"))
     return {file: () if file in whole else tuple(keys) for file, keys in files.items()}
-
-
-def uses_variables(definition: object) -> bool:
-    """Tell whether a definition in dvc.yaml holds `${...}` anywhere."""
-    return has_reference(definition)

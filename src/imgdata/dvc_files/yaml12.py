@@ -8,8 +8,8 @@ import re
 
 import yaml
 
-from imgdata.dvc_files.yaml_limits import TooMuchError, check_aliases, check_nesting
 from imgdata.dvc_files.yaml_loader import YamlValue, load
+from imgdata.system.yaml_limits import TooMuchError, check_aliases, check_nesting
 
 _CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 

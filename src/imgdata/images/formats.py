@@ -215,6 +215,14 @@ FORMATS: tuple[Format, ...] = (
         ("pydicom",),
         (".dcm", ".dicom", ".ima"),
     ),
+    Format(
+        "parquet",
+        "Parquet",
+        _starts(b"PAR1"),
+        "imgdata.images.profile_tables:read",
+        ("pyarrow",),
+        (".parquet", ".pq"),
+    ),
 )
 UNREADABLE: tuple[tuple[str, str, Recognise, tuple[str, ...]], ...] = (
     (

@@ -56,7 +56,7 @@ class _Draft:
     symptoms: list[Symptom] = field(default_factory=list)
     compression: Compression | None = None
     images: int = 0
-    chunks: int = 0
+    without_chunks: list[str] = field(default_factory=list)
 
     def add(self, rule: str, found: str, expected: str = "", weight: str = "") -> None:
         if len(self.symptoms) < 100:  # noqa: PLR2004 - a broken plate needs no thousand lines
@@ -103,6 +103,10 @@ def read(path: Path) -> Reading | None:
 def _reading(draft: _Draft, name: str) -> Reading:
     if draft.images > 1:
         draft.book.put("images", draft.images, "OME-Zarr images")
+    if draft.without_chunks:
+        count, first = len(draft.without_chunks), draft.without_chunks[0]
+        found = f"{count} arrays store no chunk, as {first}: every pixel reads as the fill value"
+        draft.add("IMG-402", found, "stored pixels")
     if draft.compression is not None and draft.compression.packing is not Packing.LOSSLESS:
         rule = "IMG-201" if draft.compression.packing is Packing.LOSSY else "IMG-202"
         draft.add(rule, draft.compression.reason, "lossless or no compression")
@@ -460,11 +464,7 @@ def _look_at_chunks(draft: _Draft, array: Array) -> None:
     where = os.path.relpath(array.path, draft.root)
     expected = math.prod(-(-s // c) for s, c in zip(array.shape, array.chunks, strict=True))
     if not files and expected:
-        draft.add(
-            "IMG-402",
-            f"{where}: no chunk is stored, every pixel reads as the fill value",
-            f"up to {expected:,} chunks",
-        )
+        draft.without_chunks.append(where)
         return
     empty = [path for path, size in files if size == 0]
     if empty:
@@ -486,7 +486,7 @@ def _look_at_chunks(draft: _Draft, array: Array) -> None:
 def _chunk_problem(array: Array, path: str, size: int) -> str:
     """Compare a chunk's size with what its codec says about itself."""
     names = [name for name, _ in zarr_codecs.codecs(array.metadata)]
-    sharded = "sharding_indexed" in json.dumps(array.metadata.get("codecs", ""))[:20000]
+    sharded = zarr_codecs.is_sharded(array.metadata)
     plain = not (set(names) - {"bytes", "endian", "transpose"})
     if size == 0 or sharded:
         return ""

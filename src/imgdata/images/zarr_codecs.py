@@ -131,6 +131,12 @@ def codecs(metadata: Mapping[str, object]) -> Iterable[tuple[str, Mapping[str, o
         yield name, settings
 
 
+def is_sharded(metadata: Mapping[str, object]) -> bool:
+    """Tell whether several chunks share one file."""
+    listed = _as_list(metadata.get("codecs"))
+    return any(isinstance(c, dict) and c.get("name") == "sharding_indexed" for c in listed)
+
+
 def _as_list(value: object) -> list[object]:
     return list(value) if isinstance(value, list) else []
 

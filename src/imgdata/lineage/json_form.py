@@ -140,7 +140,7 @@ def value_json(value: object) -> Json:
     return known(value) if is_dataclass(value) else printable(str(value))
 
 
-def _scalar(value: float | str | None) -> Json:
+def _scalar(value: str | int | float | None) -> Json:  # noqa: PYI041 - a whole number is not a float here
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > EXACT_INTEGERS:

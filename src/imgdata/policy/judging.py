@@ -26,11 +26,15 @@ def judge(symptom: Symptom, paths: tuple[str, ...], level: str, severities: Seve
         paths=paths,
         found=symptom.found,
         expected=symptom.expected,
-        message=f"{rule.title}: {symptom.found}{expected}",
+        message=_sentence(rule.title, symptom.found) + expected,
         remedy=rule.remedy,
         source=rule.source,
         reason=choice.reason if choice else "",
     )
+
+
+def _sentence(title: str, found: str) -> str:
+    return found if found.startswith(title) else f"{title}: {found}"
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -229,7 +229,9 @@ class Lab:
             path = base / self.name / name
             if path.is_file():
                 path.write_text(path.read_text("utf-8").replace(str(self.base), str(base)), "utf-8")
-        return Lab(base, self.name, self.variables)
+        lab = Lab(base, self.name, self.variables)
+        lab.git("commit", "--quiet", "--allow-empty", "-m", "Move the lab", "--", ".dvc/config")
+        return lab
 
 
 def make_lab(base: Path) -> Lab:

@@ -9,11 +9,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from imgdata.model.facts import PixelFacts, Reading, Sidecar, Symptom
+from imgdata.model.facts import Fact, PixelFacts, Reading, Sidecar, Symptom
 from imgdata.model.findings import CheckReport, FileCheck, Finding, Layout
 from imgdata.model.keys import Key
 from imgdata.policy import image_rules, plate_rules, profile_rules
@@ -57,6 +57,7 @@ class CheckOptions:
         image_names: File names on the level below, for masks and profiles; None: not known.
         plate_maps: Plate name to its wells; `""` is a map for every plate.
         cache: Folder that remembers readings, or None.
+        said: What a person answered, for files that are silent about it.
         unit_depth: 1 when the first folder below the root is the unit (plate), 0 without units.
     """
 
@@ -70,6 +71,7 @@ class CheckOptions:
     plate_maps: Mapping[str, frozenset[str]] = field(default_factory=dict)
     cache: Path | None = None
     unit_depth: int = 0
+    said: Mapping[str, Fact] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -115,6 +117,7 @@ def check_files(
     sidecars = list(check_sidecars.find_sidecars(images, reader))
     checked = _read_all(images, reader, chosen, progress)
     _join_sidecars(checked, sidecars)
+    _add_answers(checked, chosen.said)
     for one in checked:
         one.symptoms = list(_symptoms(one))
     _look_at_pixels(checked, reader, chosen, progress)
@@ -212,11 +215,20 @@ def _join_sidecars(checked: Sequence[_Checked], sidecars: Sequence[check_sidecar
             one.reading = image_rules.with_sidecar(one.reading, facts, sidecar)
 
 
+def _add_answers(checked: Sequence[_Checked], said: Mapping[str, Fact]) -> None:
+    """Fill what the files do not say with a person's answers."""
+    for one in checked if said else ():
+        if one.reading.checked and one.reading.compression is not None:
+            one.reading = replace(one.reading, facts={**said, **one.reading.facts})
+
+
 # One file -----------------------------------------------------------------------------------
 
 
 def _symptoms(one: _Checked) -> Iterator[Symptom]:
-    yield from one.reading.symptoms
+    # Every mask is written by a program, and its description is its image's.
+    said = one.reading.symptoms
+    yield from (s for s in said if not (one.is_mask and s.rule in {"IMG-205", "IMG-206"}))
     if one.reading.format in {"parquet", "csv"} or one.is_mask:
         return
     yield from image_rules.describe(one.reading)

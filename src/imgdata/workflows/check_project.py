@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdata.errors import UsageError
+from imgdata.errors import NothingFoundError, UsageError
 from imgdata.model.findings import Severity, SeverityChoice
 from imgdata.model.keys import normal_value, well_of
 from imgdata.policy.check_rules import BY_ID
+from imgdata.policy.rembi_rules import person_facts
 from imgdata.project.config import Config, Level
 from imgdata.workflows.check import CheckOptions, Pixels
+from imgdata.workflows.describe_project import read_answers
 
 MAX_MAP_ROWS = 100_000
 _WELLS = ("well_position", "well", "metadata_well", "well_id", "imageid_well")
@@ -58,7 +60,16 @@ def choose_targets(
 
 
 def _level_target(root: Path, level: Level) -> Target:
+    """Return a level's folder.
+
+    Raises:
+        NothingFoundError: Nothing of it is here.
+    """
     folder = root / level.path
+    if not folder.is_dir():
+        problem = f"level {level.name} has no files here: there is no {level.path}"
+        remedy = f"imgdata pull {level.name}"
+        raise NothingFoundError(problem, remedy=remedy)
     return Target(folder, folder, level, level.name)
 
 
@@ -99,6 +110,7 @@ def options_for(
         image_names=image_names(config, project, level),
         plate_maps=plate_maps(project) if project is not None and level is not None else {},
         cache=cache,
+        said=person_facts(read_answers(project)) if project is not None and level else {},
         unit_depth=1 if level is not None and level.unit else 0,
     )
 

@@ -15,7 +15,7 @@ from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
-from imgdata.policy.ledger import Ledger, fold
+from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, StageRunner, Storage
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.log import LogWriter, read_events
@@ -104,7 +104,12 @@ class Clone:
 
     def log(self) -> LogWriter:
         """Return a writer of events in the name of whoever git says works here."""
-        return LogWriter(self.root, self.clock, self.git.identity() or "")
+        return self._writer
+
+    @cached_property
+    def _writer(self) -> LogWriter:
+        by = self.git.identity() or ""
+        return LogWriter(self.root, self.clock, by, Following(self.ledger))
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -83,7 +83,7 @@ def dvc_url(storage: StorageConfig, root: Path) -> str | None:
         return unquote(parts.path)
     if ":" in storage.url.split("/", 1)[0]:
         return None
-    return str((root / Path(storage.url).expanduser()).absolute())
+    return os.path.normpath(root / Path(storage.url).expanduser())
 
 
 def dvc_remote_of(config: Config, level: Level) -> tuple[str | None, bool]:

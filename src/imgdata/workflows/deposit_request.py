@@ -116,11 +116,6 @@ def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
         yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
 
 
-def contents_of(clone: Clone, levels: Sequence[str]) -> tuple[tuple[str, str, str], ...]:
-    """Return (level, unit, version) of everything a deposit of these levels is a copy of."""
-    return tuple((u.level, u.name or "", str(u.version)) for u in units_of(clone, levels))
-
-
 def _metadata(
     config: Config, wish: Wish, today: date, origins: Iterable[str], answers: Mapping[str, str]
 ) -> DepositMetadata:

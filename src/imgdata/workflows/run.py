@@ -332,6 +332,8 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     stage = planned.stage
     head, dirty = clone.git.head(), clone.git.dirty_paths()
     environment = find_environment(stage.defined_cmd, clone.root / (stage.wdir or "."))
+    # What stages made is recorded by its hash in dvc.lock: it is no uncommitted code.
+    results = {out.path for one in clone.index.stages for out in one.outs}
     start = clone.clock.now()
     failure: StageFailedError | None = None
     output = ""
@@ -345,7 +347,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
         "stage": stage.address,
         "entry": None if failure else entry_hash(clone.root, stage),
         "code_commit": head,
-        "dirty_paths": [path for path in dirty if not _is_result(path)],
+        "dirty_paths": [path for path in dirty if path not in results and not _is_result(path)],
         "start": time_text(start),
         "end": time_text(end),
         "rc": 1 if failure else 0,

@@ -36,7 +36,9 @@ def rows(samples: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_every_image_of_the_manifest_is_read_and_lossless(samples: Path, report: CheckReport) -> None:
+def test_every_image_of_the_manifest_is_read_and_lossless(
+    samples: Path, report: CheckReport
+) -> None:
     by_path = {f.path: f for f in report.files}
     for row in rows(samples):
         name = row["file"].split(".zarr/")[0] + ".zarr" if ".zarr/" in row["file"] else row["file"]
@@ -118,7 +120,9 @@ def test_an_ome_zarr_is_one_file(report: CheckReport) -> None:
         "nf1_plate2/images/B7_01_1_3_DAPI_001.tif",
     ],
 )
-def test_a_cut_original_is_truncated(samples: Path, tmp_path: Path, name: str, share: float) -> None:
+def test_a_cut_original_is_truncated(
+    samples: Path, tmp_path: Path, name: str, share: float
+) -> None:
     data = (samples / name).read_bytes()
     path = tmp_path / Path(name).name
     path.write_bytes(data[: int(len(data) * share)])

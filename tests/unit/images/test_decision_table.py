@@ -19,6 +19,7 @@ from imgdata.images.formats import read_image
 from imgdata.images.tiff_compression import PEEKS, TABLE
 from imgdata.model.facts import Packing, Reading
 
+Pixels = np.ndarray[Any, Any]
 RNG = np.random.default_rng(7)
 DEEP = RNG.integers(100, 4000, (96, 128), dtype=np.uint16)
 SHALLOW = (DEEP >> 4).astype(np.uint8)
@@ -26,7 +27,7 @@ COLOUR = RNG.integers(0, 255, (64, 64, 3), dtype=np.uint8)
 FLOAT = DEEP.astype(np.float32)
 SMOOTH = np.add.outer(np.arange(96, dtype=np.uint16) * 8, np.arange(128, dtype=np.uint16) * 4)
 
-TIFF_ROWS: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
+TIFF_ROWS: tuple[tuple[str, Pixels, dict[str, Any], str], ...] = (
     ("none", DEEP, {}, "lossless"),
     ("lzw", DEEP, {}, "lossless"),
     ("deflate", DEEP, {}, "lossless"),
@@ -69,12 +70,12 @@ def rules(reading: Reading) -> set[str]:
 
 @pytest.mark.parametrize(("codec", "pixels", "settings", "expected"), TIFF_ROWS)
 def test_a_tiff_gets_the_verdict_its_pixels_prove(
-    tmp_path: Path, codec: str, pixels: Any, settings: dict[str, Any], expected: str
+    tmp_path: Path, codec: str, pixels: Pixels, settings: dict[str, Any], expected: str
 ) -> None:
     path = tmp_path / "image.tif"
-    options = {"photometric": "rgb"} if pixels.ndim == 3 else {}
+    photometric = "rgb" if pixels.ndim == 3 else "minisblack"
     tifffile.imwrite(
-        path, pixels, compression=codec, compressionargs=settings or None, **options
+        path, pixels, photometric=photometric, compression=codec, compressionargs=settings or None
     )
     reading = read(path)
     assert reading.compression is not None
@@ -98,9 +99,13 @@ def test_a_reversible_jpeg2000_cut_to_a_rate_is_not_called_lossless(tmp_path: Pa
     assert "cut to a rate" in compression.reason
 
 
-PICTURES: tuple[tuple[str, bytes, str], ...] = (
+PICTURES: list[tuple[str, bytes, str]] = [
     ("a.jp2", imagecodecs.jpeg2k_encode(DEEP, reversible=True), "lossless"),
-    ("b.j2k", imagecodecs.jpeg2k_encode(DEEP, codecformat="j2k", reversible=False, level=40), "lossy"),
+    (
+        "b.j2k",
+        imagecodecs.jpeg2k_encode(DEEP, codecformat="j2k", reversible=False, level=40),
+        "lossy",
+    ),
     ("c.jxl", imagecodecs.jpegxl_encode(SHALLOW, lossless=True), "unknown"),
     ("d.jxl", imagecodecs.jpegxl_encode(SHALLOW, lossless=False, level=70), "lossy"),
     ("e.jls", imagecodecs.jpegls_encode(DEEP), "lossless"),
@@ -111,7 +116,7 @@ PICTURES: tuple[tuple[str, bytes, str], ...] = (
     ("j.webp", imagecodecs.webp_encode(COLOUR, lossless=False, level=80), "lossy"),
     ("k.png", imagecodecs.png_encode(DEEP), "lossless"),
     ("l.jxr", imagecodecs.jpegxr_encode(SHALLOW), "unknown"),
-)
+]
 
 
 @pytest.mark.parametrize(("name", "data", "expected"), PICTURES, ids=[p[0] for p in PICTURES])
@@ -155,5 +160,17 @@ def test_every_number_is_either_in_the_table_or_looked_at() -> None:
     assert not set(TABLE) & set(PEEKS)
     lossless = {code for code, row in TABLE.items() if row.packing is Packing.LOSSLESS}
     assert lossless == {
-        1, 2, 3, 4, 5, 8, 32771, 32773, 32946, 34925, 34926, 34933, 50000,
+        1,
+        2,
+        3,
+        4,
+        5,
+        8,
+        32771,
+        32773,
+        32946,
+        34925,
+        34926,
+        34933,
+        50000,
     }

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from imgdata.images.formats import read_image
-from imgdata.model.facts import Reading
+from imgdata.model.facts import FactValue, Reading
 
 PIXELS = np.random.default_rng(3).integers(100, 4000, (64, 80), dtype=np.uint16)
 
@@ -26,7 +26,7 @@ def rules(reading: Reading) -> set[str]:
     return {symptom.rule for symptom in reading.symptoms}
 
 
-def value(reading: Reading, name: str) -> Any:
+def value(reading: Reading, name: str) -> FactValue:
     return reading.facts[name].value
 
 
@@ -82,7 +82,10 @@ def test_a_resolution_tag_alone_is_no_pixel_size(tmp_path: Path) -> None:
 def test_imagej_says_its_pixel_size_in_its_own_words(tmp_path: Path) -> None:
     path = tmp_path / "image.tif"
     tifffile.imwrite(
-        path, np.stack([PIXELS] * 3), imagej=True, resolution=(1 / 0.325, 1 / 0.325),
+        path,
+        np.stack([PIXELS] * 3),
+        imagej=True,
+        resolution=(1 / 0.325, 1 / 0.325),
         metadata={"unit": "um", "spacing": 2.0, "axes": "ZYX"},
     )
     reading = read(path)
@@ -94,10 +97,14 @@ def test_imagej_says_its_pixel_size_in_its_own_words(tmp_path: Path) -> None:
 def test_ome_xml_gives_facts_with_units(tmp_path: Path) -> None:
     path = tmp_path / "image.ome.tif"
     tifffile.imwrite(
-        path, np.stack([PIXELS] * 6).reshape(2, 3, 64, 80),
+        path,
+        np.stack([PIXELS] * 6).reshape(2, 3, 64, 80),
         metadata={
-            "axes": "CZYX", "PhysicalSizeX": 650.0, "PhysicalSizeXUnit": "nm",
-            "PhysicalSizeY": 0.65, "Channel": {"Name": ["DAPI", "GFP"]},
+            "axes": "CZYX",
+            "PhysicalSizeX": 650.0,
+            "PhysicalSizeXUnit": "nm",
+            "PhysicalSizeY": 0.65,
+            "Channel": {"Name": ["DAPI", "GFP"]},
         },
     )
     reading = read(path)
@@ -191,11 +198,17 @@ def test_an_editor_is_named(tmp_path: Path, software: str) -> None:
 # Hostile structures -------------------------------------------------------------------------
 
 
-def classic(entries: list[tuple[int, int, int, int]], following: int = 0, tail: bytes = b"") -> bytes:
+def classic(
+    entries: list[tuple[int, int, int, int]], following: int = 0, tail: bytes = b""
+) -> bytes:
     body = b"".join(struct.pack("<HHII", *entry) for entry in entries)
     return (
-        b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", len(entries)) + body
-        + struct.pack("<I", following) + tail
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + struct.pack("<H", len(entries))
+        + body
+        + struct.pack("<I", following)
+        + tail
     )
 
 
@@ -204,13 +217,30 @@ SMALL = [(256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 1, 8), (273, 4, 1, 200), (279,
 HOSTILE = {
     "loop": (classic(SMALL, following=8, tail=bytes(300)), "IMG-102"),
     "giant plane": (
-        classic([(256, 4, 1, 100_000), (257, 4, 1, 50_000), (258, 3, 1, 16), (273, 4, 1, 100),
-                 (279, 4, 1, 16)], tail=bytes(900)),
+        classic(
+            [
+                (256, 4, 1, 100_000),
+                (257, 4, 1, 50_000),
+                (258, 3, 1, 16),
+                (273, 4, 1, 100),
+                (279, 4, 1, 16),
+            ],
+            tail=bytes(900),
+        ),
         "IMG-101",
     ),
     "giant deflate plane": (
-        classic([(256, 4, 1, 100_000), (257, 4, 1, 50_000), (258, 3, 1, 16), (259, 3, 1, 8),
-                 (273, 4, 1, 100), (279, 4, 1, 16)], tail=bytes(900)),
+        classic(
+            [
+                (256, 4, 1, 100_000),
+                (257, 4, 1, 50_000),
+                (258, 3, 1, 16),
+                (259, 3, 1, 8),
+                (273, 4, 1, 100),
+                (279, 4, 1, 16),
+            ],
+            tail=bytes(900),
+        ),
         "IMG-101",
     ),
     "tag count": (
@@ -219,7 +249,8 @@ HOSTILE = {
     ),
     "directory far away": (b"II*\0" + struct.pack("<I", 0xFFFFFF00), "IMG-101"),
     "big tag count": (
-        b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", 2**40) + bytes(64), "IMG-102",
+        b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", 2**40) + bytes(64),
+        "IMG-102",
     ),
     "big offset size": (b"II+\0" + struct.pack("<HHQ", 4, 0, 16) + bytes(64), "IMG-102"),
     "no directory": (b"II*\0\0\0\0\0", "IMG-102"),

@@ -12,6 +12,7 @@ for line in project.status().units:
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows import add as adding
+from imgdata.workflows import adopt as adopting
 from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import init as initing
 from imgdata.workflows import pull as pulling
@@ -124,6 +126,78 @@ def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
     )
 
 
+def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Path]:
+    """Tell what `init` means in a folder, and which folder it is about.
+
+    Returns:
+        `new` for a folder that is absent, empty or a bare beginning; `adopt` for a repository with
+        something in it; `complete` for a project.
+
+    Raises:
+        UsageError: Several DVC projects lie below the folder.
+    """
+    here = Path(path).absolute()
+    if (here / CONFIG_NAME).exists():
+        return "complete", here
+    if initing.is_beginning(here):
+        return "new", here
+    git = find_git(here)
+    if git is None:
+        return "new", here
+    root = adopting.adoption_root(here, git.root)
+    if (root / CONFIG_NAME).exists():
+        return "complete", root
+    is_repository = (root / DVC_FOLDER).is_dir() or git.root == root
+    return ("adopt", root) if is_repository else ("new", here)
+
+
+def plan_adoption(
+    path: str | os.PathLike[str] = ".",
+    *,
+    title: str | None = None,
+    license: str = "CC-BY-4.0",  # noqa: A002 - the field's name in imgdata.yaml
+    storages: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> adopting.AdoptionPlan:
+    """Propose imgdata.yaml for an existing git or DVC repository; writes nothing.
+
+    Raises:
+        NoProjectError: The folder is not in a git repository.
+        UsageError: Several DVC projects lie below it; a level or origin does not exist.
+    """
+    git = need_git(Path(path).absolute())
+    root = adopting.adoption_root(Path(path).absolute(), git.root)
+    options = _init_options(root, "minimal", title, storages, origins)
+    options = replace(options, license=license)
+    return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
+
+
+def adopt(plan: adopting.AdoptionPlan, *, cache: Path | None = None) -> "Project":
+    """Write what was planned; data, pipelines and records stay as they are."""
+    written = conform.apply_changes(plan.changes)
+    return _finish_init(plan.root, written, cache)
+
+
+def complete_project(root: Path, *, cache: Path | None = None) -> tuple["Project", tuple[str, ...]]:
+    """Add what a project or clone lacks; return it and what was added, in words."""
+    git = need_git(root)
+    done: list[str] = []
+    written: list[Path] = []
+    if not (root / DVC_FOLDER).is_dir():
+        written += initing.make_dvc_folder(root)
+        done.append(".dvc")
+    had_driver = merge_driver.is_installed(git)
+    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    written += conform.apply_changes(changes)
+    done += [os.path.relpath(change.path, root) for change in changes]
+    if initing.prepare_clone(root, site_cache_dir(), cache):
+        done.append("settings of this clone in .dvc/config.local")
+    project = _finish_init(root, written, cache)
+    if not had_driver and merge_driver.is_installed(git):
+        done.append("the merge driver of dvc.lock in this clone")
+    return project, tuple(done)
+
+
 def init_project(  # noqa: PLR0913 - the options of the command
     path: str | os.PathLike[str] = ".",
     *,
@@ -135,7 +209,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     origins: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> tuple["Project", initing.InitPlan]:
-    """Make a project in a new or empty folder, or complete one that is there; idempotent.
+    """Make a project from a template; files that are there stay as they are.
 
     Raises:
         RefusedError: The folder holds other things.
@@ -143,17 +217,9 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
-    options = initing.InitOptions(
-        template=find_template(template),
-        title=title or root.name,
-        license=license,
-        creators=tuple(creators) or _git_creator(root),
-        storages=storages or {},
-        origins=origins or {},
-        cache=cache,
-        site_cache=site_cache_dir(),
-        year=datetime.now(UTC).year,
-        version=imgdata.__version__,
+    options = _init_options(root, template, title, storages, origins)
+    options = replace(
+        options, license=license, creators=tuple(creators) or options.creators, cache=cache
     )
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
@@ -161,16 +227,42 @@ def init_project(  # noqa: PLR0913 - the options of the command
     if around is None or (around.root != root and around.ignores(root)):
         init_git(root, "main")
     written = list(initing.apply_init(plan))
-    initing.prepare_clone(root, options.site_cache, cache)
-    project = open_project(root)
-    clone = project.clone
-    changes = conform.plan_conform(clone.config, clone.root)
-    written += conform.apply_changes(changes)
-    _make_local_roots(clone)
+    config = load_config(root / CONFIG_NAME)
+    strict = CONFIG_NAME in plan.files
+    written += conform.apply_changes(conform.plan_conform(config, root, strict=strict))
+    return _finish_init(root, written, cache), plan
+
+
+def _init_options(
+    root: Path,
+    template: str,
+    title: str | None,
+    storages: Mapping[str, str] | None,
+    origins: Mapping[str, str] | None,
+) -> initing.InitOptions:
+    return initing.InitOptions(
+        template=find_template(template),
+        title=title or root.name,
+        license="CC-BY-4.0",
+        creators=_git_creator(root),
+        storages=storages or {},
+        origins=origins or {},
+        cache=None,
+        site_cache=site_cache_dir(),
+        year=datetime.now(UTC).year,
+        version=imgdata.__version__,
+    )
+
+
+def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> "Project":
+    """Give the clone what git does not bring, and add to git what was written."""
+    initing.prepare_clone(root, site_cache_dir(), cache)
     git = need_git(root)
     merge_driver.install(root, git)
-    git.stage(written)
-    return Project(_clone(root, clone.config, git)), plan
+    clone = open_project(root).clone
+    _make_local_roots(clone)
+    git.stage([path for path in written if path.name != "config.local"])
+    return Project(_clone(root, clone.config, git))
 
 
 def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:

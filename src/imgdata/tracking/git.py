@@ -82,6 +82,11 @@ class GitRepository:
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether git has files at or below a path in its index."""
+        name = os.path.relpath(path, self._root)
+        return bool(call_git(("ls-files", "-z", "--", name), self._root).stdout)
+
     def ignores(self, path: Path) -> bool:
         """Tell whether a `.gitignore` leaves a path out."""
         return not self._not_ignored([os.path.relpath(path, self._root)])

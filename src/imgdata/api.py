@@ -38,6 +38,8 @@ from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
+from imgdata.workflows import verify as verifying
+from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 
 DVC_FOLDER = ".dvc"
@@ -256,6 +258,26 @@ class Project:
         """Bring levels back, verified; one outcome a unit."""
         chosen = choose_levels(self.clone.config, levels)
         return pulling.pull(self.clone, chosen, options or pulling.PullOptions(), progress)
+
+    def whereis(
+        self, names: Sequence[str] = (), options: places.WhereisOptions | None = None
+    ) -> Iterator[places.Whereabouts]:
+        """Say where the copies of levels or files are; one answer a version."""
+        return places.whereis(self.clone, names, options or places.WhereisOptions())
+
+    def verify(
+        self,
+        levels: Sequence[str] = (),
+        options: verifying.VerifyOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[verifying.VerifyOutcome]:
+        """Read copies back, those checked longest ago first; one outcome a unit and place."""
+        chosen = choose_levels(self.clone.config, levels)
+        names = [level.name for level in chosen]
+        return verifying.verify(
+            self.clone, names, options or verifying.VerifyOptions(), progress
+        )
 
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why."""

@@ -1,12 +1,13 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from imgdata.model.objects import StoredObject
+from imgdata.model.revisions import RecordedFile
 
 
 class Storage(Protocol):
@@ -83,6 +84,15 @@ class CanCreateRoot(Protocol):
         """Make the folder; nothing happens when it is there."""
 
 
+@runtime_checkable
+class LiesInFolder(Protocol):
+    """A storage whose objects are files on this machine."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Its folder; None while it is not here (a drive in a drawer)."""
+
+
 class Tree(Protocol):
     """The files of a working tree, or of one commit, by paths relative to its root."""
 
@@ -100,7 +110,35 @@ class Tree(Protocol):
         """Tell whether the path is a folder."""
 
 
-class Git(Protocol):
+class Commits(Protocol):
+    """What a repository's branches, tags and stashes record; only reads."""
+
+    def tips(self) -> Mapping[str, str]:
+        """Return commit ids by name: HEAD, branches, remote branches, tags, stashes."""
+
+    def dvc_files_at(self, commit: str) -> Mapping[str, str]:
+        """Return the blob ids of a commit's `.dvc` files and locks, by path from the git root."""
+
+    def dvc_files_ever(self) -> Iterator[RecordedFile]:
+        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first."""
+
+    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of blobs by id, each once, with one call of git."""
+
+    def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of files of a commit, by path from the git root; absent ones are not."""
+
+    def unpushed(self) -> Mapping[str, int]:
+        """Return local branches, tags and stashes with commits that no remote branch has."""
+
+    def is_pushed(self, commit: str) -> bool:
+        """Tell whether a remote branch, as last fetched, has a commit."""
+
+    def export(self, commit: str, folder: Path) -> None:
+        """Write a commit's files into an empty folder."""
+
+
+class Git(Commits, Protocol):
     """The git repository a project lives in."""
 
     @property

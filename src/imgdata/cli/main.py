@@ -32,6 +32,8 @@ COMMANDS = (
     ("add", "Data"),
     ("run", "Data"),
     ("status", "Questions"),
+    ("whereis", "Questions"),
+    ("verify", "Storage"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),

@@ -33,6 +33,8 @@ from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.workflows import add as adding
 from imgdata.workflows import conform, run
+from imgdata.workflows import drop as dropping
+from imgdata.workflows import drop_plan as drop_plans
 from imgdata.workflows import init as initing
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
@@ -275,9 +277,26 @@ class Project:
         """Read copies back, those checked longest ago first; one outcome a unit and place."""
         chosen = choose_levels(self.clone.config, levels)
         names = [level.name for level in chosen]
-        return verifying.verify(
-            self.clone, names, options or verifying.VerifyOptions(), progress
-        )
+        return verifying.verify(self.clone, names, options or verifying.VerifyOptions(), progress)
+
+    def plan_drop(
+        self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None
+    ) -> drop_plans.DropPlan:
+        """Decide what may be deleted, file by file, and why; changes nothing."""
+        chosen = choose_levels(self.clone.config, levels)
+        return drop_plans.plan_drop(self.clone, chosen, options or drop_plans.DropOptions())
+
+    def drop(
+        self,
+        levels: Sequence[str],
+        options: drop_plans.DropOptions,
+        plan: drop_plans.DropPlan,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[dropping.Dropped]:
+        """Delete what a plan says and what is still safe now; one outcome a version."""
+        chosen = choose_levels(self.clone.config, levels)
+        return dropping.drop(self.clone, chosen, options, plan, progress)
 
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why."""

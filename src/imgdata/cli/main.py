@@ -34,6 +34,7 @@ COMMANDS = (
     ("status", "Questions"),
     ("whereis", "Questions"),
     ("verify", "Storage"),
+    ("drop", "Storage"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),

@@ -128,5 +128,3 @@ def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
             ],
         }
     )
-
-

@@ -299,9 +299,7 @@ class _Verification:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(notes))
 
-    def _bad(
-        self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies
-    ) -> Bad:
+    def _bad(self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies) -> Bad:
         how = self._words(task, one, copies)
         source = self._repair(task, reading, one, copies) if self.options.repair else ""
         return Bad(one.item.names, how, source)
@@ -464,12 +462,7 @@ def _extras(
 
 def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
     """Return what a verification found, or what kept it from reading, or None."""
-    bad = [
-        (one, file)
-        for one in outcomes
-        if isinstance(one, Verified)
-        for file in one.still_bad
-    ]
+    bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
     if bad:
         lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
         more = [f"... and {len(lines) - 20} more"] if len(lines) > 20 else []
@@ -477,7 +470,9 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
         problem = f"{count} damaged or missing"
         level = bad[0][0].version.level
         return FoundBadError(
-            problem, cause="\n".join([*lines[:20], *more]), remedy=f"imgdata verify {level} --repair"
+            problem,
+            cause="\n".join([*lines[:20], *more]),
+            remedy=f"imgdata verify {level} --repair",
         )
     failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)
     return next((one.error for one in failed), None)

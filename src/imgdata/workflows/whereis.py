@@ -284,7 +284,14 @@ class _Look:
             ("its file list is not here",),
         )  # fmt: skip
         return Whereabouts(
-            version, asked.file, asked.is_current, version.nfiles, rule, (here, *lines), short, False
+            version,
+            asked.file,
+            asked.is_current,
+            version.nfiles,
+            rule,
+            (here, *lines),
+            short,
+            False,
         )
 
 

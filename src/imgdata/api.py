@@ -31,11 +31,14 @@ from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
+from imgdata.tracking.shell import run_command
 from imgdata.workflows import add as adding
 from imgdata.workflows import conform, run
 from imgdata.workflows import drop as dropping
 from imgdata.workflows import drop_plan as drop_plans
 from imgdata.workflows import init as initing
+from imgdata.workflows import lost as losing
+from imgdata.workflows import prove as proving
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
@@ -306,6 +309,17 @@ class Project:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
         finder = EnvironmentFinder(stage_path())
         return run.run_stages(self.clone, plan, finder.of)
+
+    def prove(
+        self, names: Sequence[str] = (), *, sample: int | None = None
+    ) -> Iterator[proving.ProofOutcome]:
+        """Make outputs again from the commit in a scratch folder and compare; recorded."""
+        finder = EnvironmentFinder(stage_path())
+        return proving.prove(self.clone, names, sample, finder.of, run_command)
+
+    def lose_storage(self, name: str, reason: str) -> losing.Lost:
+        """Note that a storage and all copies on it are gone; say what is below its rule now."""
+        return losing.lose(self.clone, name, reason)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

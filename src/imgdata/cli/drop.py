@@ -113,7 +113,8 @@ def _show_level(session: Session, level: str, where: str, some: "list[VersionPla
     total = files + sum(len(bad.names) for bad in stays)
     size = sum(size for _, size in safe.values())
     session.say(
-        f"{level}: {format_size(size)} can be freed {_at(where)}; {files:,} of {total:,} files are safe"
+        f"{level}: {format_size(size)} can be freed {_at(where)}; "
+        f"{files:,} of {total:,} files are safe"
     )
     width = max((len(f"{count:,}") for count, _ in safe.values()), default=1)
     for why, (count, amount) in safe.items():
@@ -153,8 +154,9 @@ def _refuse(plan: "DropPlan") -> None:
     files = "one file is" if count == 1 else f"{count:,} files are"
     lines = [f"{_names(bad)}: {bad.why}" for bad in plan.unsafe[:SHOWN]]
     remedies = dict.fromkeys(bad.remedy for bad in plan.unsafe)
+    problem = f"{files} not safe to delete and stayed"
     raise RefusedError(
-        f"{files} not safe to delete and stayed",
+        problem,
         cause="\n".join(lines),
         remedy="\n".join(list(remedies)[:SHOWN]),
     )

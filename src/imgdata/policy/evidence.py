@@ -1,6 +1,6 @@
 """Does a copy count? One rule for whereis, drop, audit and advice (PRODUCT.md section 6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
@@ -14,6 +14,11 @@ Presence = Literal["present", "absent", "differs", "written since", "offline", "
 check; `offline`: a drive in a drawer, or a storage that gives objects back only after hours.
 """
 
+WHY_NOT: Mapping[Presence, str] = {
+    "absent": "not there any more",
+    "differs": "another size or checksum there",
+    "written since": "written to since it was checked",
+}
 CLOCK_SLACK = timedelta(days=1)
 
 
@@ -104,19 +109,10 @@ def _of_evidence(evidence: Evidence, presence: Presence, rule: Rule, now: dateti
         return DoesNotCount(f"last checked {age.days} days ago")
     if age < -CLOCK_SLACK:
         return DoesNotCount("checked at a time that is yet to come")
-    match presence:
-        case "present" | "not asked":
-            return Counts(evidence.at)
-        case "offline":
-            return CountsBeside(evidence.at)
-        case "absent":
-            return DoesNotCount("not there any more")
-        case "differs":
-            return DoesNotCount("another size or checksum there")
-        case "written since":
-            return DoesNotCount("written to since it was checked")
-        case _:
-            assert_never(presence)
+    if presence == "offline":
+        return CountsBeside(evidence.at)
+    why = WHY_NOT.get(presence)
+    return Counts(evidence.at) if why is None else DoesNotCount(why)
 
 
 @dataclass(frozen=True, slots=True)

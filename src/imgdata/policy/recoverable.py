@@ -231,31 +231,32 @@ def proof_faults(recipe: Recipe) -> Sequence[str]:
 
 def _remedy(node: Node, counted: Tally, faults: tuple[str, ...], gone: frozenset[str]) -> str:
     """Return the command that makes it safe, or comes closest."""
-    old = [storage for storage, why in counted.against if why.startswith("last checked")]
-    if old:
-        return f"imgdata verify {node.level} --on {old[0]}"
-    unknown = [storage for storage, why in counted.against if why.startswith("unknown")]
-    if unknown:
-        return f"imgdata verify {node.level} --on {unknown[0]}"
-    damaged = [
-        s for s, why in counted.against if why in {"damaged", "another size or checksum there"}
-    ]
-    if damaged:
-        return f"imgdata push {node.level} --to {damaged[0]} --repair"
-    absent = [
-        storage
-        for storage, why in counted.against
-        if why in {"never stored there", "missing", "not there any more", "dropped",
-                   "written to since it was checked", "only its size was checked"}
-        and storage not in gone
-    ]  # fmt: skip
-    if absent:
-        return f"imgdata push {node.level} --to {absent[0]}"
-    if node.recipe is not None and faults:
-        if any("pushed" in fault for fault in faults):
-            return "git push"
-        if any("committed" in fault for fault in faults):
-            return "git commit"
-        if any("proven" in fault for fault in faults):
-            return f"imgdata run {node.level} --prove"
+    for words, command in COPY_REMEDIES:
+        for storage, why in counted.against:
+            if storage not in gone and why.startswith(words):
+                return command.format(level=node.level, storage=storage)
+    for word, command in RECIPE_REMEDIES:
+        if node.recipe is not None and any(word in fault for fault in faults):
+            return command.format(level=node.level)
     return f"imgdata push {node.level} --to STORAGE"
+
+
+VERIFY = "imgdata verify {level} --on {storage}"
+REPAIR = "imgdata push {level} --to {storage} --repair"
+PUSH = "imgdata push {level} --to {storage}"
+COPY_REMEDIES = (
+    (("last checked", "unknown"), VERIFY),
+    (("damaged", "another size"), REPAIR),
+    (
+        ("never stored", "missing", "not there", "dropped", "written to since", "only its size"),
+        PUSH,
+    ),
+)
+"""By what is wrong with a copy: the command that mends it, the cheapest first."""
+
+RECIPE_REMEDIES = (
+    ("pushed", "git push"),
+    ("committed", "git commit"),
+    ("proven", "imgdata run {level} --prove"),
+)
+"""By what is wrong with a recipe."""

@@ -226,7 +226,7 @@ def _storage_lock(clone: Clone, name: str, storage: Storage) -> Iterator[None]:
         problem = f"someone else drops copies that involve storage '{name}' right now"
         raise RefusedError(
             problem,
-            cause=f"{holder.get('by', '')} on {holder.get('host', '')} since {holder.get('at', '')}",
+            cause=" ".join(f"{name}: {value}" for name, value in sorted(holder.items())),
             remedy=f"wait until that has ended; a note older than a day is ignored: {LOCK_NAME}",
         )
     try:

@@ -292,7 +292,8 @@ class _Planner:
         chosen = self._chosen(version, items)
         here = self._workspace(version) if self.options.source == HERE else None
         there = self._present(version, chosen)
-        sorter = _Sorter(version, judge, keep, self._accepted(version.level))
+        current = not self.options.old_versions
+        sorter = _Sorter(version, judge, keep, self._accepted(version.level), current)
         for item in chosen:
             size = there.get(item.object_id)
             is_list = item.object_id.endswith(FOLDER_SUFFIX)
@@ -405,6 +406,7 @@ class _Sorter:
     judge: Recoverability
     keep: frozenset[str]
     accepted: tuple[AcceptedLoss, ...]
+    is_current: bool
     safe: dict[str, list[int]] = field(default_factory=dict)
     unsafe: dict[tuple[str, str], tuple[list[str], list[int]]] = field(default_factory=dict)
     pieces: list[Piece] = field(default_factory=list)
@@ -428,7 +430,7 @@ class _Sorter:
             self._stays(sorted(by_hand), why, f"mv {first} {first}.kept", bytes_here)
             return
         verdict = self.judge.of(id_of(self.version), item.object_id)
-        reason = self._why(verdict, item)
+        reason = self._why(verdict)
         is_list = item.object_id.endswith(FOLDER_SUFFIX)
         if isinstance(verdict, NotRecoverable) and reason is None:
             if not is_list:
@@ -452,7 +454,7 @@ class _Sorter:
             count, total = self.safe.setdefault(why, [0, 0])
             self.safe[why] = [count + len(item.names), total + freed]
 
-    def _why(self, verdict: Verdict, item: Item) -> str | None:
+    def _why(self, verdict: Verdict) -> str | None:
         match verdict:
             case ByCopies(tally):
                 count = len(tally.counted)
@@ -466,12 +468,12 @@ class _Sorter:
                     f"{duration(verdict.seconds)}"
                 )
             case NotRecoverable():
-                loss = next((one for one in self.accepted if self._accepts(one, item)), None)
+                loss = next((one for one in self.accepted if self._accepts(one)), None)
                 if loss is None:
                     return None
                 return f"loss accepted by {loss.by} on {loss.on}: {loss.reason}"
 
-    def _accepts(self, loss: AcceptedLoss, item: Item) -> bool:
+    def _accepts(self, loss: AcceptedLoss) -> bool:
         if loss.select == self.version.unit:
             return True
         try:
@@ -486,6 +488,11 @@ class _Sorter:
         some += names
         sizes.append(size)
 
+    def _list_goes(self, source: str) -> bool:
+        if self.unsafe or self.shared:
+            return False
+        return source != HERE or not self.is_current
+
     def plan(self, source: str) -> VersionPlan:
         return VersionPlan(
             version=self.version,
@@ -497,8 +504,9 @@ class _Sorter:
             ),
             shared=self.shared,
             needs=tuple(self.needs),
-            # The list goes last, and stays while any of its files stays.
-            pieces=(*self.pieces, *(() if self.unsafe or self.shared else self.lists)),
+            # The list goes last, and stays while any of its files stays. Here it stays while the
+            # version is recorded: without it nobody could name what is missing.
+            pieces=(*self.pieces, *(self.lists if self._list_goes(source) else ())),
         )
 
 

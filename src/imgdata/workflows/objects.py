@@ -111,7 +111,7 @@ def version_event(
     return _copy_event(of, storage, how, items, whole, size)
 
 
-def _copy_event(  # noqa: PLR0913 - the fields of an event
+def _copy_event(
     of: tuple[str, str | None, str],
     storage: str,
     how: str,

@@ -230,6 +230,8 @@ def refuse_unsafe(clone: Clone, plan: RunPlan) -> None:
 
 def compare_out(clone: Clone, out: Out, unit: Unit | None) -> Comparison:
     """Compare any tracked out with its record."""
+    if unit is not None and unit.version is not None and not clone.has_list(unit):
+        return clone.workspace.compare(out.path, {})  # nobody can say which of its files are right
     if unit is not None:
         return clone.compare(unit)
     recorded = out.recorded
@@ -371,7 +373,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     written: list[Path | None] = []
     if RESTORED not in output:
         written = [
-            _keep_environment(clone.root, environment),
+            keep_environment(clone.root, environment),
             clone.log().write([("run", details)]),
         ]
     written.append(clone.root / Path(stage.file).with_name("dvc.lock"))
@@ -401,7 +403,8 @@ def _told(clone: Clone, stage: Stage, failure: StageFailedError) -> StageFailedE
     )
 
 
-def _keep_environment(root: Path, environment: FoundEnvironment) -> Path | None:
+def keep_environment(root: Path, environment: FoundEnvironment) -> Path | None:
+    """Write an environment's text down, once; None where it is unknown."""
     if environment.hash is None:
         return None
     path = root / ENVIRONMENTS / f"{environment.hash}.txt"

@@ -32,6 +32,7 @@ from imgdata.workflows.objects import version_event
 from imgdata.workflows.versions import current_versions, old_versions
 
 CACHE = "cache"
+SHOWN = 20
 CHECKPOINT = timedelta(seconds=60)
 NEVER = datetime.fromtimestamp(0, UTC)
 CACHE_NOTE = PRIVATE_FOLDER / "cache-checked.json"
@@ -465,13 +466,13 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
     bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
     if bad:
         lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
-        more = [f"... and {len(lines) - 20} more"] if len(lines) > 20 else []
+        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
         problem = f"{count} damaged or missing"
         level = bad[0][0].version.level
         return FoundBadError(
             problem,
-            cause="\n".join([*lines[:20], *more]),
+            cause="\n".join([*lines[:SHOWN], *more]),
             remedy=f"imgdata verify {level} --repair",
         )
     failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)

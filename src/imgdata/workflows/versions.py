@@ -45,9 +45,9 @@ def choose(
     files = [name for name in names if name not in clone.config.levels]
     if not names:
         levels = list(clone.config.levels)
-    found = [Asked(version, None, True) for version in current_versions(clone, levels)]
+    found = [Asked(version, None, is_current=True) for version in current_versions(clone, levels)]
     if all_versions:
-        found += [Asked(one, None, False) for one in old_versions(history, levels)]
+        found += [Asked(one, None, is_current=False) for one in old_versions(history, levels)]
     for name in files:
         found += _of_file(clone, history, name, here, all_versions=all_versions)
     return tuple(found)

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from imgdata.errors import DamagedError
-from imgdata.model.objects import object_key
 from imgdata.policy.evidence import CopyFact, Rule, standing, tally
 from imgdata.policy.evidence import Counts as CountsFully
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere, Unknown
@@ -131,7 +129,14 @@ class _Look:
         short = self._short(items, facts, rule)
         total = sum(len(item.names) for item in items)
         return Whereabouts(
-            version, asked.file, asked.is_current, total, rule, tuple(lines), short, True
+            version,
+            asked.file,
+            asked.is_current,
+            total,
+            rule,
+            tuple(lines),
+            short,
+            list_known=True,
         )
 
     def _items(self, asked: Asked) -> tuple[Item, ...] | None:
@@ -177,7 +182,7 @@ class _Look:
         notes = ("cache lacks them, the workspace has files of these names",) if unlinked else ()
         return CopyLine(
             HERE, "this clone", str(self.clone.cache.description), total - len(lacks), None, "",
-            None, False, tuple(lacks) if asked.is_current else (), notes,
+            None, counts=False, lacks=tuple(lacks) if asked.is_current else (), notes=notes,
         )  # fmt: skip
 
     def _line(
@@ -226,12 +231,25 @@ class _Look:
         return price * size / TB if isinstance(price, int | float) else None
 
     def _notes(self, name: str, facts: dict[str, CopyFact]) -> Iterator[str]:
+        yield from self._place_notes(name)
+        beliefs = {type(fact.belief) for fact in facts.values()}
+        if Unknown in beliefs:
+            yield "unknown: clones disagree; imgdata verify settles it"
+        since = self.clone.ledger.lost_since(name)
+        if since is not None and beliefs <= {NotThere, NothingNoted}:
+            yield f"lost since {since:%Y-%m-%d}"
+        unseen = (
+            fact.presence == "present" and not isinstance(fact.belief, Evidence)
+            for fact in facts.values()
+        )
+        if any(unseen):
+            yield "there, never checked: imgdata push notes it"
+
+    def _place_notes(self, name: str) -> Iterator[str]:
         if self.copies.ask:
-            match self.copies.reach(name):
-                case Offline(error):
-                    yield f"offline: {error.problem}"
-                case _:
-                    pass
+            answer = self.copies.reach(name)
+            if isinstance(answer, Offline):
+                yield f"offline: {answer.error.problem}"
         elif self.copies.is_unplugged(name):
             yield "offline"
         place = self.copies.place_of.get(name, name)
@@ -241,15 +259,6 @@ class _Look:
             yield f"the same place as {place}: counts once"
         if never := self.copies.never(name):
             yield f"does not count: {never}"
-        beliefs = {type(fact.belief) for fact in facts.values()}
-        if Unknown in beliefs:
-            yield "unknown: clones disagree; imgdata verify settles it"
-        since = self.clone.ledger.lost_since(name)
-        if since is not None and beliefs <= {NotThere, NothingNoted}:
-            yield f"lost since {since:%Y-%m-%d}"
-        if any(f.presence == "present" and not isinstance(f.belief, Evidence)
-               for f in facts.values()):  # fmt: skip
-            yield "there, never checked: imgdata push notes it"
 
     def _unnamed(self, asked: Asked, level: Level | None, rule: Rule | None) -> Whereabouts:
         """Answer for a version whose files cannot be named: from the ledger, as a whole."""
@@ -280,8 +289,8 @@ class _Look:
             )  # fmt: skip
         short = (version.path,) if rule is not None and held < rule.copies else ()
         here = CopyLine(
-            HERE, "this clone", self.clone.cache.description, 0, None, "", None, False, (),
-            ("its file list is not here",),
+            HERE, "this clone", self.clone.cache.description, 0, None, "", None,
+            counts=False, lacks=(), notes=("its file list is not here",),
         )  # fmt: skip
         return Whereabouts(
             version,
@@ -291,7 +300,7 @@ class _Look:
             rule,
             (here, *lines),
             short,
-            False,
+            list_known=False,
         )
 
 

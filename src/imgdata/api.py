@@ -34,15 +34,22 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
+from imgdata.tracking.shell import run_command
 from imgdata.workflows import add as adding
 from imgdata.workflows import adopt as adopting
 from imgdata.workflows import conform, merge_driver, run
+from imgdata.workflows import drop as dropping
+from imgdata.workflows import drop_plan as drop_plans
 from imgdata.workflows import init as initing
+from imgdata.workflows import lost as losing
+from imgdata.workflows import prove as proving
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
 from imgdata.workflows import storages as storing
+from imgdata.workflows import verify as verifying
+from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
 
@@ -356,6 +363,43 @@ class Project:
         chosen = choose_levels(self.clone.config, levels)
         return pulling.pull(self.clone, chosen, options or pulling.PullOptions(), progress)
 
+    def whereis(
+        self, names: Sequence[str] = (), options: places.WhereisOptions | None = None
+    ) -> Iterator[places.Whereabouts]:
+        """Say where the copies of levels or files are; one answer a version."""
+        return places.whereis(self.clone, names, options or places.WhereisOptions())
+
+    def verify(
+        self,
+        levels: Sequence[str] = (),
+        options: verifying.VerifyOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[verifying.VerifyOutcome]:
+        """Read copies back, those checked longest ago first; one outcome a unit and place."""
+        chosen = choose_levels(self.clone.config, levels)
+        names = [level.name for level in chosen]
+        return verifying.verify(self.clone, names, options or verifying.VerifyOptions(), progress)
+
+    def plan_drop(
+        self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None
+    ) -> drop_plans.DropPlan:
+        """Decide what may be deleted, file by file, and why; changes nothing."""
+        chosen = choose_levels(self.clone.config, levels)
+        return drop_plans.plan_drop(self.clone, chosen, options or drop_plans.DropOptions())
+
+    def drop(
+        self,
+        levels: Sequence[str],
+        options: drop_plans.DropOptions,
+        plan: drop_plans.DropPlan,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[dropping.Dropped]:
+        """Delete what a plan says and what is still safe now; one outcome a version."""
+        chosen = choose_levels(self.clone.config, levels)
+        return dropping.drop(self.clone, chosen, options, plan, progress)
+
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why."""
         return run.plan_run(self.clone, names, force=force)
@@ -370,6 +414,16 @@ class Project:
     ) -> tuple[Answer, ...]:
         """Say how files were made, by levels or by paths relative to the project's folder."""
         return lineage(files, path=self.root, question=question)
+    def prove(
+        self, names: Sequence[str] = (), *, sample: int | None = None
+    ) -> Iterator[proving.ProofOutcome]:
+        """Make outputs again from the commit in a scratch folder and compare; recorded."""
+        finder = EnvironmentFinder(stage_path())
+        return proving.prove(self.clone, names, sample, finder.of, run_command)
+
+    def lose_storage(self, name: str, reason: str) -> losing.Lost:
+        """Note that a storage and all copies on it are gone; say what is below its rule now."""
+        return losing.lose(self.clone, name, reason)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

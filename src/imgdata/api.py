@@ -20,11 +20,13 @@ import platformdirs
 
 import imgdata
 from imgdata.backends import open_storage
+from imgdata.checks import Request, check
 from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
 from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
 from imgdata.lineage.answer import Answer
+from imgdata.model.findings import CheckReport
 from imgdata.ports import Storage
 from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
@@ -50,6 +52,7 @@ from imgdata.workflows import status as states
 from imgdata.workflows import storages as storing
 from imgdata.workflows import verify as verifying
 from imgdata.workflows import whereis as places
+from imgdata.workflows.check import Pixels
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
 
@@ -330,6 +333,12 @@ class Project:
         for added in adding.apply_add(self.clone, plan, progress):
             self.clone.git.stage(added.written)
             yield added
+
+    def check_headers(self, paths: Sequence[Path], level: str) -> tuple[CheckReport, ...]:
+        """Judge files or folders as a level's, from headers and names alone; decodes no pixel."""
+        targets = tuple(str(path) for path in paths)
+        request = Request(self.root, targets, level, pixels=Pixels.NONE)
+        return check(request)
 
     def plan_push(
         self, levels: Sequence[str] = (), options: push_plans.PushOptions | None = None

@@ -96,7 +96,9 @@ def record(path: str, digest: str | None, **more: Any) -> dict[str, Any]:
     return {"path": path, **known, **more}
 
 
-def entry(cmd: str, deps: Mapping[str, str], outs: Mapping[str, str], **more: Any) -> dict[str, Any]:
+def entry(
+    cmd: str, deps: Mapping[str, str], outs: Mapping[str, str], **more: Any
+) -> dict[str, Any]:
     found: dict[str, Any] = {"cmd": cmd}
     if deps:
         found["deps"] = [record(path, digest) for path, digest in deps.items()]
@@ -107,7 +109,10 @@ def entry(cmd: str, deps: Mapping[str, str], outs: Mapping[str, str], **more: An
 
 
 def lock(**stages: Any) -> dict[str, Any]:
-    return {"schema": "2.0", "stages": {name.replace("__", "@"): one for name, one in stages.items()}}
+    return {
+        "schema": "2.0",
+        "stages": {name.replace("__", "@"): one for name, one in stages.items()},
+    }
 
 
 def stage(cmd: str, deps: list[Any], outs: list[Any], **more: Any) -> dict[str, Any]:

@@ -103,9 +103,7 @@ def test_every_field_of_the_expected_answer_agrees(
 
 
 @pytest.mark.parametrize("name", CASES[:5])
-def test_every_file_of_every_lock_gets_an_answer(
-    corpora: Path, tmp_path: Path, name: str
-) -> None:
+def test_every_file_of_every_lock_gets_an_answer(corpora: Path, tmp_path: Path, name: str) -> None:
     root = _clone(corpora, name, tmp_path / "repository")
     with open_repository(root) as repository:
         index = repository.snapshot(None).index

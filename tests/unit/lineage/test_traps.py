@@ -378,9 +378,7 @@ def test_a_broken_version_in_history_is_skipped_not_the_file(
 def test_a_broken_pipeline_is_named_and_its_lock_still_answers(
     repository: Repository, broken: bytes
 ) -> None:
-    repository.save(
-        {"dvc.yaml": broken, "dvc.lock": lock(make=entry("make", {}, {"out": A}))}
-    )
+    repository.save({"dvc.yaml": broken, "dvc.lock": lock(make=entry("make", {}, {"out": A}))})
     answer = repository.ask("out")
     assert answer.producer == "dvc.lock::make"
     assert answer.gaps
@@ -391,9 +389,7 @@ def test_conflict_markers_in_the_lock_leave_the_other_entries_readable(
 ) -> None:
     repository.save(
         {
-            "dvc.yaml": {
-                "stages": {"a": stage("a", [], ["one"]), "b": stage("b", [], ["two"])}
-            },
+            "dvc.yaml": {"stages": {"a": stage("a", [], ["one"]), "b": stage("b", [], ["two"])}},
             "dvc.lock": (
                 "schema: '2.0'\nstages:\n  a:\n    cmd: a\n    outs:\n    - path: one\n"
                 f"      hash: md5\n      md5: {A}\n<<<<<<< HEAD\n  b:\n    cmd: b\n    outs:\n"

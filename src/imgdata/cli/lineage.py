@@ -77,6 +77,13 @@ def _render(
 
     if session.as_json or output_format == JSON:
         session.results += [answer_json(one) for one in answers]
+    if output_format == JSON and output is not None:
+        import json  # noqa: PLC0415 - keeps --help fast
+
+        document = {"v": 1, "ok": True, "command": "lineage", "results": session.results}
+        _write(session, json.dumps(document, indent=2, ensure_ascii=False) + "\n", output)
+        session.results = []
+        return
     if output_format == JSON:
         session.as_json = True
         return

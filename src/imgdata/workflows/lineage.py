@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imgdata.dvc_files.places import folder_of
+from imgdata.errors import NothingFoundError
 from imgdata.lineage.answer import Answer, Edge, Node, Status
 from imgdata.lineage.datalad import Origin, Runs, annex_out
 from imgdata.lineage.index import Index
@@ -140,7 +141,15 @@ def targets(repository: Repository, path: str, question: Question) -> list[str]:
     if choose(index, path) is not None:
         return [path]
     below = [claim.path for claim in index.below(path)] if _is_folder(repository, path) else []
-    return below or [path]
+    if below:
+        return below
+    entry = snapshot.in_git(path)
+    if snapshot.tree is not None and entry is not None and entry.kind == "tree":
+        return list(snapshot.tree.files(path))
+    if not path:
+        msg = "DVC tracks nothing here"
+        raise NothingFoundError(msg, remedy="imgdata lineage FILE")
+    return [path]
 
 
 def _is_folder(repository: Repository, path: str) -> bool:

@@ -31,7 +31,9 @@ def hostile(tmp_path: Path) -> tuple[Path, Answer]:
     repository.commit(run_message(inputs=[name], cmd=EVIL))
     repository.save(
         {
-            "dvc.yaml": {"stages": {"make": stage(EVIL.replace("$", "\\$"), ["mid<i>"], ["out<u>"])}},
+            "dvc.yaml": {
+                "stages": {"make": stage(EVIL.replace("$", "\\$"), ["mid<i>"], ["out<u>"])}
+            },
             "dvc.lock": lock(
                 make=entry(EVIL, {"mid<i>": A}, {"out<u>": B}, params={"p<q>.yaml": {EVIL: EVIL}})
             ),
@@ -84,9 +86,7 @@ def browser() -> Any:
     if not CHROMIUM.is_file():
         pytest.skip("no Chromium here")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox"]
-        )
+        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield started
         started.close()
 

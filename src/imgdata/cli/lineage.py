@@ -90,9 +90,14 @@ def _render(
     if output_format == TREE:
         _write(session, _tree(answers), output)
         return
-    from imgdata.reports.formats import write_report  # noqa: PLC0415 - keeps --help fast
+    from imgdata.reports.formats import reporter  # noqa: PLC0415 - keeps --help fast
+    from imgdata.tracking.git_history import find_root  # noqa: PLC0415 - keeps --help fast
 
-    _write(session, write_report(answers, output_format, session.project), output)
+    chosen = reporter(output_format)
+    if output is not None and (output.is_dir() or not output.suffix):
+        output.mkdir(parents=True, exist_ok=True)
+        output = output / chosen.file_name
+    _write(session, chosen.text(answers, find_root(session.project.absolute())), output)
 
 
 def _tree(answers: "tuple[Answer, ...]") -> str:

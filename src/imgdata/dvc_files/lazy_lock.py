@@ -10,7 +10,6 @@ from imgdata.dvc_files.lock_text import IrregularError, LockText
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.recorded import Recorded
 
-
 HEAD = b"schema: '2.0'\nstages:\n"
 _PLAIN = re.compile(rb"[A-Za-z_][A-Za-z0-9_.@/-]*")
 _NEXT = re.compile(rb"\n(?:  [^ \n]|[^ \n])")

@@ -15,7 +15,7 @@ from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, trac
 from imgdata.lineage.versions import Versions
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
-from imgdata.workflows.bytes_here import git_status, status_of
+from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView
 
@@ -184,6 +184,10 @@ def _tracked(
         else status_of(repository.root, repository.lists, snapshot, choice.claim, path)
     )
     answer = tracked_answer(snapshot, path, choice, status)
+    record = choice.claim.record
+    if status == "recorded" and answer.member is None and is_too_large(record):
+        why = "only the names of its files were compared, not their contents: --verify reads them"
+        answer = replace(answer, gaps=(*answer.gaps, why))
     if orphan:
         why = f"{choice.claim.stage.id} is dead: {choice.claim.stage.dead_because}"
         answer = replace(answer, gaps=(why, *answer.gaps))

@@ -7,7 +7,8 @@ merge without conflict and no half line can be read.
 import json
 import secrets
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from imgdata.model.events import Event, Json, parse_time, time_text
@@ -17,6 +18,15 @@ from imgdata.system.files import is_temporary, write_text
 LOG_FOLDER = Path(".imgdata") / "log"
 VERSION = 1
 COMMON = frozenset({"v", "id", "at", "by", "host", "event"})
+
+Following = Callable[[str, Mapping[str, Json], str], Sequence[str]]
+"""Given kind, details and id of a new event: the ids of the events it follows."""
+
+
+def follow_nothing(event: str, details: Mapping[str, Json], new_id: str) -> Sequence[str]:
+    """Say that a new event follows none."""
+    del event, details, new_id
+    return ()
 
 
 def read_events(root: Path) -> tuple[tuple[Event, ...], tuple[str, ...]]:
@@ -65,33 +75,37 @@ def parse_event(line: str) -> Event:
 class LogWriter:
     """Collects the events of one command and writes them as one file."""
 
-    def __init__(self, root: Path, clock: Clock, by: str) -> None:
+    def __init__(
+        self, root: Path, clock: Clock, by: str, following: Following = follow_nothing
+    ) -> None:
         self._root = root
         self._clock = clock
         self._by = by
+        self._following = following
 
     def write(self, events: Sequence[tuple[str, Mapping[str, Json]]]) -> Path | None:
         """Write events, each a kind and its details; return the new file, or None for no event."""
         if not events:
             return None
         at = self._clock.now()
-        lines = [
-            json.dumps(
-                {
-                    "v": VERSION,
-                    "id": secrets.token_hex(8),
-                    "at": time_text(at),
-                    "by": self._by,
-                    "host": socket.gethostname(),
-                    "event": kind,
-                    **details,
-                },
-                ensure_ascii=False,
-            )
-            for kind, details in events
-        ]
+        lines = [self._line(at, kind, details) for kind, details in events]
         name = f"{at.strftime('%Y%m%dT%H%M%S')}.{at.microsecond:06d}Z-{secrets.token_hex(4)}.jsonl"
         path = self._root / LOG_FOLDER / at.strftime("%Y-%m") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, "\n".join(lines) + "\n")
         return path
+
+    def _line(self, at: datetime, kind: str, details: Mapping[str, Json]) -> str:
+        new_id = secrets.token_hex(8)
+        after = list(self._following(kind, details, new_id))
+        line = {
+            "v": VERSION,
+            "id": new_id,
+            "at": time_text(at),
+            "by": self._by,
+            "host": socket.gethostname(),
+            "event": kind,
+            **details,
+            **({"after": after} if after else {}),
+        }
+        return json.dumps(line, ensure_ascii=False)

@@ -1,1 +1,1 @@
-"""Reports: what was found, written down in one format each."""
+"""What is known, written down in the forms other people read."""

@@ -1,25 +1,15 @@
 """The git repository around a project, asked by command line."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from imgdata.errors import MachineError, NoProjectError
-from imgdata.system.process import Completed, run
+from imgdata.tracking.git_call import FATAL, call_git
+from imgdata.tracking.git_commits import GitCommits
 
-# Nothing of the repository runs: no hook, no file watcher; reading takes no lock.
-GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-FATAL = 128
 OWN_FOLDER = ".imgdata/"
 PER_CALL = 500
-
-
-def call_git(
-    args: Sequence[str], cwd: Path, *, accept: Sequence[int] = (0,), stdin: bytes | None = None
-) -> Completed:
-    """Run one git command without hooks, prompts or optional locks."""
-    return run((*GIT, *args), cwd=cwd, env=QUIET, accept=accept, stdin=stdin)
 
 
 def find_git(folder: Path) -> "GitRepository | None":
@@ -35,11 +25,11 @@ def init_git(folder: Path, branch: str) -> "GitRepository":
     return GitRepository(folder)
 
 
-class GitRepository:
+class GitRepository(GitCommits):
     """One working tree; implements `imgdata.ports.Git`."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        super().__init__(root)
         self._staged: dict[str, None] = {}
 
     @property
@@ -81,6 +71,15 @@ class GitRepository:
             some = names[start : start + PER_CALL]
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
+
+    def keeps(self, path: Path) -> bool:
+        """Tell whether git has files at or below a path in its index."""
+        name = os.path.relpath(path, self._root)
+        return bool(call_git(("ls-files", "-z", "--", name), self._root).stdout)
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+        return not self._not_ignored([os.path.relpath(path, self._root)])
 
     def _not_ignored(self, names: list[str]) -> list[str]:
         """Leave out what a .gitignore names: git refuses to add it."""

@@ -237,9 +237,7 @@ class _Fetch:
     def _is_cache_object(self, path: str, md5: str) -> bool:
         """Tell whether a differing file is the cache object itself, linked: damage, not an edit."""
         try:
-            return os.path.samefile(  # noqa: PTH121 - strings
-                self._full(path), self.clone.dvc.cache_dir / object_key(md5)
-            )
+            return os.path.samefile(self._full(path), self.clone.dvc.cache_dir / object_key(md5))
         except OSError:
             return False
 
@@ -276,7 +274,7 @@ class _Fetch:
             self.progress.finish()
 
     def _is_good(self, item: Item) -> bool:
-        from imgdata.transfer.move import Intact, check_one  # noqa: PLC0415 - rare
+        from imgdata.transfer.move import Intact, check_one
 
         return isinstance(check_one(item, self.clone.cache), Intact)
 

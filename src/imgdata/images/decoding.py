@@ -137,6 +137,18 @@ def _zarr(path: Path) -> Iterator[Plane]:
     yield from chunks(path)
 
 
+def _hdf5(path: Path) -> Iterator[Plane]:
+    _need("h5py")
+    import h5py  # noqa: PLC0415 - an extra
+
+    from imgdata.images.hdf5 import datasets  # noqa: PLC0415 - needs the extra
+
+    with h5py.File(path, "r") as root:
+        for dataset in datasets(root, imaris="DataSetInfo" in root and "DataSet" in root):
+            for index in np.ndindex(dataset.shape[:-2]):
+                yield np.asarray(dataset[index])
+
+
 def _need(module: str) -> None:
     if not is_installed(module):
         msg = f"{module} is not installed: pip install 'imgdata[formats]'"
@@ -157,4 +169,7 @@ _DECODERS: dict[str, Callable[[Path], Iterator[Plane]]] = {
     "lif": _lif,
     "dicom": _dicom,
     "ome-zarr": _zarr,
+    "zarr": _zarr,
+    "hdf5": _hdf5,
+    "imaris": _hdf5,
 }

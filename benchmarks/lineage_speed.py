@@ -70,9 +70,7 @@ def write_repository(root: Path, stages: int, commits: int) -> None:
         stream.append(b"data %d\n%s\n" % (len(message), message))
         for name, data in files.items():
             stream.append(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data))
-    subprocess.run(
-        ["git", "fast-import", "--quiet"], cwd=root, input=b"".join(stream), check=True
-    )
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=root, input=b"".join(stream), check=True)
     _git(root, "checkout", "-q", "-f", "main")
     _git(root, "gc", "-q")
 

@@ -10,8 +10,13 @@ from imgdata.policy.check_rules import NO_LEVEL, RULES
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference" / "checks"
 GROUPS = {
-    "1": "Integrity", "2": "Compression and earlier loss", "3": "Description",
-    "4": "Completeness", "5": "Masks", "6": "Profiles", "9": "Not checked",
+    "1": "Integrity",
+    "2": "Compression and earlier loss",
+    "3": "Description",
+    "4": "Completeness",
+    "5": "Masks",
+    "6": "Profiles",
+    "9": "Not checked",
 }
 
 

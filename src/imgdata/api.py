@@ -414,6 +414,7 @@ class Project:
     ) -> tuple[Answer, ...]:
         """Say how files were made, by levels or by paths relative to the project's folder."""
         return lineage(files, path=self.root, question=question)
+
     def prove(
         self, names: Sequence[str] = (), *, sample: int | None = None
     ) -> Iterator[proving.ProofOutcome]:

@@ -53,7 +53,15 @@ def test_a_folder_becomes_a_unit_read_only_with_its_origin(lab: Lab) -> None:
 def test_odd_names_and_files_are_kept(lab: Lab) -> None:
     source = lab.microscope / "größe 日本 1"
     (source / "sub dir").mkdir(parents=True)
-    kept = ["a b.tif", "größe.tif", "new\nline.tif", "Index.xml", "sub dir/ü.tif", "$x;'\".tif", "-f"]
+    kept = [
+        "a b.tif",
+        "größe.tif",
+        "new\nline.tif",
+        "Index.xml",
+        "sub dir/ü.tif",
+        "$x;'\".tif",
+        "-f",
+    ]
     for name in kept:
         (source / name).write_text(name)
     (source / "empty.tif").touch()

@@ -43,6 +43,7 @@ from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
+from imgdata.workflows import stored as storing
 from imgdata.workflows import verify as verifying
 from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
@@ -281,6 +282,19 @@ class Project:
         chosen = choose_levels(self.clone.config, levels)
         names = [level.name for level in chosen]
         return verifying.verify(self.clone, names, options or verifying.VerifyOptions(), progress)
+
+    def stored(
+        self, levels: Sequence[str] = (), *, all_versions: bool = False
+    ) -> Iterator[storing.StoredAnswer]:
+        """Ask whether every needed version is stored; reads no file."""
+        names = [level.name for level in choose_levels(self.clone.config, levels)]
+        return storing.stored(self.clone, names, all_versions=all_versions)
+
+    def check_source(
+        self, folder: Path, *, progress: Progress = SILENT
+    ) -> Iterator[storing.SourceFile]:
+        """Hash every file of a folder outside and say where its copies are."""
+        return storing.check_source(self.clone, folder, progress)
 
     def plan_drop(
         self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None

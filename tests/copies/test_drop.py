@@ -107,7 +107,9 @@ def test_a_file_nobody_recorded_is_left_alone(lab) -> None:
 def test_two_names_of_one_folder_are_one_copy(lab) -> None:
     shutil.rmtree(lab.base / "second")
     (lab.base / "second").symlink_to(lab.base / "archive")
-    lab.edit_config("storage: archive\n  masks", "storage: [archive, second]\n    copies: 2\n  masks")
+    lab.edit_config(
+        "storage: archive\n  masks", "storage: [archive, second]\n    copies: 2\n  masks"
+    )
     project = lab.open()
     project.apply(project.plan_apply())
     lab.add()
@@ -191,7 +193,9 @@ def test_content_another_unit_uses_stays(lab) -> None:
     list(project.drop(["raw"], options, plan))
     assert sum(one.shared for one in plan.versions) == 1
     lab.push("raw")  # P2 on archive is whole: nothing of it was taken
-    outcome = [one for one in lab.open().verify(["raw"]) if getattr(one, "storage", "") == "archive"]
+    outcome = [
+        one for one in lab.open().verify(["raw"]) if getattr(one, "storage", "") == "archive"
+    ]
     assert not any(bad for one in outcome for bad in one.bad)
 
 
@@ -246,7 +250,9 @@ def test_a_level_stored_nowhere_goes_only_when_it_is_proven(lab) -> None:
 
 @pytest.mark.dvc
 def test_a_chain_of_two_proven_levels_goes_and_comes_back_identical(lab) -> None:
-    lab.edit_config("key: \"{plate}.csv\"\n    storage: archive", 'key: "{plate}.csv"\n    storage: none')
+    lab.edit_config(
+        'key: "{plate}.csv"\n    storage: archive', 'key: "{plate}.csv"\n    storage: none'
+    )
     project = lab.open()
     project.apply(project.plan_apply())
     lab.add()
@@ -329,7 +335,7 @@ def test_used_frees_what_is_stored_nowhere_only_when_its_consumers_are_done(lab)
 
 @pytest.mark.dvc
 def test_superseded_versions_go_by_their_rule_and_never_those_of_a_tag(lab) -> None:
-    lab.edit_config("key: \"{plate}.csv\"\n", 'key: "{plate}.csv"\n    versions: last 1\n')
+    lab.edit_config('key: "{plate}.csv"\n', 'key: "{plate}.csv"\n    versions: last 1\n')
     lab.add()
     lab.run()
     lab.push("raw", "tables")
@@ -337,7 +343,9 @@ def test_superseded_versions_go_by_their_rule_and_never_those_of_a_tag(lab) -> N
     lab.git("tag", "v1")
     for number in (2, 3):
         script = (lab.root / "measure.py").read_text()
-        (lab.root / "measure.py").write_text(script + f"# version {number}\ntarget.write_text(target.read_text() + '{number}')\n")
+        (lab.root / "measure.py").write_text(
+            script + f"# version {number}\ntarget.write_text(target.read_text() + '{number}')\n"
+        )
         lab.run()
         lab.push("tables")
         lab.push("tables", to=("second",))

@@ -332,7 +332,7 @@ class _Planner:
         if name == HERE:
             there = present_objects(self.clone.cache, [item.key for item in items])
         elif self.options.ask:
-            there = self.graph.copies.there(version, name, items)
+            there = self.graph.copies.there(name, items)
         else:
             copy = self.graph.copies.copy(version, name)
             return {i.object_id: i.size or 0 for i in items if copy.evidence(i.md5) is not None}

@@ -26,6 +26,15 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
         "describe",
         "Ask what only a person can say about the images, and tell how complete it is.",
     ),
+    "whereis": (
+        "whereis",
+        "Say where the copies are, when each was checked, and what the rule still asks.",
+    ),
+    "verify": ("verify", "Read copies back and hash them, those checked longest ago first."),
+    "drop": (
+        "drop",
+        "Delete what is recoverable, here or from a storage; without a level, say what could go.",
+    ),
     "push": ("push", "Archive levels to their storages; what is there already is not sent again."),
     "pull": ("pull", "Bring levels back, verified; files edited by hand are never overwritten."),
     "storage": (
@@ -34,7 +43,8 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     ),
     "publish": (
         "publish",
-        "Deposit levels in a data repository: draft, upload, verify, stop; --publish mints the DOI.",
+        "Deposit levels in a data repository: draft, upload, verify, stop; "
+        "--publish mints the DOI.",
     ),
     "import_data": (
         "import",

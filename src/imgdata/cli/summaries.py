@@ -43,8 +43,10 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     ),
     "publish": (
         "publish",
-        "Deposit levels in a data repository: draft, upload, verify, stop; "
-        "--publish mints the DOI.",
+        (
+            "Deposit levels in a data repository: draft, upload, verify, stop; "
+            "--publish mints the DOI."
+        ),
     ),
     "import_data": (
         "import",

@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def add(
     context: typer.Context,
-    level: Annotated[str, typer.Argument(metavar="LEVEL")],
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="The level the files belong to.")],
     sources: Sources,
     *,
     unit: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the unit.")] = None,

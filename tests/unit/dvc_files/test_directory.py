@@ -45,7 +45,17 @@ def test_the_order_of_entries_does_not_matter(files: dict[str, bytes]) -> None:
 
 @pytest.mark.dvc
 def test_the_bytes_are_those_of_dvc() -> None:
-    names = ("b.tif", "a/x.tif", "a.tif", "größe.tif", "a b.tif", "日本/1.tif", 'q"uo\\te', "B", "é")
+    names = (
+        "b.tif",
+        "a/x.tif",
+        "a.tif",
+        "größe.tif",
+        "a b.tif",
+        "日本/1.tif",
+        'q"uo\\te',
+        "B",
+        "é",
+    )
     pairs = [[md5(name.encode()), name] for name in names]
     asked = subprocess.run(
         [sys.executable, ASK, "folder"], input=json.dumps(pairs), text=True, stdout=-1, check=True
@@ -61,7 +71,8 @@ def test_other_bytes_than_the_name_says_are_damage() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{}", b"[1]", b'[{"md5": 1, "relpath": "a"}]', b'[{"md5": "x"}]', b"\xff", b"null"]
+    "data",
+    [b"", b"{}", b"[1]", b'[{"md5": 1, "relpath": "a"}]', b'[{"md5": "x"}]', b"\xff", b"null"],
 )
 def test_what_is_no_list_of_files_is_damage(data: bytes) -> None:
     with pytest.raises(DamagedError, match="is not a list of files"):

@@ -78,7 +78,7 @@ def test_a_good_file_becomes_values(good: Config) -> None:
         ("lab-s3", "archive"),
         2,
     )
-    assert [key.text for key in raw.keys][0] == "{plate}/{well}.tif"
+    assert next(key.text for key in raw.keys) == "{plate}/{well}.tif"
     assert len(raw.keys) == 2
     assert (profiles.unit, profiles.storages, profiles.repositories, profiles.then) == (
         None,
@@ -205,7 +205,7 @@ def test_what_is_no_mapping_is_a_sentence(text: str) -> None:
         "version: 1\nlevels: &l {raw: {path: a, x-me: *l}}\n",
         "version: 1\nlevels: {raw: {path: a, from: [{by: [x]}]}}\n",
         "version: !!python/object:os.system {}\nlevels: {}\n",
-        "version: 1\nlevels: {raw: {path: \"a\\0b\"}}\n",
+        'version: 1\nlevels: {raw: {path: "a\\0b"}}\n',
         "version: 1\nlevels: {raw: {path: //}}\n",
         "a: 1\n---\nb: 2\n",
         "<<: [1]\nversion: 1\nlevels: {}\n",

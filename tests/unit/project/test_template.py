@@ -12,7 +12,7 @@ VALUES = {
     "title": "Größe: 'on' & \"off\" #1",
     "id": "0123456789abcdef0123456789abcdef",
     "license": "CC-BY-4.0",
-    "creators": [{"name": "Łukasz: #1", "orcid": "", "affiliation": "Uni \"A\""}],
+    "creators": [{"name": "Łukasz: #1", "orcid": "", "affiliation": 'Uni "A"'}],
     "archive_url": "/mnt/a: b #c",
     "imgdata_version": "1",
     "year": 2026,

@@ -125,9 +125,7 @@ def test_presets_stand_for_the_names_of_microscopes() -> None:
     assert nf1 == {"plate": "P2", "well": "B03", "site": "7", "channel": "DAPI"}
     guid = "0B8A9E2C-1111-4222-8333-444455556666"
     for middle in ("", "TimePoint_1/", "2024-05-02/77/TimePoint_1/"):
-        found = read_name(
-            parse_keys(("imagexpress",)), f"P3/{middle}exp_B03_s2_w1{guid}.tif", "P3"
-        )
+        found = read_name(parse_keys(("imagexpress",)), f"P3/{middle}exp_B03_s2_w1{guid}.tif", "P3")
         assert found is not None
         assert (found["well"], found["site"], found["channel"]) == ("B03", "2", "1")
 

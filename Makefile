@@ -47,7 +47,7 @@ format:
 
 lint:
 	$(BIN)/ruff check .
-	$(BIN)/codespell src docs templates tests README.md CHANGELOG.md
+	$(BIN)/codespell src docs templates README.md CHANGELOG.md
 
 types:
 	$(BIN)/mypy

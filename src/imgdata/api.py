@@ -12,6 +12,7 @@ for line in project.status().units:
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,14 +34,22 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.tracking.git_lineage import lineage
+from imgdata.tracking.shell import run_command
 from imgdata.workflows import add as adding
+from imgdata.workflows import adopt as adopting
 from imgdata.workflows import conform, merge_driver, run
+from imgdata.workflows import drop as dropping
+from imgdata.workflows import drop_plan as drop_plans
 from imgdata.workflows import init as initing
+from imgdata.workflows import lost as losing
+from imgdata.workflows import prove as proving
 from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
 from imgdata.workflows import storages as storing
+from imgdata.workflows import verify as verifying
+from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.lineage import Question
 
@@ -124,6 +133,78 @@ def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
     )
 
 
+def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Path]:
+    """Tell what `init` means in a folder, and which folder it is about.
+
+    Returns:
+        `new` for a folder that is absent, empty or a bare beginning; `adopt` for a repository with
+        something in it; `complete` for a project.
+
+    Raises:
+        UsageError: Several DVC projects lie below the folder.
+    """
+    here = Path(path).absolute()
+    if (here / CONFIG_NAME).exists():
+        return "complete", here
+    if initing.is_beginning(here):
+        return "new", here
+    git = find_git(here)
+    if git is None:
+        return "new", here
+    root = adopting.adoption_root(here, git.root)
+    if (root / CONFIG_NAME).exists():
+        return "complete", root
+    is_repository = (root / DVC_FOLDER).is_dir() or git.root == root
+    return ("adopt", root) if is_repository else ("new", here)
+
+
+def plan_adoption(
+    path: str | os.PathLike[str] = ".",
+    *,
+    title: str | None = None,
+    license: str = "CC-BY-4.0",  # noqa: A002 - the field's name in imgdata.yaml
+    storages: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> adopting.AdoptionPlan:
+    """Propose imgdata.yaml for an existing git or DVC repository; writes nothing.
+
+    Raises:
+        NoProjectError: The folder is not in a git repository.
+        UsageError: Several DVC projects lie below it; a level or origin does not exist.
+    """
+    git = need_git(Path(path).absolute())
+    root = adopting.adoption_root(Path(path).absolute(), git.root)
+    options = _init_options(root, "minimal", title, storages, origins)
+    options = replace(options, license=license)
+    return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
+
+
+def adopt(plan: adopting.AdoptionPlan, *, cache: Path | None = None) -> "Project":
+    """Write what was planned; data, pipelines and records stay as they are."""
+    written = conform.apply_changes(plan.changes)
+    return _finish_init(plan.root, written, cache)
+
+
+def complete_project(root: Path, *, cache: Path | None = None) -> tuple["Project", tuple[str, ...]]:
+    """Add what a project or clone lacks; return it and what was added, in words."""
+    git = need_git(root)
+    done: list[str] = []
+    written: list[Path] = []
+    if not (root / DVC_FOLDER).is_dir():
+        written += initing.make_dvc_folder(root)
+        done.append(".dvc")
+    had_driver = merge_driver.is_installed(git)
+    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    written += conform.apply_changes(changes)
+    done += [os.path.relpath(change.path, root) for change in changes]
+    if initing.prepare_clone(root, site_cache_dir(), cache):
+        done.append("settings of this clone in .dvc/config.local")
+    project = _finish_init(root, written, cache)
+    if not had_driver and merge_driver.is_installed(git):
+        done.append("the merge driver of dvc.lock in this clone")
+    return project, tuple(done)
+
+
 def init_project(  # noqa: PLR0913 - the options of the command
     path: str | os.PathLike[str] = ".",
     *,
@@ -135,7 +216,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     origins: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> tuple["Project", initing.InitPlan]:
-    """Make a project in a new or empty folder, or complete one that is there; idempotent.
+    """Make a project from a template; files that are there stay as they are.
 
     Raises:
         RefusedError: The folder holds other things.
@@ -143,17 +224,9 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
-    options = initing.InitOptions(
-        template=find_template(template),
-        title=title or root.name,
-        license=license,
-        creators=tuple(creators) or _git_creator(root),
-        storages=storages or {},
-        origins=origins or {},
-        cache=cache,
-        site_cache=site_cache_dir(),
-        year=datetime.now(UTC).year,
-        version=imgdata.__version__,
+    options = _init_options(root, template, title, storages, origins)
+    options = replace(
+        options, license=license, creators=tuple(creators) or options.creators, cache=cache
     )
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
@@ -161,16 +234,42 @@ def init_project(  # noqa: PLR0913 - the options of the command
     if around is None or (around.root != root and around.ignores(root)):
         init_git(root, "main")
     written = list(initing.apply_init(plan))
-    initing.prepare_clone(root, options.site_cache, cache)
-    project = open_project(root)
-    clone = project.clone
-    changes = conform.plan_conform(clone.config, clone.root)
-    written += conform.apply_changes(changes)
-    _make_local_roots(clone)
+    config = load_config(root / CONFIG_NAME)
+    strict = CONFIG_NAME in plan.files
+    written += conform.apply_changes(conform.plan_conform(config, root, strict=strict))
+    return _finish_init(root, written, cache), plan
+
+
+def _init_options(
+    root: Path,
+    template: str,
+    title: str | None,
+    storages: Mapping[str, str] | None,
+    origins: Mapping[str, str] | None,
+) -> initing.InitOptions:
+    return initing.InitOptions(
+        template=find_template(template),
+        title=title or root.name,
+        license="CC-BY-4.0",
+        creators=_git_creator(root),
+        storages=storages or {},
+        origins=origins or {},
+        cache=None,
+        site_cache=site_cache_dir(),
+        year=datetime.now(UTC).year,
+        version=imgdata.__version__,
+    )
+
+
+def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> "Project":
+    """Give the clone what git does not bring, and add to git what was written."""
+    initing.prepare_clone(root, site_cache_dir(), cache)
     git = need_git(root)
     merge_driver.install(root, git)
-    git.stage(written)
-    return Project(_clone(root, clone.config, git)), plan
+    clone = open_project(root).clone
+    _make_local_roots(clone)
+    git.stage([path for path in written if path.name != "config.local"])
+    return Project(_clone(root, clone.config, git))
 
 
 def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:
@@ -264,6 +363,43 @@ class Project:
         chosen = choose_levels(self.clone.config, levels)
         return pulling.pull(self.clone, chosen, options or pulling.PullOptions(), progress)
 
+    def whereis(
+        self, names: Sequence[str] = (), options: places.WhereisOptions | None = None
+    ) -> Iterator[places.Whereabouts]:
+        """Say where the copies of levels or files are; one answer a version."""
+        return places.whereis(self.clone, names, options or places.WhereisOptions())
+
+    def verify(
+        self,
+        levels: Sequence[str] = (),
+        options: verifying.VerifyOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[verifying.VerifyOutcome]:
+        """Read copies back, those checked longest ago first; one outcome a unit and place."""
+        chosen = choose_levels(self.clone.config, levels)
+        names = [level.name for level in chosen]
+        return verifying.verify(self.clone, names, options or verifying.VerifyOptions(), progress)
+
+    def plan_drop(
+        self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None
+    ) -> drop_plans.DropPlan:
+        """Decide what may be deleted, file by file, and why; changes nothing."""
+        chosen = choose_levels(self.clone.config, levels)
+        return drop_plans.plan_drop(self.clone, chosen, options or drop_plans.DropOptions())
+
+    def drop(
+        self,
+        levels: Sequence[str],
+        options: drop_plans.DropOptions,
+        plan: drop_plans.DropPlan,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[dropping.Dropped]:
+        """Delete what a plan says and what is still safe now; one outcome a version."""
+        chosen = choose_levels(self.clone.config, levels)
+        return dropping.drop(self.clone, chosen, options, plan, progress)
+
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why."""
         return run.plan_run(self.clone, names, force=force)
@@ -278,6 +414,17 @@ class Project:
     ) -> tuple[Answer, ...]:
         """Say how files were made, by levels or by paths relative to the project's folder."""
         return lineage(files, path=self.root, question=question)
+
+    def prove(
+        self, names: Sequence[str] = (), *, sample: int | None = None
+    ) -> Iterator[proving.ProofOutcome]:
+        """Make outputs again from the commit in a scratch folder and compare; recorded."""
+        finder = EnvironmentFinder(stage_path())
+        return proving.prove(self.clone, names, sample, finder.of, run_command)
+
+    def lose_storage(self, name: str, reason: str) -> losing.Lost:
+        """Note that a storage and all copies on it are gone; say what is below its rule now."""
+        return losing.lose(self.clone, name, reason)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

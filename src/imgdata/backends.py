@@ -108,6 +108,22 @@ BACKENDS: tuple[Backend, ...] = (
         modules=("httpx",),
         example="invenio:https://data.university.example",
     ),
+    Backend(
+        "repository",
+        "figshare",
+        "imgdata.deposits.figshare:open_figshare",
+        "Figshare and Figshare+",
+        extra="deposits",
+        modules=("httpx",),
+        example="figshare:",
+    ),
+    Backend(
+        "repository",
+        "bia",
+        "imgdata.deposits.bia:open_bia",
+        "the BioImage Archive: a complete package and a checklist",
+        example="bia:",
+    ),
     _source(
         "zenodo", "public_records:open_zenodo_records", "public records of Zenodo", "zenodo:1234567"
     ),

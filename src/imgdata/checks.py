@@ -9,12 +9,14 @@ for report in checks.check(checks.Request(targets=("data/raw",))):
 """
 
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
 
+from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError, UsageError
 from imgdata.images.readers import ImageReaders
 from imgdata.model.findings import CheckReport, FileCheck, Severity
@@ -24,7 +26,7 @@ from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.reports.check_json import as_json
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
-from imgdata.workflows import check_project, describe_project
+from imgdata.workflows import check_project, check_recorded, describe_project
 from imgdata.workflows.check import CheckOptions, Pixels, check_files
 from imgdata.workflows.fingerprint_files import (
     Fingerprints,
@@ -34,6 +36,7 @@ from imgdata.workflows.fingerprint_files import (
     same_images,
 )
 
+DVC_FOLDER = ".dvc"
 __all__ = [
     "Description",
     "Request",
@@ -85,12 +88,27 @@ def check(request: Request, *, progress: Progress = SILENT) -> tuple[CheckReport
     chosen = check_project.choose_targets(config, root, request.targets, request.level)
     for target in chosen:
         options = check_project.options_for(target, config, root, pixels=pixels, cache=cache)
+        options = replace(options, recorded=_recorded(target, config, root))
         reports.append(
             check_files(
                 [target.path], ImageReaders(), root=target.root, options=options, progress=progress
             )
         )
     return tuple(reports)
+
+
+def _recorded(
+    target: check_project.Target, config: Config | None, root: Path | None
+) -> dict[str, str]:
+    """Return recorded hashes of files below the target that differ or are missing."""
+    level = target.level
+    if config is None or root is None or level is None or not (root / DVC_FOLDER).is_dir():
+        return {}
+    found = check_recorded.differing(root, config, read_config(root / DVC_FOLDER), level)
+    inside = os.path.relpath(target.path.absolute(), target.root.absolute())
+    if inside == ".":
+        return found
+    return {name: md5 for name, md5 in found.items() if (name + "/").startswith(f"{inside}/")}
 
 
 def check_paths(
@@ -116,8 +134,8 @@ def _project(request: Request) -> tuple[Path | None, Config | None]:
 
 
 def _cache_folder(root: Path | None) -> Path:
-    if root is not None and (root / ".dvc").is_dir():
-        return root / ".dvc" / "tmp" / "imgdata"
+    if root is not None and (root / DVC_FOLDER).is_dir():
+        return root / DVC_FOLDER / "tmp" / "imgdata"
     return Path(platformdirs.user_cache_dir("imgdata"))
 
 

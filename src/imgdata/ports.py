@@ -1,6 +1,6 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -14,11 +14,13 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     DepositRecord,
+    ListedFile,
     Question,
 )
 from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
 from imgdata.model.public_data import PublicFile, PublicRecord
+from imgdata.model.revisions import RecordedFile
 from imgdata.system.credentials import Token
 from imgdata.system.progress import Progress
 
@@ -225,6 +227,16 @@ class DepositService(Protocol):
         """Return the service for one account. Makes no request."""
 
 
+@runtime_checkable
+class CanPackage(Protocol):
+    """A repository that a person submits to: a complete package and a checklist are written."""
+
+    def package(
+        self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
+    ) -> tuple[Path, ...]:
+        """Write the package into a folder and return its files."""
+
+
 class DepositLog(Protocol):
     """What the project remembers of its deposits."""
 
@@ -264,6 +276,15 @@ class CanCreateRoot(Protocol):
 
     def create_root(self) -> None:
         """Make the folder; nothing happens when it is there."""
+
+
+@runtime_checkable
+class LiesInFolder(Protocol):
+    """A storage whose objects are files on this machine."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Its folder; None while it is not here (a drive in a drawer)."""
 
 
 class Tree(Protocol):
@@ -355,7 +376,35 @@ class History(Protocol):
         """Return what one commit did, against its first parent."""
 
 
-class Git(Protocol):
+class Commits(Protocol):
+    """What a repository's branches, tags and stashes record; only reads."""
+
+    def tips(self) -> Mapping[str, str]:
+        """Return commit ids by name: HEAD, branches, remote branches, tags, stashes."""
+
+    def dvc_files_at(self, commit: str) -> Mapping[str, str]:
+        """Return the blob ids of a commit's `.dvc` files and locks, by path from the git root."""
+
+    def dvc_files_ever(self) -> Iterator[RecordedFile]:
+        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first."""
+
+    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of blobs by id, each once, with one call of git."""
+
+    def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of files of a commit, by path from the git root; absent ones are not."""
+
+    def unpushed(self) -> Mapping[str, int]:
+        """Return local branches, tags and stashes with commits that no remote branch has."""
+
+    def is_pushed(self, commit: str) -> bool:
+        """Tell whether a remote branch, as last fetched, has a commit."""
+
+    def export(self, commit: str, folder: Path) -> None:
+        """Write a commit's files into an empty folder."""
+
+
+class Git(Commits, Protocol):
     """The git repository a project lives in."""
 
     @property

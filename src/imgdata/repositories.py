@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 from imgdata.backends import open_repository
 from imgdata.errors import UsageError
@@ -24,12 +25,14 @@ from imgdata.model.deposits import (
     DepositPlan,
     DepositRecord,
     DepositState,
+    ListedFile,
     PlannedItem,
     PlannedPack,
     Visibility,
 )
+from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
-from imgdata.ports import CanClose, CanShare, DepositService
+from imgdata.ports import CanClose, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
@@ -39,7 +42,7 @@ from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
-from imgdata.workflows.clone import Clone
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
@@ -109,6 +112,9 @@ class Publishing:
         )
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
+        if self.is_packaged:
+            # A person uploads the folders as they are.
+            request = replace(request, documents=(), pack=dict.fromkeys(levels, False))
         return plan_deposit(request)
 
     @contextmanager
@@ -151,6 +157,35 @@ class Publishing:
         going = {unit for item in plan.items for unit in _units_of(item)}
         here = {u.name for units in self.clone.units.by_level.values() for u in units if u.name}
         return frozenset({one.unit for one in plan.held if one.unit} | (here - going)) - going
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether a person submits to this repository, with a package and a checklist."""
+        return isinstance(self.service, CanPackage)
+
+    def package(self, plan: DepositPlan, folder: Path | None) -> tuple[Path, ...]:
+        """Write the package of a plan; sends nothing.
+
+        Raises:
+            UsageError: Answers are missing, or the repository takes deposits by program.
+        """
+        if not isinstance(self.service, CanPackage):
+            msg = f"'{self.settings.name}' takes deposits by program, not by package"
+            raise UsageError(msg)
+        publishing.refuse_unready(plan)
+        into = folder or self.clone.root / PRIVATE_FOLDER / f"package-{self.settings.name}"
+        return self.service.package(plan.metadata, self._listed(plan), into)
+
+    def _listed(self, plan: DepositPlan) -> tuple[ListedFile, ...]:
+        found: list[ListedFile] = []
+        for item in plan.items:
+            for file in item.files if isinstance(item, PlannedPack) else (item.file,):
+                level = self.clone.config.levels[file.level]
+                inside = file.path.removeprefix(level.path).lstrip("/")
+                fields = read_name(level.keys, inside, file.unit or None) or {}
+                plate = {"plate": file.unit} if file.unit else {}
+                found.append(ListedFile(file, {**plate, **fields}))
+        return tuple(found)
 
     def verified(self, levels: Sequence[str]) -> DepositRecord:
         """Return the verified draft of these levels as remembered; asks nobody."""

@@ -68,7 +68,7 @@ def test_help_costs_at_most_120_ms_over_a_bare_python() -> None:
     pytest.fail(f"--help costs {min(costs) * 1000:.0f} ms of CPU over python -c pass")
 
 
-def every_command(command: Any, name: str = "imgdata") -> list[tuple[str, Any]]:  # noqa: ANN401 - click's types
+def every_command(command: Any, name: str = "imgdata") -> list[tuple[str, Any]]:
     found = [(name, command)]
     for below, inner in getattr(command, "commands", {}).items():
         found += every_command(inner, f"{name} {below}")
@@ -79,7 +79,7 @@ COMMANDS = every_command(typer.main.get_command(application()))
 
 
 @pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
-def test_every_command_argument_and_option_says_what_it_is(name: str, command: Any) -> None:  # noqa: ANN401 - click's types
+def test_every_command_argument_and_option_says_what_it_is(name: str, command: Any) -> None:
     assert command.help, name
     silent = [param.name for param in command.params if not getattr(param, "help", None)]
     assert silent == [], name

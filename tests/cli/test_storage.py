@@ -87,6 +87,7 @@ def test_a_storage_that_works_is_written_down_for_imgdata_and_dvc(
     config_text = on_s3.text("imgdata.yaml")
     assert f"lab-s3:\n    url: {url}\n    endpoint_url: {moto_s3.endpoint}\n" in config_text
     assert "# a remark of ours" in config_text
+    assert "storage: [archive, lab-s3]" in config_text
     assert url in on_s3.dvc("remote", "list").split()
     on_s3.dvc("status")
     listed = on_s3.answer("storage", "list")["results"]

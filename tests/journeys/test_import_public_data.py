@@ -205,7 +205,7 @@ def ranged() -> Iterator[tuple[str, type[_Ranged]]]:
 
 
 class _serving:  # noqa: N801 - reads as a verb in with statements
-    def __init__(self, handler: Any) -> None:  # noqa: ANN401 - a class or a partial of one
+    def __init__(self, handler: Any) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 

@@ -15,7 +15,8 @@ import pytest
 
 import imgdata
 from imgdata.api import Project, init_project, open_project
-from imgdata.errors import CredentialsError, RefusedError
+from imgdata.deposits.bia import REQUIRED, validate_package
+from imgdata.errors import CredentialsError, RefusedError, UsageError
 from imgdata.model.deposits import DepositState
 from imgdata.repositories import DepositOptions, Publishing
 from imgdata.testing import small_inveniordm
@@ -44,7 +45,9 @@ id: 5a1c0e526a534b6c9d413a0f5f0d9c11
 title: NF1 pilot
 description: Schwann cells, two plates.
 license: CC-BY-4.0
-creators: [{name: Ada Lovelace, orcid: 0000-0002-1825-0097, affiliation: Lab of Engines}]
+creators:
+  - {name: Ada Lovelace, orcid: 0000-0002-1825-0097, affiliation: Lab of Engines,
+     email: ada@lab.example}
 keywords: [Cell Painting]
 origins:
   own: {kind: own, license: CC-BY-4.0}
@@ -221,3 +224,21 @@ def test_a_level_that_is_wholly_restricted_is_refused(
         publishing.deposit(plan)
     assert site.seen == []
     assert imgdata.__version__
+
+
+@pytest.mark.dvc
+def test_a_package_for_the_bioimage_archive_asks_first_and_then_is_valid(project: Project) -> None:
+    path = project.root / "imgdata.yaml"
+    text = path.read_text().replace("repositories: {", 'repositories: {bia: {url: "bia:"}, ')
+    title = "title: NF1 Schwann cells, a Cell Painting pilot"
+    path.write_text(text.replace("title: NF1 pilot", title))
+    publishing = Publishing(open_project(project.root).clone, "bia")
+    with pytest.raises(UsageError, match="answers are missing") as caught:
+        publishing.package(publishing.plan(["raw"]), None)
+    assert "biosample.organism" in caught.value.cause
+    answers = "".join(f'{name}: "yes"\n' for name, _, where in REQUIRED if "rembi" in where)
+    (project.root / "metadata" / "rembi.yaml").write_text(answers)
+    written = publishing.package(publishing.plan(["raw"]), project.root / "package")
+    today = project.clone.clock.now().date()
+    assert validate_package(written[0].parent, today, project.root) == ()
+    assert "P2" not in written[0].read_text()

@@ -1,6 +1,7 @@
 """`imgdata publish`."""
 
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,6 +23,15 @@ Listing = Annotated[bool, typer.Option("--list", help="Show this project's depos
 Discard = Annotated[
     str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
 ]
+NewVersion = Annotated[
+    bool, typer.Option("--new-version", help="Open the next version of what is published.")
+]
+Closed = Annotated[
+    bool, typer.Option("--restricted", help="Files stay closed, the description is public.")
+]
+Into = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
+]
 Embargo = Annotated[
     str, typer.Option(metavar="DATE", help="First day on which the files are open.")
 ]
@@ -42,13 +52,9 @@ def publish(  # noqa: PLR0913 - one argument an option
     ] = None,
     select: Select = None,
     version: Annotated[str, typer.Option(help="Version of the data, as v1.2.")] = "",
-    new_version: Annotated[
-        bool, typer.Option("--new-version", help="Open the next version of what is published.")
-    ] = False,
+    new_version: NewVersion = False,
     embargo: Embargo = "",
-    restricted: Annotated[
-        bool, typer.Option("--restricted", help="Files stay closed, the description is public.")
-    ] = False,
+    restricted: Closed = False,
     community: Annotated[
         str, typer.Option(metavar="NAME", help="Hand the draft to this community's curators.")
     ] = "",
@@ -57,6 +63,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     ] = False,
     listing: Listing = False,
     discard: Discard = "",
+    into: Into = None,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -86,6 +93,9 @@ def publish(  # noqa: PLR0913 - one argument an option
         plan = publishing.plan(chosen, options)
         _show_plan(session, plan, publishing)
         if dry_run:
+            return
+        if publishing.is_packaged:
+            _show_package(session, publishing.package(plan, into))
             return
         done = publishing.deposit(plan, new_version=new_version)
         _show_draft(session, publishing, done, chosen)
@@ -181,6 +191,13 @@ def _question_json(question: "Question") -> dict[str, object]:
         "where": question.where,
         "required": question.required,
     }
+
+
+def _show_package(session: Session, written: tuple[Path, ...]) -> None:
+    for path in written:
+        session.say(f"wrote {path}")
+    session.say("nothing was sent: the next steps are in CHECKLIST.md")
+    session.add({"package": [str(path) for path in written]})
 
 
 def _show_draft(

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command()(run)
 
 
-def run(
+def run(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
     stages: Annotated[
         list[str] | None, typer.Argument(metavar="[LEVEL|STAGE]...", help="All without one.")
@@ -24,10 +24,21 @@ def run(
     *,
     level: LevelOption = None,
     force: Annotated[bool, typer.Option("--force", help="Run the named ones anyway.")] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Make them again elsewhere and compare; record it.")
+    ] = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, help="With --prove: only so many stages.")
+    ] = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run what is stale, stage by stage, through DVC; each run is recorded."""
     session = session_of(context)
+    if prove:
+        from imgdata.cli.prove import show_proofs  # noqa: PLC0415 - keeps --help fast
+
+        show_proofs(session, names(stages, level), sample, dry_run=dry_run)
+        return
     project = session.open(writing=not dry_run)
     plan = project.plan_run(names(stages, level), force=force)
     if dry_run or not plan.stages:

@@ -29,6 +29,9 @@ app = typer.Typer(
 
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
+    from imgdata.cli.storage_lost import lost  # noqa: PLC0415 - it stands in a file of its own
+
+    app.command()(lost)
     parent.add_typer(app, name="storage")
 
 

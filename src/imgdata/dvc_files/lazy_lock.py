@@ -1,5 +1,6 @@
 """A dvc.lock of which only what is asked for is read."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
@@ -8,6 +9,51 @@ from imgdata.dvc_files.lock_entry import LockEntry
 from imgdata.dvc_files.lock_text import IrregularError, LockText
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.recorded import Recorded
+
+HEAD = b"schema: '2.0'\nstages:\n"
+_PLAIN = re.compile(rb"[A-Za-z_][A-Za-z0-9_.@/-]*")
+_NEXT = re.compile(rb"\n(?:  [^ \n]|[^ \n])")
+_CONFLICT = (b"\n<<<<<<<", b"\n>>>>>>>", b"\r", b"\t")
+
+
+def is_regular(data: bytes) -> bool:
+    """Tell whether a lock can be cut by lines: it begins as DVC writes it and holds no conflict."""
+    return data.startswith(HEAD) and not any(sign in data for sign in _CONFLICT)
+
+
+def entry_lines(data: bytes, name: str) -> bytes | None:
+    """Return the lines of one entry of a regular lock, found by one search; None if it has none.
+
+    Raises:
+        IrregularError: The name could be written in several ways.
+    """
+    written = name.encode("utf-8", "surrogateescape")
+    if not _PLAIN.fullmatch(written):
+        raise IrregularError
+    start = data.find(b"\n  " + written + b":\n")
+    if start < 0:
+        if b"'" + written + b"'" in data:
+            raise IrregularError
+        return None
+    return _lines_from(data, start + 1)
+
+
+def entry_around(data: bytes, place: int) -> tuple[str, bytes] | None:
+    """Return name and lines of the entry of a regular lock that a place is in."""
+    start = place
+    while start > 0:
+        start = data.rfind(b"\n  ", 0, start)
+        if start >= 0 and data[start + 3 : start + 4] not in (b" ", b"-", b"#"):
+            lines = _lines_from(data, start + 1)
+            name = lines[2 : lines.find(b"\n")].rstrip().removesuffix(b":")
+            plain = _PLAIN.fullmatch(name)
+            return None if plain is None else (name.decode("ascii"), lines)
+    return None
+
+
+def _lines_from(data: bytes, start: int) -> bytes:
+    end = _NEXT.search(data, start)
+    return data[start:] if end is None else data[start : end.start() + 1]
 
 
 class LazyLock:

@@ -4,13 +4,13 @@ What a file declares is believed only after its size was compared with what it h
 """
 
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from imgdata.errors import DamagedError
+from imgdata.images.formats import is_installed
 from imgdata.model.facts import Reading, number
 
 PLANE_LIMIT = 1 << 30
@@ -132,13 +132,13 @@ def _dicom(path: Path) -> Iterator[Plane]:
 
 
 def _zarr(path: Path) -> Iterator[Plane]:
-    from imgdata.images import zarr_chunks  # noqa: PLC0415 - only a look at pixels needs it
+    from imgdata.images.zarr_chunks import planes as chunks  # noqa: PLC0415 - imports this module
 
-    yield from zarr_chunks.planes(path)
+    yield from chunks(path)
 
 
 def _need(module: str) -> None:
-    if find_spec(module) is None:
+    if not is_installed(module):
         msg = f"{module} is not installed: pip install 'imgdata[formats]'"
         raise UndecodableError(msg)
 

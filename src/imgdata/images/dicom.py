@@ -40,6 +40,7 @@ SYNTAXES = {
     f"{_BASE}.4.202": (LOSSLESS, "HTJ2K lossless, RPCL"),
     f"{_BASE}.4.203": (UNKNOWN, "HTJ2K"),
 }
+DEFLATED = f"{_BASE}.1.99"
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 _END_OF_SEQUENCE = b"\xfe\xff\xdd\xe0"
 
@@ -53,6 +54,8 @@ def read(file: BoundedFile) -> Reading:
         compression = _describe(file, book, symptoms)
     except EOFError as error:
         symptoms.append(Symptom("IMG-101", f"the data set ends early: {error}", "whole elements"))
+    except ImportError:
+        raise
     except Exception as error:  # noqa: BLE001 - pydicom raises anything on damaged files
         found = f"pydicom cannot read it: {type(error).__name__}: {str(error)[:160]}"
         symptoms.append(Symptom("IMG-102", found, "readable DICOM"))
@@ -74,12 +77,15 @@ def _describe(file: BoundedFile, book: FactBook, symptoms: list[Symptom]) -> Com
 
     with warnings.catch_warnings(), file.path.open("rb") as stream:
         warnings.simplefilter("ignore")
-        data = pydicom.dcmread(stream, stop_before_pixels=True, defer_size=65536)
+        data = pydicom.dcmread(stream, stop_before_pixels=True, defer_size=65536, force=True)
         _facts(book, data)
         at = stream.tell()
         syntax = str(data.file_meta.get("TransferSyntaxUID", ""))
         lossy = str(data.get("LossyImageCompression", ""))
-        _pixels(file, at, data, syntax, symptoms)
+        if syntax != DEFLATED:
+            _pixels(file, at, data, syntax, symptoms)
+    if not syntax:
+        syntax = _guessed_syntax(data)
     packing, title = SYNTAXES.get(syntax, (UNKNOWN, f"transfer syntax {syntax or 'not named'}"))
     if lossy == "01":
         return Compression(LOSSY, f"DICOM, marked as lossy (0028,2110); now {title}")
@@ -87,6 +93,14 @@ def _describe(file: BoundedFile, book: FactBook, symptoms: list[Symptom]) -> Com
     if packing is UNKNOWN and "JPEG 2000" in title:
         verdict = _codestream(file, at) or verdict
     return verdict
+
+
+def _guessed_syntax(data: Any) -> str:  # noqa: ANN401 - pydicom's own type
+    """Return the syntax of a data set without a file header: never compressed."""
+    implicit, little = data.original_encoding
+    if implicit:
+        return _BASE
+    return f"{_BASE}.1" if little else f"{_BASE}.2"
 
 
 def _codestream(file: BoundedFile, at: int) -> Compression | None:

@@ -7,6 +7,7 @@ bytes say, and a name that promises something else is a finding (IMG-104).
 import importlib
 import importlib.util
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -82,7 +83,14 @@ def _is_lif(head: bytes) -> bool:
 
 
 def _is_dicom(head: bytes) -> bool:
-    return head[128:132] == b"DICM"
+    """Recognise DICOM by its prefix, or by a first element of group 2 or 8 without one."""
+    if head[128:132] == b"DICM":
+        return True
+    group, element, kind = head[:2], head[2:4], head[4:8]
+    if group in {b"\x02\0", b"\x08\0"} and element[1:] == b"\0":
+        explicit = kind[:2] in {b"UL", b"CS", b"UI", b"DA", b"TM", b"SH", b"OB"}
+        return explicit or (0 < int.from_bytes(kind, "little") <= 64)  # noqa: PLR2004 - a short element
+    return group == b"\0\x08" and element[:1] == b"\0" and kind[:2].isalpha()
 
 
 TIFF_SUFFIXES = (
@@ -109,6 +117,15 @@ TIFF_SUFFIXES = (
     ".vsi",
 )
 FORMATS: tuple[Format, ...] = (
+    # First: a DICOM slide may carry a TIFF header in its preamble.
+    Format(
+        "dicom",
+        "DICOM",
+        _is_dicom,
+        "imgdata.images.dicom:read",
+        ("pydicom",),
+        (".dcm", ".dicom", ".ima"),
+    ),
     Format(
         "tiff",
         "TIFF",
@@ -208,14 +225,6 @@ FORMATS: tuple[Format, ...] = (
         (".h5", ".hdf5", ".hdf", ".ims", ".he5", ".nwb", ".mat", ".ilp", ".ch5", ".loom", ".h5ad"),
     ),
     Format(
-        "dicom",
-        "DICOM",
-        _is_dicom,
-        "imgdata.images.dicom:read",
-        ("pydicom",),
-        (".dcm", ".dicom", ".ima"),
-    ),
-    Format(
         "parquet",
         "Parquet",
         _starts(b"PAR1"),
@@ -290,13 +299,24 @@ def read_image(path: Path) -> Reading | None:
 
 
 def _read_row(row: Format, file: BoundedFile, path: Path) -> Reading:
-    missing = [name for name in row.needs if importlib.util.find_spec(name) is None]
-    reading = _not_checked(row.name, row.title) if missing else _reader(row)(file)
+    reading = _not_checked(row.name, row.title)
+    if all(is_installed(name) for name in row.needs):
+        # Installed but broken: what could not be read has not been checked either.
+        with suppress(ImportError):
+            reading = _reader(row)(file)
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES and suffix not in row.suffixes:
         symptom = Symptom("IMG-104", f"{row.title} content named {suffix}", f"{suffix} content")
         return _with(reading, symptom)
     return reading
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a module can be found, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _reader(row: Format) -> Read:

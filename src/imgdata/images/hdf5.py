@@ -50,6 +50,8 @@ def read(file: BoundedFile) -> Reading:
     if not symptoms:
         try:
             name, compression = _describe(file, book)
+        except ImportError:
+            raise
         except Exception as error:  # noqa: BLE001 - h5py raises anything on damaged files
             found = f"h5py cannot read it: {type(error).__name__}: {str(error)[:160]}"
             symptoms.append(Symptom("IMG-102", found, "readable HDF5"))

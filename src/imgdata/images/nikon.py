@@ -125,6 +125,8 @@ def _describe(file: BoundedFile, book: FactBook) -> tuple[Compression | None, li
                     image.attributes.compressionType,
                     Compression(Packing.UNKNOWN, f"ND2, {image.attributes.compressionType}"),
                 ), _planned(image)
+    except ImportError:
+        raise
     except Exception as error:  # noqa: BLE001 - nd2 raises anything on damaged metadata
         found = f"nd2 cannot read it: {type(error).__name__}: {str(error)[:160]}"
         return None, [Symptom("IMG-102", found, "readable metadata")]

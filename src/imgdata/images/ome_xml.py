@@ -71,8 +71,9 @@ class OmeDocument:
 def describe(root: Element, where: str) -> OmeDocument:
     """Return facts of the first image and the plan of all images of an OME document."""
     book = FactBook()
-    images = [_image(node) for node in children(root, "Image")]
-    document = OmeDocument(book, [i for i in images if i is not None], root.get("UUID", ""))
+    own = root.get("UUID", "")
+    images = [_image(node, own) for node in children(root, "Image")]
+    document = OmeDocument(book, [i for i in images if i is not None], own)
     reference = first(root, "BinaryOnly")
     if reference is not None:
         document.binary_only = reference.get("MetadataFile", "")
@@ -98,7 +99,7 @@ def _whole(text: str) -> int:
     return int(found) if found is not None and 0 < found < 2**40 else 1
 
 
-def _image(node: Element) -> OmeImage | None:
+def _image(node: Element, own: str) -> OmeImage | None:
     pixels = child(node, "Pixels")
     if pixels is None:
         return None
@@ -113,17 +114,18 @@ def _image(node: Element) -> OmeImage | None:
         channels=len(channels),
     )
     for data in children(pixels, "TiffData"):
-        _tiff_data(image, data)
+        _tiff_data(image, data, own)
     return image
 
 
-def _tiff_data(image: OmeImage, data: Element) -> None:
+def _tiff_data(image: OmeImage, data: Element, own: str) -> None:
+    """Note which file holds some planes; a file that was renamed still knows its own UUID."""
     image.has_tiff_data = True
     count = as_number(data.get("PlaneCount") or data.get("NumPlanes"))
     uuid = child(data, "UUID")
     name = uuid.get("FileName", "") if uuid is not None else ""
     planes = int(count) if count is not None else (1 if data.get("IFD") is not None else 0)
-    if not name:
+    if not name or (uuid is not None and own and (uuid.text or "").strip() == own):
         image.unlocated += planes
         return
     image.files[name] = image.files.get(name, 0) + (planes or 1)

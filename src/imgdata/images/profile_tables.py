@@ -31,6 +31,8 @@ def read(file: BoundedFile) -> Reading:
     else:
         try:
             _describe(file, book)
+        except ImportError:
+            raise
         except Exception as error:  # noqa: BLE001 - pyarrow raises anything on damaged files
             found = f"pyarrow cannot read it: {type(error).__name__}: {str(error)[:160]}"
             symptoms.append(Symptom("IMG-601", found, "a readable table"))

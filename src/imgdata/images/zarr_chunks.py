@@ -4,7 +4,6 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from imgdata.images import ome_zarr, zarr_codecs
 from imgdata.images.decoding import PLANE_LIMIT, UndecodableError
+from imgdata.images.formats import is_installed
 
 CHUNK_LIMIT = 256 * 1024 * 1024
 Plane = np.ndarray[Any, Any]
@@ -105,7 +105,7 @@ def _with_imagecodecs(name: str, data: bytes, most: int) -> bytes:
     if name not in {"blosc", "zstd", "lz4"}:
         msg = f"Zarr codec {name} is not decoded"
         raise UndecodableError(msg)
-    if find_spec("imagecodecs") is None:
+    if not is_installed("imagecodecs"):
         msg = f"Zarr codec {name} needs pip install 'imgdata[formats]'"
         raise UndecodableError(msg)
     import imagecodecs  # noqa: PLC0415 - an extra

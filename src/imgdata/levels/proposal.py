@@ -1,9 +1,10 @@
 """Propose levels for a repository that has data but no imgdata.yaml: pure, from paths alone."""
 
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 
@@ -13,6 +14,7 @@ _LONGEST_NAME = 32
 _RESERVED = frozenset({".git", ".dvc", ".imgdata"})
 FOLDERS = "plate"
 FILES = "file"
+MANY = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,10 @@ class DataPath:
     group: str = ""
     place: str | None = ""
     deps: tuple[str, ...] = ()
+
+
+Areas = dict[str, tuple[str | None, list[DataPath]]]
+"""By folder: what its data are units of, and the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +64,46 @@ def propose_levels(found: Iterable[DataPath]) -> tuple[ProposedLevel, ...]:
     The levels come in the order in which they are made from each other.
     """
     data = sorted(found, key=lambda one: one.path)
+    groups: dict[str, list[DataPath]] = {}
+    for one in data:
+        groups.setdefault(one.group, []).append(one)
+    homes = {name: _home(some) for name, some in groups.items() if name}
     folders: dict[str, list[DataPath]] = {}
     for one in data:
-        folders.setdefault(_home(one, data), []).append(one)
-    areas: dict[str, tuple[str | None, list[DataPath]]] = {}
+        folders.setdefault(homes.get(one.group) or _parent(one.path), []).append(one)
+    areas: Areas = {}
     for folder, some in folders.items():
         unit = _unit_of(some)
         if folder and unit and len({one.place for one in some}) == 1:
             areas[folder] = (unit, some)
         else:
             areas |= {one.path: (None, [one]) for one in some}
-    return _ordered(_named(_disjoint(areas)))
+    return _ordered(_named(_few(_disjoint(areas))))
 
 
-def _home(one: DataPath, data: Sequence[DataPath]) -> str:
-    """Return the folder a path would be a unit of.
+def _parent(path: str) -> str:
+    return path.rpartition("/")[0]
 
-    For `masks/P1/cells` and `masks/P2/cells` of one group that is `masks`.
+
+def _home(alike: Sequence[DataPath]) -> str:
+    """Return the folder whose units a group makes; empty where its outs simply lie side by side.
+
+    For `masks/P1/cells` and `masks/P2/cells` that is `masks`.
     """
-    parent = PurePosixPath(one.path).parent
-    alike = [other for other in data if one.group and other.group == one.group]
-    if len(alike) > 1:
-        common = _common([PurePosixPath(other.path).parts for other in alike])
-        kinds = {_skeleton(other.path) for other in alike}
-        below = {PurePosixPath(other.path).parts[len(common)] for other in alike}
-        if common and len(kinds) == 1 and len(below) == len(alike):
-            return "/".join(common)
-    return "" if str(parent) == "." else str(parent)
+    parts = [one.path.split("/") for one in alike]
+    common = _common(parts)
+    if len({_skeleton(one.path) for one in alike}) != 1 or not common:
+        return ""
+    below = {path[len(common)] for path in parts}
+    return "/".join(common) if len(below) == len(alike) > 1 else ""
 
 
-def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _common(paths: Sequence[Sequence[str]]) -> Sequence[str]:
     shortest = min(paths, key=len)[:-1]
     for length in range(len(shortest), 0, -1):
         if all(path[:length] == shortest[:length] for path in paths):
             return shortest[:length]
-    return ()
+    return []
 
 
 def _skeleton(path: str) -> str:
@@ -102,8 +113,8 @@ def _skeleton(path: str) -> str:
 
 def _unit_of(some: Sequence[DataPath]) -> str | None:
     """Return what siblings are units of, or None where each is a kind of its own."""
-    if len(some) == 1:
-        return FOLDERS if some[0].group and some[0].is_folder else None
+    if len(some) == 1 and some[0].is_folder:
+        return FOLDERS if some[0].group else None
     if not any(one.is_folder for one in some):
         return FILES
     groups = Counter(one.group for one in some if one.group)
@@ -114,23 +125,37 @@ def _unit_of(some: Sequence[DataPath]) -> str | None:
     return FOLDERS if largest * 2 > len(some) else None
 
 
-def _disjoint(
-    areas: Mapping[str, tuple[str | None, list[DataPath]]],
-) -> dict[str, tuple[str | None, list[DataPath]]]:
+def _disjoint(areas: Areas) -> Areas:
     """Take apart every level whose folder holds another level."""
-    kept: dict[str, tuple[str | None, list[DataPath]]] = {}
+    paths = sorted(areas, key=lambda path: path.split("/"))
+    kept: Areas = {}
     for path, (unit, some) in areas.items():
-        inner = any(other != path and PurePosixPath(other).is_relative_to(path) for other in areas)
+        after = bisect_right(paths, path.split("/"), key=lambda other: other.split("/"))
+        inner = after < len(paths) and paths[after].startswith(f"{path}/")
         if inner and unit is not None:
             kept |= {one.path: (None, [one]) for one in some}
         else:
             kept[path] = (unit, some)
-    return {
-        path: area for path, area in kept.items() if PurePosixPath(path).parts[0] not in _RESERVED
-    }
+    return {path: area for path, area in kept.items() if path.split("/")[0] not in _RESERVED}
 
 
-def _named(areas: Mapping[str, tuple[str | None, list[DataPath]]]) -> list[ProposedLevel]:
+def _few(areas: Areas) -> Areas:
+    """Join the deepest levels into the folders above them until a person can read the list."""
+    while len(areas) > MANY:
+        depth = max(path.count("/") for path in areas)
+        if depth == 0:
+            break
+        joined: dict[str, list[DataPath]] = {}
+        for path in [path for path in areas if path.count("/") == depth]:
+            joined.setdefault(_parent(path), []).extend(areas[path][1])
+        if any(len({one.place for one in some}) > 1 for some in joined.values()):
+            break
+        areas = {path: area for path, area in areas.items() if path.count("/") < depth}
+        areas |= {path: (FOLDERS, some) for path, some in joined.items()}
+    return areas
+
+
+def _named(areas: Areas) -> list[ProposedLevel]:
     taken: set[str] = set()
     levels = []
     for path, (unit, some) in sorted(areas.items()):
@@ -142,7 +167,8 @@ def _named(areas: Mapping[str, tuple[str | None, list[DataPath]]]) -> list[Propo
 
 def _name(path: str, taken: set[str]) -> str:
     """Return a free name made of the path's end, with as much of it as it takes to be free."""
-    parts = [_slug(part) for part in PurePosixPath(path).with_suffix("").parts]
+    *above, last = path.split("/")
+    parts = [_slug(part) for part in (*above, last.partition(".")[0] or last)]
     name = "data"
     for start in range(len(parts) - 1, -1, -1):
         name = _slug("_".join(parts[start:]))
@@ -168,25 +194,21 @@ def _ordered(levels: list[ProposedLevel]) -> tuple[ProposedLevel, ...]:
     except CycleError:
         order, sources = [level.name for level in levels], {}
     by_name = {level.name: level for level in levels}
-    return tuple(
-        ProposedLevel(
-            name, level.path, level.unit, level.place, level.data, tuple(sources.get(name, ()))
-        )
-        for name in order
-        if (level := by_name[name])
-    )
+    return tuple(replace(by_name[name], sources=tuple(sources.get(name, ()))) for name in order)
 
 
 def _sources(level: ProposedLevel, levels: Iterable[ProposedLevel]) -> list[str]:
-    deps = {PurePosixPath(dep) for one in level.data for dep in one.deps}
+    deps = {dep for one in level.data for dep in one.deps}
+    above = {path for dep in deps for path in _with_parents(dep)}
     return [
         other.name
         for other in levels
         if other.name != level.name
-        and any(dep.is_relative_to(other.path) or _holds(dep, other) for dep in deps)
+        and (other.path in above or any(path in deps for path in _with_parents(other.path)))
     ]
 
 
-def _holds(dep: PurePosixPath, level: ProposedLevel) -> bool:
-    """Tell whether a dep is a folder with the level in it; the root is no such folder."""
-    return bool(dep.parts) and PurePosixPath(level.path).is_relative_to(dep)
+def _with_parents(path: str) -> list[str]:
+    """Return a path and the folders above it, the root left out."""
+    parts = path.split("/")
+    return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]

@@ -243,8 +243,13 @@ class Index:
             if path.startswith(("/", "../")) or "://" in path:
                 continue
             found += self.live(path)[:1]
-        order = {stage_id: place for place, stage_id in enumerate(self.stages)}
-        return sorted(found, key=lambda claim: (order[claim.stage.id], claim.path))
+        if len(found) < 2:  # noqa: PLR2004 - nothing to sort
+            return found
+        return sorted(found, key=lambda claim: (self._order[claim.stage.id], claim.path))
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        return {stage_id: place for place, stage_id in enumerate(self.stages)}
 
     def dead(self, path: str) -> list[Claim]:
         """Return the dead claims to this path, or to a folder it lies in, nearest first."""

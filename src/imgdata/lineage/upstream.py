@@ -12,6 +12,10 @@ from imgdata.lineage.versions import Versions
 from imgdata.model.commits import Commit, TreeEntry
 from imgdata.ports import CommitTree, GitObjects, History
 
+BRIEF = (
+    "history and comparison with the files here are left out of an answer about so many files: "
+    "ask for one of them"
+)
 FolderList = Callable[[str], dict[str, str] | None]
 """Returns md5 by path of a `.dir` object, or None when it is not here."""
 
@@ -79,8 +83,13 @@ def choose_dead(index: Index, path: str) -> Choice | None:
     return Choice(dead[0], tuple(dead[1:])) if dead else None
 
 
-def tracked_answer(snapshot: Snapshot, path: str, choice: Choice, status: Status) -> Answer:
-    """Return the lineage of a file that a stage, an add or an import made."""
+def tracked_answer(
+    snapshot: Snapshot, path: str, choice: Choice, status: Status, *, brief: bool = False
+) -> Answer:
+    """Return the lineage of a file that a stage, an add or an import made.
+
+    A brief answer leaves history out, and says so.
+    """
     claim = choice.claim
     trace = Trace(snapshot.index, snapshot.in_git, snapshot.member_hash).follow(claim.stage)
     member = member_path(claim, path)
@@ -101,6 +110,8 @@ def tracked_answer(snapshot: Snapshot, path: str, choice: Choice, status: Status
         edges=tuple(trace.edges),
         gaps=tuple(gaps),
     )
+    if brief:
+        return replace(answer, gaps=(*gaps, BRIEF))
     if snapshot.versions is None or snapshot.commit is None:
         return replace(answer, gaps=(*gaps, "there is no commit yet, so no history"))
     return _with_history(snapshot, snapshot.versions, snapshot.commit, trace, claim, answer)

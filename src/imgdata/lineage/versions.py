@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
-from imgdata.dvc_files.lazy_lock import LazyLock
+from imgdata.dvc_files.lazy_lock import HEAD, LazyLock, entry_around, entry_lines, is_regular
 from imgdata.dvc_files.lock_entry import LockEntry
+from imgdata.dvc_files.lock_text import IrregularError
 from imgdata.dvc_files.pipeline import PIPELINE_NAME, read_pipeline
 from imgdata.dvc_files.places import folder_of, join, resolve
 from imgdata.dvc_files.problems import Problem
@@ -81,12 +82,12 @@ class Versions:
             return None
         if name and name.encode("utf-8", "surrogateescape") not in data:
             return None
-        lock = LazyLock(data, file)
-        text = lock.source(name) if name else data
+        text = entry_source(data, name) if name else data
         if text is None:
             return None
         if text not in known:
-            known[text] = self._parse(file, name, data, lock)
+            whole = text if not name or text is data else HEAD + text
+            known[text] = self._parse(file, name, data, LazyLock(whole, file))
         return known[text]
 
     def _parse(self, file: str, name: str, data: bytes, lock: LazyLock) -> LockEntry | None:
@@ -173,8 +174,11 @@ class Versions:
             if needle not in data:
                 continue
             for name, written in _outs_named(data, file, last, known):
+                producer = producer_id(file, name)
+                if producer in seen:
+                    continue
                 pipeline = join(folder_of(file), PIPELINE_NAME)
-                key = producer_id(file, name), written, self._blob_at(commit_id, pipeline)
+                key = producer, written, self._blob_at(commit_id, pipeline)
                 if key not in asked:
                     wdir = self._wdir_at(commit_id, file, name)
                     asked[key] = _same_place(written, wdir, path, home)
@@ -254,6 +258,12 @@ def outs_with(data: bytes, path: str, digest: str) -> Iterator[tuple[str, str]]:
                 yield "", out.recorded.path
         return
     lock = LazyLock(data, path)
+    if is_regular(data):
+        found = entry_around(data, data.find(digest.encode()))
+        entry = None if found is None else LazyLock(HEAD + found[1], path).entry(found[0])
+        if found is not None and entry is not None and data.count(digest.encode()) == 1:
+            yield from ((found[0], out.path) for out in entry.outs if hash_of(out) == digest)
+            return
     for name in lock.mentioning(digest):
         entry = lock.entry(name)
         for record in () if entry is None else entry.outs:
@@ -268,11 +278,41 @@ def _outs_named(
     outs: Iterator[tuple[str, str]]
     if is_dot_dvc(file):
         outs = (("", out.recorded.path) for out in read_dot_dvc(data, file).outs)
+    elif is_regular(data) and last.isascii() and " " not in last:
+        outs = _regular_outs(data, file, last, known)
     else:
         outs = _lock_outs(LazyLock(data, file), last, known)
     for name, written in outs:
         if written.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] == last:
             yield name, written
+
+
+def _regular_outs(
+    data: bytes, file: str, last: str, known: dict[tuple[str, bytes], tuple[str, ...]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the outs of the entries around each place that holds a file name."""
+    needle = last.encode()
+    place = data.find(needle)
+    while place >= 0:
+        found = entry_around(data, place)
+        if found is None:
+            yield from _lock_outs(LazyLock(data, file), last, known)
+            return
+        if found not in known:
+            entry = LazyLock(HEAD + found[1], file).entry(found[0])
+            known[found] = () if entry is None else tuple(out.path for out in entry.outs)
+        yield from ((found[0], written) for written in known[found])
+        place = data.find(needle, place + 1)
+
+
+def entry_source(data: bytes, name: str) -> bytes | None:
+    """Return the bytes an entry can be read from: its lines, or the whole lock; None if absent."""
+    if is_regular(data):
+        try:
+            return entry_lines(data, name)
+        except IrregularError:
+            return data
+    return LazyLock(data).source(name)
 
 
 def _lock_outs(

@@ -1,5 +1,6 @@
 """Deposits in data repositories: what is described, sent, remembered and limited."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -150,6 +151,14 @@ class LevelFile:
     local: str
     size: int
     md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file of a level and what its name means, as `{"well": "B07", "channel": "DAPI"}`."""
+
+    file: LevelFile
+    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ SETTINGS = (
     "binning",
 )
 PICTURES = frozenset({"png", "jpeg", "jp2", "jxl", "webp", "gif", "bmp", "avif", "heic", "jxr"})
+MACROSCOPIC = frozenset({"dicom"})
 AGREEMENT = 0.01
 
 
@@ -73,7 +74,7 @@ def is_damaged(reading: Reading) -> bool:
 
 def describe(reading: Reading) -> Iterator[Symptom]:
     """Yield what is missing from or implausible in a file's description."""
-    if not reading.checked or is_damaged(reading) or reading.format == "unknown":
+    if not reading.checked or is_damaged(reading) or reading.compression is None:
         return
     yield from _pixel_size(reading)
     facts = reading.facts
@@ -97,6 +98,8 @@ def _pixel_size(reading: Reading) -> Iterator[Symptom]:
         return
     other = number(reading.facts, "pixel_size_y")
     detail = reading.facts["pixel_size_x"].detail
+    if reading.format in MACROSCOPIC and size > HIGH_UM:
+        return
     if not LOW_UM <= size <= HIGH_UM:
         yield Symptom("IMG-302", f"{size:g} um ({detail})", f"{LOW_UM:g} to {HIGH_UM:g} um")
     elif size == 1.0 and reading.format != "ome-zarr":

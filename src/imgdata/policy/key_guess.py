@@ -66,13 +66,17 @@ KNOWN: tuple[tuple[str, str], ...] = (
     (
         "Yokogawa CV7000, CV8000 or CQ1",
         (
-            "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_T{t:[0-9]+}F{site:[0-9]+}L[0-9]+A[0-9]+Z{z:[0-9]+}"
+            "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}_T{t:[0-9]+}F{site:[0-9]+}{_:L[0-9]+A[0-9]+}Z{z:[0-9]+}"
             "C{channel:[0-9]+}.{_:(?:tif|TIF|tiff|png)}"
         ),
     ),
     (
         "IN Cell Analyzer",
         "{_:(?:.+/)?}{row:[A-P]} - {column:[0-9]+}(fld {site:[0-9]+} wv {channel:[^)]+}).{_:tiff?}",
+    ),
+    (
+        "Cellomics ArrayScan",
+        "{_:(?:.+/)?}{_}_{well:[A-P][0-9]{2}}f{site:[0-9]+}d{channel:[0-9]}.{_:(?i:tif|tiff|c01)}",
     ),
     (
         "NF1 Cell Painting",
@@ -91,7 +95,7 @@ class Guess:
 
 
 def guess_key(names: Sequence[str]) -> Guess | None:
-    """Return the best pattern for some paths, or None when no well or site can be told.
+    """Return the best pattern for some paths, or None when no well can be told.
 
     At most 20,000 names are looked at.
     """
@@ -128,7 +132,7 @@ def _by_parts(names: list[str]) -> Guess | None:
         pieces.append(piece)
         if reason:
             why.append(reason)
-    if not used & {"well", "site", "row"}:
+    if "well" not in used:
         return None
     pattern = "{_:(?:.+/)?}" + "".join(pieces)
     key = Key(pattern)

@@ -62,9 +62,9 @@ def complete(
     about: list[About] = []
     if keys:
         about += _names_that_do_not_fit(unplaced)
+        about += _doubles(placed)
     missing: Counter[tuple[str, str]] = Counter()
     if chosen:
-        about += _doubles(placed)
         for one, lacking in _missing(placed, chosen, weight="" if keys else "warning"):
             about.append(one)
             missing[lacking] += 1

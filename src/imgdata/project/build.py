@@ -103,6 +103,7 @@ def _level(name: str, entry: Plain, repositories: Mapping[str, RepositoryConfig]
             for item in entry.get("accept_loss", ())
         ),
         ignore=tuple(entry.get("ignore", ())),
+        tolerance=entry.get("tolerance", ""),
     )
 
 

@@ -87,6 +87,7 @@ class Level:
         storages: Working storages by name, the first is the working one; empty for `none`.
         repositories: Data repositories that the level's storage list names.
         copies: Evidenced copies it must have; 0 where it is stored nowhere.
+        tolerance: What a recomputation may differ by to count as a proof; empty for nothing.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Level:
     then: tuple[str, ...]
     accept_loss: tuple[AcceptedLoss, ...]
     ignore: tuple[str, ...]
+    tolerance: str = ""
 
     @property
     def keys(self) -> tuple[Key, ...]:

@@ -48,7 +48,7 @@ def _entities(answers: Sequence[Answer], graph: Graph) -> Iterator[dict[str, Any
         "about": {"@id": "./"},
     }
     names = ", ".join(printable(answer.file) for answer in answers)
-    used = [file for file in graph.files.values()]
+    used = list(graph.files.values())
     actions = [node for node in graph.nodes.values() if node.kind != "add"]
     yield {
         "@id": "./",

@@ -84,6 +84,12 @@ class DriveStorage:
         """Whether the drive is plugged in now."""
         return len(mounted_drives(self._address.label)) == 1
 
+    @property
+    def folder(self) -> Path | None:
+        """Its folder on the drive; None while the drive is not plugged in."""
+        mounted = mounted_drives(self._address.label)
+        return mounted[0] / self._address.folder if len(mounted) == 1 else None
+
     def stat(self, key: str) -> StoredObject | None:
         """Describe one object, or None if there is none."""
         check_key(key)

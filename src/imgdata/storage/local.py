@@ -73,6 +73,11 @@ class LocalStorage:
         """The folder."""
         return str(self.root)
 
+    @property
+    def folder(self) -> Path:
+        """The folder."""
+        return self.root
+
     def create_root(self) -> None:
         """Make the root folder, for the first use of a new storage."""
         with self._explained(f"make the folder {self.root}"):

@@ -1,25 +1,15 @@
 """The git repository around a project, asked by command line."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from imgdata.errors import MachineError, NoProjectError
-from imgdata.system.process import Completed, run
+from imgdata.tracking.git_call import FATAL, call_git
+from imgdata.tracking.git_commits import GitCommits
 
-# Nothing of the repository runs: no hook, no file watcher; reading takes no lock.
-GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-FATAL = 128
 OWN_FOLDER = ".imgdata/"
 PER_CALL = 500
-
-
-def call_git(
-    args: Sequence[str], cwd: Path, *, accept: Sequence[int] = (0,), stdin: bytes | None = None
-) -> Completed:
-    """Run one git command without hooks, prompts or optional locks."""
-    return run((*GIT, *args), cwd=cwd, env=QUIET, accept=accept, stdin=stdin)
 
 
 def find_git(folder: Path) -> "GitRepository | None":
@@ -35,17 +25,21 @@ def init_git(folder: Path, branch: str) -> "GitRepository":
     return GitRepository(folder)
 
 
-class GitRepository:
+class GitRepository(GitCommits):
     """One working tree; implements `imgdata.ports.Git`."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        super().__init__(root)
         self._staged: dict[str, None] = {}
 
     @property
     def staged(self) -> tuple[str, ...]:
-        """The paths this object added to the index, relative to the root."""
-        return tuple(self._staged)
+        """The paths this object added to the index that differ from the current commit."""
+        if not self._staged:
+            return ()
+        args = ("diff", "--cached", "--name-only", "--no-ext-diff", "-z", "--", *self._staged)
+        done = call_git(args, self._root)
+        return tuple(path for path in done.text.split("\0") if path)
 
     @property
     def root(self) -> Path:
@@ -82,6 +76,11 @@ class GitRepository:
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether git has files at or below a path in its index."""
+        name = os.path.relpath(path, self._root)
+        return bool(call_git(("ls-files", "-z", "--", name), self._root).stdout)
+
     def ignores(self, path: Path) -> bool:
         """Tell whether a `.gitignore` leaves a path out."""
         return not self._not_ignored([os.path.relpath(path, self._root)])
@@ -105,7 +104,7 @@ class GitRepository:
             remedy = 'git config user.name "Your Name" && git config user.email you@lab.example'
             raise MachineError(problem, remedy=remedy)
         args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only", "--")
-        call_git((*args, *self._staged), self._root)
+        call_git((*args, *self.staged), self._root)
         self._staged.clear()
         return self.head() or ""
 

@@ -5,6 +5,7 @@ filter, no text conversion, no external diff, no signature check, no fetch of mi
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
@@ -36,6 +37,8 @@ SETTINGS = (
 )
 COMMIT_FORMAT = "%H%x00%P%x00%an%x00%ad%x00%s"
 COMMIT_FIELDS = 5
+KEPT = 1 << 26
+"""Bytes of objects that are kept in memory: several questions read the same versions."""
 IN_FLIGHT = 100
 """Questions sent to git before their answers are read: about 20 KiB, a third of a pipe."""
 
@@ -56,6 +59,8 @@ class GitHistory:
         self._checks: Dialogue | None = None
         self._trees: dict[str, GitCommitTree] = {}
         self._commits: dict[str, Commit] = {}
+        self._blobs: OrderedDict[str, bytes] = OrderedDict()
+        self._kept = 0
 
     def close(self) -> None:
         """End the git processes."""
@@ -107,6 +112,18 @@ class GitHistory:
 
     def read_blob(self, blob_id: str) -> bytes | None:
         """Return an object's bytes, or None if this clone does not have it."""
+        if blob_id in self._blobs:
+            self._blobs.move_to_end(blob_id)
+            return self._blobs[blob_id]
+        data = self._read_object(blob_id)
+        if data is not None and len(data) <= KEPT // 4:
+            self._blobs[blob_id] = data
+            self._kept += len(data)
+            while self._kept > KEPT:
+                self._kept -= len(self._blobs.popitem(last=False)[1])
+        return data
+
+    def _read_object(self, blob_id: str) -> bytes | None:
         if self._contents is None:
             self._contents = self._open("--batch")
         self._contents.ask(f"{blob_id}\n".encode("utf-8", "surrogateescape"))

@@ -169,7 +169,7 @@ def _plan_unit(
     if not found:
         problem = f"{source} holds no file that can be added"
         raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
-    size = sum(os.stat(file.path).st_size for file in found)
+    size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
     chosen = _origin_of(clone, level, name, origin)
     return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), chosen)
 
@@ -225,7 +225,7 @@ def _list_source(clone: Clone, source: Path, target: str) -> tuple[list[SourceFi
         folder, _, _ = f"{target}/{relpath}".rpartition("/")
         if rules.enter(folder, ())(f"{target}/{relpath}", is_folder=False):
             left_out.append(LeftOut(relpath, "named in .dvcignore"))
-        elif entry.is_symlink() and not os.path.exists(entry.path):
+        elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - once a file
             left_out.append(LeftOut(relpath, "a link to nothing"))
         elif not entry.is_file():
             left_out.append(LeftOut(relpath, "not a regular file"))

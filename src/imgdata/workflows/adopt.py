@@ -22,19 +22,22 @@ from imgdata.levels.units import refuse_outside
 from imgdata.model.objects import is_folder
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
-from imgdata.workflows.conform import DVC_OPTIONS, FileChange, plan_conform
+from imgdata.workflows.conform import DVC_ONLY, DVC_OPTIONS, FileChange, plan_conform
 from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
 
 DVC_FOLDER = ".dvc"
 STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
+_NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 IMAGE_SUFFIXES = frozenset(
-    ".tif .tiff .flex .nd2 .czi .lif .lsm .oib .oif .oir .vsi .ims .zarr .dv .stk .c01 .dib"
-    " .png .jpg .h5 .hdf5 .mrc .dcm .svs".split()
+    {".tif", ".tiff", ".flex", ".nd2", ".czi", ".lif", ".lsm", ".oib", ".oif", ".oir", ".vsi"}
+    | {".ims", ".zarr", ".dv", ".stk", ".c01", ".dib", ".png", ".jpg", ".h5", ".hdf5", ".mrc"}
+    | {".dcm", ".svs"}
 )
 IMAGE_FOLDERS_DEEP = 5
 RAW = DataPath("data/raw", is_folder=True)
 
-IsTracked = Callable[[str], bool]
+Ask = Callable[[Path], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def adoption_root(folder: Path, git_root: Path) -> Path:
 
 
 def plan_adoption(
-    root: Path, options: InitOptions, project_id: str, is_tracked: IsTracked
+    root: Path, options: InitOptions, project_id: str, is_tracked: Ask, is_ignored: Ask
 ) -> AdoptionPlan:
     """Propose imgdata.yaml and what goes with it. Reads DVC's files and folder names, no data.
 
@@ -95,6 +98,7 @@ def plan_adoption(
         options: Title, licence and the like; storages and origins by level.
         project_id: For imgdata.yaml.
         is_tracked: Tells whether git itself keeps files below a path.
+        is_ignored: Tells whether a `.gitignore` leaves a path out.
 
     Raises:
         InvalidProjectError: A DVC file names an out outside the repository.
@@ -109,7 +113,8 @@ def plan_adoption(
     if archive is not None:
         remotes = {"archive": {"url": str(archive)}}
     text = _config_text(levels, remotes, _place_of(remotes, dvc), options, project_id)
-    text, _ = edit_config(text, options, keep_unused=True)
+    if options.storages or options.origins:
+        text, _ = edit_config(text, options, keep_unused=True)
     config = parse_config(text)
     has_dvc = (root / DVC_FOLDER).is_dir()
     extra = () if has_dvc else (Setting("core", "analytics", "false"),)
@@ -118,6 +123,11 @@ def plan_adoption(
         changes.append(FileChange(root / DVC_FOLDER / ".gitignore", "", DVC_IGNORED))
     changes += plan_conform(config, root, extra=extra)
     notes += [problem.sentence for problem in index.problems]
+    notes += [
+        f"git ignores {level.path}, and DVC with it: take it out of .gitignore before imgdata add"
+        for level in levels
+        if not index.stages and is_ignored(root / level.path)
+    ]
     return AdoptionPlan(root, levels, tuple(changes), tuple(notes), archive)
 
 
@@ -142,7 +152,7 @@ def _is_folder(out: Out) -> bool:
     return not PurePosixPath(out.path).suffix
 
 
-def _image_folders(root: Path, is_tracked: IsTracked) -> Iterator[DataPath]:
+def _image_folders(root: Path, is_tracked: Ask) -> Iterator[DataPath]:
     """Yield folders that hold images git does not keep, in a repository without DVC."""
     tree = FolderTree(root)
     pending = [("", 0)]
@@ -152,7 +162,7 @@ def _image_folders(root: Path, is_tracked: IsTracked) -> Iterator[DataPath]:
         inner = [name for name in folders if not name.startswith(".")]
         names = (*files, *(name for name in inner if name.endswith(".zarr")))
         if folder and any(PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
-            if not is_tracked(folder):
+            if not is_tracked(root / folder):
                 yield DataPath(folder, is_folder=True)
         elif depth < IMAGE_FOLDERS_DEEP:
             pending += [(f"{folder}/{name}".lstrip("/"), depth + 1) for name in inner]
@@ -171,8 +181,10 @@ def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]],
         why = _not_adopted(name, options["url"])
         if why:
             notes.append(f"the remote '{name}' stays DVC's own: {why}")
-        else:
-            storages[name] = _storage(options, root)
+            continue
+        storages[name] = _storage(options, root)
+        if urlsplit(options["url"]).scheme in DVC_ONLY:
+            notes.append(f"only DVC speaks to '{name}': push and pull its levels with dvc")
     notes += [
         f"the remote '{name}' stays DVC's own: it is known on this machine alone"
         for name in sorted(set(dvc.remotes) - set(shared))
@@ -254,10 +266,18 @@ def _config_text(
         lines += [f"  {level.name}:", f"    path: {_yaml(level.path)}"]
         lines.append(f"    unit: {level.unit or 'none'}")
         if level.sources:
-            lines.append(f"    from: {_yaml([{'level': name} for name in level.sources])}")
+            lines.append(f"    from: {_yaml(level.sources)}")
         lines.append(f"    storage: {_yaml(place(level.place))}")
     return "\n".join(lines) + "\n"
 
 
 def _yaml(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Return a value in one line of YAML; quoted where a plain word would not do."""
+    if isinstance(value, str):
+        is_plain = _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT
+        return value if is_plain else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_yaml(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_yaml(item) for item in value)}]"
+    return json.dumps(value)

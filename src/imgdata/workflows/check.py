@@ -30,6 +30,7 @@ SAMPLE_BYTES = 64 * 1024 * 1024
 THREADS = max(2, min(8, os.cpu_count() or 2))
 CHUNK = 64
 MASKS = "masks"
+RAW = "raw"
 _MASK_NAME = re.compile(
     r"(?:^|[_\-./ ])(?:cp_)?(?:masks?|labels?|segmentations?)(?=[A-Z_\-./ ]|$)|_label_image"
 )
@@ -129,7 +130,7 @@ def check_files(
     names = {c.name for c in candidates}
     findings += _findings_of(check_sidecars.symptoms(sidecars, names, chosen.level), chosen)
     findings += _findings_of(_duplicates(checked), chosen)
-    findings += _findings_of(_siblings(checked, names), chosen)
+    findings += _findings_of(_siblings(checked, names, chosen.level), chosen)
     findings += _findings_of(_recorded(checked, chosen, names), chosen)
     findings += _findings_of(profile_rules.symptoms(_profiles(checked), chosen.image_names), chosen)
     layouts, about = _completeness(checked, chosen)
@@ -325,7 +326,7 @@ def _duplicates(checked: Sequence[_Checked]) -> Iterator[_About]:
                 yield Symptom("IMG-105", found, "different content"), tuple(sorted(names))
 
 
-def _siblings(checked: Sequence[_Checked], names: set[str]) -> Iterator[_About]:
+def _siblings(checked: Sequence[_Checked], names: set[str], level: str) -> Iterator[_About]:
     """Yield files of a multi-file OME-TIFF that are not beside the file that names them."""
     lower = {name.lower() for name in names}
     missing: dict[str, list[str]] = defaultdict(list)
@@ -342,7 +343,9 @@ def _siblings(checked: Sequence[_Checked], names: set[str]) -> Iterator[_About]:
                 missing[path].append(one.candidate.name)
     for path, named_by in missing.items():
         found = f"not in the folder; {len(named_by)} files name it"
-        yield Symptom("IMG-401", found, "part of a multi-file OME-TIFF"), (path,)
+        # One file of a set that was picked out is no damage, unless it is the raw level.
+        weight = "" if level == RAW else "warning"
+        yield Symptom("IMG-401", found, "part of a multi-file OME-TIFF", weight), (path,)
 
 
 def _recorded(

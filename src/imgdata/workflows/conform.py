@@ -32,11 +32,9 @@ from imgdata.project.unit_list import example_lists
 from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
 
-DVC_SCHEMES = frozenset(
-    {"s3", "gs", "azure", "ssh", "webdav", "webdavs"}
-    | {"http", "https", "hdfs", "webhdfs", "oss", "gdrive", "remote"}
-)
-"""What DVC speaks; to those of the second line imgdata itself does not."""
+DVC_ONLY = frozenset({"http", "https", "hdfs", "webhdfs", "oss", "gdrive", "remote"})
+"""What DVC speaks and imgdata does not: adopted remotes, which stay what they are."""
+DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"}) | DVC_ONLY
 DVC_OPTIONS: Mapping[str, str] = {
     "endpoint_url": "endpointurl",
     "region": "region",
@@ -51,6 +49,7 @@ _SECRET_OPTION = re.compile(
     r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
     r"|customer_key|access_key_id)\w*\s*=\s*).+$"
 )
+_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s/]+@")
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
@@ -69,7 +68,7 @@ class FileChange:
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
-        return _SECRET_OPTION.sub(r"\1***", "\n".join(lines))
+        return _SECRET_IN_URL.sub(r"\1***@", _SECRET_OPTION.sub(r"\1***", "\n".join(lines)))
 
 
 def dvc_url(storage: StorageConfig, root: Path) -> str | None:
@@ -290,13 +289,13 @@ def _address(stage: Stage, out: Out) -> str:
     return out.written if stage.kind != "stage" else f"{definition}\n{position}"
 
 
-def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
+def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for out in value["outs"]:
         if out["path"] in outs:
             _set_flags(out, *outs[out["path"]])
 
 
-def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:
+def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for address, (remote, push) in outs.items():
         definition, position = address.split("\n")
         stage = value["stages"][definition]
@@ -311,7 +310,7 @@ def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> N
         listed[number] = {name: flags} if flags else name
 
 
-def _set_flags(out: Any, remote: str | None, push: bool) -> None:
+def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - ruamel's type, a pair
     if remote is None:
         out.pop("remote", None)
     else:

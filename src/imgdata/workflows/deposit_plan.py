@@ -250,7 +250,7 @@ def _questions(metadata: DepositMetadata) -> Iterable[Question]:
         yield Question("license", "Under which licence, as CC-BY-4.0?", where, required=True)
     if not metadata.description.strip():
         yield Question(
-            "study.description", "What was studied and how?", "metadata/study.yaml", required=True
+            "study.description", "What was studied and how?", "metadata/rembi.yaml", required=True
         )
     for creator in metadata.creators:
         if creator.orcid and not valid_orcid(creator.orcid):
@@ -258,7 +258,7 @@ def _questions(metadata: DepositMetadata) -> Iterable[Question]:
             yield Question("creators.orcid", text, where, required=True)
     if not metadata.keywords:
         yield Question(
-            "study.keywords", "Under which keywords?", "metadata/study.yaml", required=False
+            "study.keywords", "Under which keywords?", "metadata/rembi.yaml", required=False
         )
 
 

@@ -130,8 +130,19 @@ def _metadata(
         keywords=config.keywords,
         version=wish.version,
         related=tuple(related for origin in known for related in _related(origin)),
-        answers=tuple(sorted(answers.items())),
+        answers=tuple(sorted({**_contact(config), **answers}.items())),
     )
+
+
+def _contact(config: Config) -> dict[str, str]:
+    """Return institution and e-mail of the first creator who states them.
+
+    They are for repositories whose curators write back; no metadata file of a deposit has them.
+    """
+    mails = [one.email for one in config.creators if one.email]
+    places = [one.affiliation for one in config.creators if one.affiliation]
+    found = {"creators.email": mails[:1], "creators.affiliation": places[:1]}
+    return {name: values[0] for name, values in found.items() if values}
 
 
 def _creator(name: str, orcid: str | None, affiliation: str | None) -> Creator:

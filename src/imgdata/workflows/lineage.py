@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imgdata.dvc_files.places import folder_of
-from imgdata.lineage.answer import Answer, Edge, InGit, Node
+from imgdata.lineage.answer import Answer, Edge, Node, Status
 from imgdata.lineage.datalad import Origin, Runs, annex_out
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
@@ -16,6 +16,7 @@ from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
 from imgdata.workflows.bytes_here import git_status, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
+from imgdata.workflows.lineage_project import ProjectView
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Question:
         row: A row of a table, counted from 0.
         verify: Hash what is here and compare.
         public: Leave out names, hosts, home paths and what is restricted.
+        brief: Leave out history and reading files, for questions about very many files.
     """
 
     revision: str | None = None
@@ -39,6 +41,7 @@ class Question:
     row: int | None = None
     verify: bool = False
     public: bool = False
+    brief: bool = False
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Repository:
     history: History
     working_tree: Tree | None
     head: Commit | None
+    views: dict[tuple[Tree, str], ProjectView | None] = field(default_factory=dict)
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     @property
@@ -147,6 +151,10 @@ def explain(repository: Repository, path: str, question: Question) -> Answer:
     """Return the lineage of one file; never raises for what the repository's files hold."""
     snapshot = repository.snapshot(question.revision)
     choice = choose(snapshot.index, path)
+    if choice is not None and question.brief:
+        here = (repository.root / path).exists()
+        status: Status = "recorded" if here else "missing"
+        return tracked_answer(snapshot, path, choice, status, brief=True)
     if choice is not None:
         return _tracked(repository, snapshot, path, choice)
     origin = None if snapshot.commit is None else repository.runs.origin(path, snapshot.commit.id)
@@ -308,6 +316,3 @@ def _unknown(snapshot: Snapshot, path: str) -> Answer:
     gaps += [problem.sentence for problem in snapshot.index.problems]
     commit = None if snapshot.commit is None else snapshot.commit.id
     return Answer(path, commit, "untracked", gaps=tuple(dict.fromkeys(gaps)))
-
-
-__all__ = ["InGit", "Question", "Repository", "explain", "targets"]

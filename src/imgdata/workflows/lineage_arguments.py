@@ -17,6 +17,8 @@ from imgdata.workflows.lineage_project import project_view
 from imgdata.workflows.lineage_questions import answer
 
 CHUNK = 1 << 20
+MANY = 100
+"""Files from which on answers are brief."""
 _FOLDER = re.compile(rb"[0-9a-f]{32}\.dir")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -43,22 +45,31 @@ def ask(
     Raises:
         NothingFoundError: A file outside the repository is in no recorded version.
     """
+    wanted: list[tuple[str, str | None]] = []
     for given in arguments or ("",):
         level = _level(repository, base, given, question) if given else None
-        if level is not None:
-            yield from (answer(repository, path, question) for path in level)
+        path = None if level is not None else inside(repository, base, given)
+        if level is None and path is None:
+            wanted.append((given, None))
             continue
-        path = inside(repository, base, given)
-        if path is None:
-            yield elsewhere(repository, base / given, given, question)
-            continue
-        for target in targets(repository, path, question):
-            found = answer(repository, target, question)
-            full = repository.root / target
-            if found.status == "untracked" and full.is_file() and repository.working_tree:
-                yield _by_content(repository, full, given, question) or found
-            else:
-                yield found
+        found = level if level is not None else targets(repository, path or "", question)
+        wanted += [(given, one) for one in found]
+    if len(wanted) > MANY:
+        question = replace(question, brief=True)
+    for given, target in wanted:
+        yield _one(repository, base, given, target, question)
+
+
+def _one(
+    repository: Repository, base: Path, given: str, target: str | None, question: Question
+) -> Answer:
+    if target is None:
+        return elsewhere(repository, base / given, given, question)
+    found = answer(repository, target, question)
+    full = repository.root / target
+    if found.status == "untracked" and full.is_file() and repository.working_tree is not None:
+        return _by_content(repository, full, given, question) or found
+    return found
 
 
 def inside(repository: Repository, base: Path, given: str) -> str | None:

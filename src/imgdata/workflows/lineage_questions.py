@@ -47,7 +47,13 @@ class Asking:
     @property
     def view(self) -> ProjectView | None:
         """The imgdata project the file belongs to."""
-        return None if self.tree is None else project_view(self.tree, self.path)
+        if self.tree is None:
+            return None
+        views = self.repository.views
+        key = self.tree, folder_of(self.path)
+        if key not in views:
+            views[key] = project_view(self.tree, self.path)
+        return views[key]
 
     @property
     def bytes_here(self) -> BytesHere:
@@ -68,6 +74,8 @@ def answer(repository: Repository, path: str, question: Question) -> Answer:
     view = asking.view
     if view is not None:
         found = with_project(found, view, asking.snapshot.index)
+    if question.brief:
+        return _checked(asking, view, found)
     choice = choose(asking.snapshot.index, path) or choose_dead(asking.snapshot.index, path)
     if choice is not None:
         found = _with_members(asking, view, choice, found)

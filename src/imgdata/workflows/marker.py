@@ -1,11 +1,37 @@
 """The marker at a storage's prefix that tells whose it is."""
 
 import json
+import secrets
+from dataclasses import dataclass
 
 from imgdata.errors import RefusedError
 from imgdata.ports import CanWriteIfAbsent, Storage
 
 MARKER_NAME = "imgdata-project.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What a marker says; texts are empty where it does not say.
+
+    Attributes:
+        project_id: The project's id.
+        title: The project's title when the marker was written.
+        place: A random text that tells this place from others, by whatever name it is reached.
+    """
+
+    project_id: str
+    title: str
+    place: str
+
+
+def read_marker(storage: Storage) -> Marker | None:
+    """Return the marker at a storage's prefix, or None where there is none."""
+    found = _read_marker(storage)
+    if found is None:
+        return None
+    names = ("id", "title", "place")
+    return Marker(*(str(found.get(name, "")) for name in names))
 
 
 def mark_or_refuse(storage: Storage, name: str, project_id: str, title: str) -> None:
@@ -16,7 +42,8 @@ def mark_or_refuse(storage: Storage, name: str, project_id: str, title: str) -> 
     """
     found = _read_marker(storage)
     if found is None:
-        data = json.dumps({"id": project_id, "title": title}, indent=1).encode()
+        place = secrets.token_hex(8)
+        data = json.dumps({"id": project_id, "title": title, "place": place}, indent=1).encode()
         if isinstance(storage, CanWriteIfAbsent):
             storage.write_if_absent(MARKER_NAME, data)
         else:

@@ -12,6 +12,7 @@ from imgdata.model.selection import Selection
 from imgdata.policy.ledger import CopyKey, Evidence, Ledger
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
+from imgdata.workflows.history import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,9 @@ def fields_of(unit: Unit, level: Level, paths: Iterable[str]) -> dict[str, Field
 def content_of(unit: Unit, entries: list[FolderEntry] | None) -> Content:
     """Return the content of a recorded unit from its folder list (None for a single file)."""
     version = unit.version
-    assert version is not None, "only recorded units have content"
+    if version is None:
+        msg = f"{unit.title} has no recorded version"
+        raise ValueError(msg)
     if entries is None:
         return Content(unit, {"": version}, None)
     item = Item(version, (f"the file list of {unit.title}",))
@@ -99,13 +102,33 @@ def copy_event(
     unit: Unit, storage: str, how: str, items: Iterable[Item], *, whole: bool, size: int
 ) -> dict[str, Json]:
     """Return the details of a copy event about some or all objects of a unit's version."""
+    return _copy_event((unit.level, unit.name, str(unit.version)), storage, how, items, whole, size)
+
+
+def version_event(
+    version: Version, storage: str, how: str, items: Iterable[Item], *, whole: bool, size: int
+) -> dict[str, Json]:
+    """Return the same about any recorded version, old ones too."""
+    of = (version.level, version.unit, version.version)
+    return _copy_event(of, storage, how, items, whole, size)
+
+
+def _copy_event(
+    of: tuple[str, str | None, str],
+    storage: str,
+    how: str,
+    items: Iterable[Item],
+    whole: bool,  # noqa: FBT001 - private
+    size: int,
+) -> dict[str, Json]:
+    level, unit, version = of
     md5s = sorted(item.object_id for item in items)
     objects: Json = ALL_OBJECTS if whole else list(md5s)
     return {
         "storage": storage,
-        "level": unit.level,
-        "unit": unit.name,
-        "version": str(unit.version),
+        "level": level,
+        "unit": unit,
+        "version": version,
         "how": how,
         "objects": objects,
         "n": len(md5s),

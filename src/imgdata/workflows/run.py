@@ -357,7 +357,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     written: list[Path | None] = []
     if RESTORED not in output:
         written = [
-            _keep_environment(clone.root, environment),
+            keep_environment(clone.root, environment),
             clone.log().write([("run", details)]),
         ]
     written.append(clone.root / Path(stage.file).with_name("dvc.lock"))
@@ -387,7 +387,8 @@ def _told(clone: Clone, stage: Stage, failure: StageFailedError) -> StageFailedE
     )
 
 
-def _keep_environment(root: Path, environment: FoundEnvironment) -> Path | None:
+def keep_environment(root: Path, environment: FoundEnvironment) -> Path | None:
+    """Write an environment's text down, once; None where it is unknown."""
     if environment.hash is None:
         return None
     path = root / ENVIRONMENTS / f"{environment.hash}.txt"

@@ -193,9 +193,11 @@ def with_storage(text: str, storage: StorageConfig, levels: Sequence[str]) -> st
     for name in levels:
         level = value["levels"][name]
         kept = level.get("storage", NO_STORAGE)
-        names = [kept] if isinstance(kept, str) else list(kept)
-        if storage.name not in names:
-            level["storage"] = [*(one for one in names if one != NO_STORAGE), storage.name]
+        if isinstance(kept, str):
+            # Read from text, so that it is written on one line like the lists of the templates.
+            kept = level["storage"] = load_editable("[]" if kept == NO_STORAGE else f"[{kept}]")
+        if storage.name not in kept:
+            kept.append(storage.name)
     after = dump_edited(value, text)
     return text if after == before else after
 

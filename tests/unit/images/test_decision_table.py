@@ -99,7 +99,7 @@ def test_a_reversible_jpeg2000_cut_to_a_rate_is_not_called_lossless(tmp_path: Pa
     assert "cut to a rate" in compression.reason
 
 
-PICTURES: list[tuple[str, bytes, str]] = [
+PICTURES: list[tuple[str, bytes | bytearray, str]] = [
     ("a.jp2", imagecodecs.jpeg2k_encode(DEEP, reversible=True), "lossless"),
     (
         "b.j2k",
@@ -121,7 +121,7 @@ PICTURES: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("name", "data", "expected"), PICTURES, ids=[p[0] for p in PICTURES])
 def test_a_picture_gets_the_verdict_of_its_header(
-    tmp_path: Path, name: str, data: bytes, expected: str
+    tmp_path: Path, name: str, data: bytes | bytearray, expected: str
 ) -> None:
     path = tmp_path / name
     path.write_bytes(data)

@@ -285,3 +285,12 @@ def test_a_long_chain_of_directories_ends(tmp_path: Path) -> None:
     reading = read(path)
     assert time.monotonic() - begin < 5
     assert value(reading, "planes") == 30_000
+
+
+def test_a_renamed_ome_tiff_knows_itself_by_its_uuid(tmp_path: Path) -> None:
+    text = OME_2008.replace("<OME:OME ", '<OME:OME UUID="urn:uuid:7" ', 1).replace(
+        "<OME:TiffData/>",
+        '<OME:TiffData><OME:UUID FileName="before.ome.tif">urn:uuid:7</OME:UUID></OME:TiffData>',
+    )
+    reading = read(with_description(tmp_path / "after.ome.tif", text))
+    assert reading.siblings == ()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, record, stage
 
 A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)

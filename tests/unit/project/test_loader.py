@@ -78,7 +78,7 @@ def test_a_good_file_becomes_values(good: Config) -> None:
         ("lab-s3", "archive"),
         2,
     )
-    assert [key.text for key in raw.keys][0] == "{plate}/{well}.tif"
+    assert next(key.text for key in raw.keys) == "{plate}/{well}.tif"
     assert len(raw.keys) == 2
     assert (profiles.unit, profiles.storages, profiles.repositories, profiles.then) == (
         None,

@@ -1,0 +1,79 @@
+"""`imgdata run --prove`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, assert_never
+
+from imgdata.cli.session import Session
+from imgdata.errors import ImgdataError, RefusedError
+
+if TYPE_CHECKING:
+    from imgdata.workflows.prove import NotProved, Proved
+
+
+class DifferentError(ImgdataError):
+    """Something made again is not what was recorded: a finding."""
+
+    kind = "different"
+
+
+def show_proofs(
+    session: Session, names: Sequence[str], sample: int | None, *, dry_run: bool
+) -> None:
+    """Make stages again, tell the verdicts, and fail when one is different.
+
+    Raises:
+        DifferentError: An output is not what was recorded.
+        RefusedError: What is committed does not make it.
+    """
+    from imgdata.workflows.prove import NotProved, Proved  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.run import choose_stages  # noqa: PLC0415 - keeps --help fast
+
+    project = session.open(writing=not dry_run)
+    if dry_run:
+        for address in sorted(choose_stages(project.clone, names)):
+            session.say(f"would make again: {project.clone.index.by_address[address].name}")
+        return
+    different: list[Proved] = []
+    failed: list[NotProved] = []
+    for outcome in project.prove(names, sample=sample):
+        match outcome:
+            case Proved():
+                _show(session, outcome)
+                if outcome.verdict == "different":
+                    different.append(outcome)
+            case NotProved(stage, error):
+                failed.append(outcome)
+                session.say(f"{stage.name}: not proven ({error.problem})")
+                session.add({"stage": stage.name, "not_proven": error.problem})
+            case _:
+                assert_never(outcome)
+    session.finish_writing(project, f"Note proofs of {', '.join(names) or 'all stages'}")
+    _fail(different, failed)
+
+
+def _fail(different: "list[Proved]", failed: "list[NotProved]") -> None:
+    if different:
+        lines = [line for one in different for line in one.differences]
+        problem = f"{len(different)} of the stages did not give the recorded data again"
+        raise DifferentError(problem, cause="\n".join(lines[:20]))
+    if failed:
+        one = failed[0].error
+        problem = f"{len(failed)} stages could not be made again: {one.problem}"
+        raise RefusedError(problem, cause=one.cause, remedy=one.remedy)
+
+
+def _show(session: Session, proved: "Proved") -> None:
+    count = "one file" if proved.files == 1 else f"{proved.files:,} files"
+    session.say(f"{proved.stage.name}: {proved.verdict}, {count}, {proved.seconds:.1f} s")
+    for line in proved.differences:
+        session.say(f"  {line}")
+    session.add(
+        {
+            "stage": proved.stage.name,
+            "verdict": proved.verdict,
+            "files": proved.files,
+            "different": list(proved.differences),
+            "seconds": proved.seconds,
+            "certificate": str(proved.certificate),
+        }
+    )

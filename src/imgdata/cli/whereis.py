@@ -1,0 +1,177 @@
+"""`imgdata whereis`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgdata.cli.options import LevelOption, Remote, names, session_of
+from imgdata.cli.session import Session
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.workflows.whereis import CopyLine, Whereabouts
+
+SHOWN = 3
+AllVersions = Annotated[
+    bool, typer.Option("--all-versions", help="Versions of every commit too, not only these.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(whereis)
+
+
+def whereis(
+    context: typer.Context,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[LEVEL|FILE]...", help="Levels, or files.")
+    ] = None,
+    *,
+    level: LevelOption = None,
+    remote: Remote = False,
+    all_versions: AllVersions = False,
+) -> None:
+    """Say where the copies are, when each was checked, and what the rule still asks."""
+    from imgdata.workflows.whereis import WhereisOptions  # noqa: PLC0415 - keeps --help fast
+
+    session = session_of(context)
+    project = session.open()
+    options = WhereisOptions(remote, all_versions, Path.cwd())
+    found = list(project.whereis(names(what, level), options))
+    now = project.clone.clock.now()
+    for one in found:
+        session.add(_result(one))
+    by_level: dict[str, list[Whereabouts]] = {}
+    for one in found:
+        by_level.setdefault(_heading(one), []).append(one)
+    for heading, some in by_level.items():
+        _show(session, heading, some, now, project.config.currency)
+    if not found:
+        session.say("nothing is recorded yet: imgdata add LEVEL FOLDER")
+
+
+def _heading(one: "Whereabouts") -> str:
+    name = one.version.level or one.version.path
+    if one.file:
+        name = f"{one.version.path}/{one.file}"
+    return name if one.is_current else f"{name}, older versions"
+
+
+def _show(
+    session: Session, heading: str, some: "Sequence[Whereabouts]", now: datetime, currency: str
+) -> None:
+    from rich.table import Table  # noqa: PLC0415 - keeps --help fast
+
+    files = sum(one.files for one in some)
+    size = sum(one.version.size for one in some)
+    amount = "" if any(one.file for one in some) else f", {format_size(size)}"
+    session.say(f"{heading}: {files:,} files{amount}")
+    table = Table(box=None, pad_edge=True, header_style="")
+    for name in ("storage", "kind", "files", "verified", f"{currency}/month", "note"):
+        table.add_column(name, justify="right" if name == "files" else "left")
+    storages = dict.fromkeys(line.storage for one in some for line in one.lines)
+    for storage in storages:
+        lines = [line for one in some for line in one.lines if line.storage == storage]
+        missing_lines = len(some) - len(lines)
+        table.add_row(*_cells(lines, now, whole=not missing_lines))
+    session.out.print(table)
+    _show_rule(session, some)
+
+
+def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[str, ...]:
+    first = lines[0]
+    lacks = [name for line in lines for name in line.lacks]
+    notes = dict.fromkeys(note for line in lines for note in line.notes)
+    if lacks and first.storage:
+        more = f" and {len(lacks) - SHOWN} more" if len(lacks) > SHOWN else ""
+        notes[f"lacks {', '.join(lacks[:SHOWN])}{more}"] = None
+    verified = "-"
+    if first.storage:
+        times = [line.verified_at for line in lines]
+        known = [at for at in times if at is not None]
+        how = {line.how for line in lines}
+        verified = "not whole" if not whole or len(known) < len(times) else _ago(min(known), now)
+        if known and verified != "not whole":
+            verified += f", {_how(how)}"
+        if how == {"size"}:
+            verified = "size only"
+    costs = [line.cost for line in lines if line.cost is not None]
+    return (
+        first.storage or "here",
+        first.kind,
+        f"{sum(line.files for line in lines):,}",
+        verified,
+        f"{sum(costs):.2f}" if costs else "-",
+        "; ".join(notes),
+    )
+
+
+def _how(ways: set[str]) -> str:
+    words = {"read": "read back", "checksum": "server checksum", "size": "size only"}
+    return "/".join(words.get(way, way) for way in sorted(ways))
+
+
+def _ago(at: datetime, now: datetime) -> str:
+    days = (now - at).days
+    return "today" if days <= 0 else f"{days} d ago"
+
+
+def _show_rule(session: Session, some: "Sequence[Whereabouts]") -> None:
+    rules = {one.rule for one in some if one.rule is not None}
+    if not rules:
+        session.say("  rule: stored nowhere, made again when needed")
+        return
+    for rule in rules:
+        copies = "1 copy" if rule.copies == 1 else f"{rule.copies} copies"
+        short = [name for one in some if one.rule == rule for name in one.short]
+        told = "kept"
+        if short:
+            more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
+            count = "1 file" if len(short) == 1 else f"{len(short):,} files"
+            told = f"{count} below the rule: {', '.join(short[:SHOWN])}{more}"
+        session.say(f"  rule: {copies}, checked within {rule.verify_every.days} days -> {told}")
+        if short:
+            level = some[0].version.level
+            session.say(f"  next: imgdata push {level}")
+
+
+def _result(one: "Whereabouts") -> dict[str, object]:
+    version = one.version
+    return {
+        "level": version.level or None,
+        "unit": version.unit,
+        "path": version.path,
+        "file": one.file,
+        "version": version.version,
+        "current": one.is_current,
+        "files": one.files,
+        "bytes": version.size,
+        "rule": None if one.rule is None else _rule(one),
+        "copies": [_copy(line) for line in one.lines],
+        "below_rule": list(one.short),
+        "names_known": one.list_known,
+    }
+
+
+def _rule(one: "Whereabouts") -> dict[str, object]:
+    assert one.rule is not None, "asked before"  # noqa: S101 - for the type checker
+    return {"copies": one.rule.copies, "verify_every_days": one.rule.verify_every.days}
+
+
+def _copy(line: "CopyLine") -> dict[str, object]:
+    return {
+        "storage": line.storage or None,
+        "kind": line.kind,
+        "place": line.place,
+        "files": line.files,
+        "verified_at": line.verified_at.isoformat() if line.verified_at else None,
+        "how": line.how or None,
+        "cost_per_month": line.cost,
+        "counts": line.counts,
+        "missing": list(line.lacks),
+        "notes": list(line.notes),
+    }

@@ -1,0 +1,21 @@
+"""States that files had in commits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """One state of a file in history.
+
+    Attributes:
+        path: From the git root.
+        blob: The object id of its content.
+        commit: The commit that gave it this content.
+        at: When that was committed, UTC.
+    """
+
+    path: str
+    blob: str
+    commit: str
+    at: datetime

@@ -1,0 +1,130 @@
+"""What branches, tags, stashes and history record in DVC's files."""
+
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imgdata.model.revisions import RecordedFile
+from imgdata.tracking.git_call import FATAL, call_git
+
+DVC_FILES = (":(top,glob)**/*.dvc", ":(top,glob)**/dvc.lock")
+COMMIT_MARK = "\x01"
+_RAW = re.compile(r":\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) [A-Z]\d*")
+_GONE = "000000"
+_STASH = "refs/stash"
+
+
+class GitCommits:
+    """The commits of one repository; implements `imgdata.ports.Commits`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def tips(self) -> Mapping[str, str]:
+        """Return commit ids by name: HEAD, branches, remote branches, tags, stashes."""
+        form = "--format=%(refname)%00%(objectname)%00%(*objectname)%00%(objecttype)"
+        done = call_git(("for-each-ref", form), self._root)
+        found: dict[str, str] = {}
+        for line in done.text.splitlines():
+            name, commit, peeled, kind = line.split("\0")
+            if kind in {"commit", "tag"} and name != _STASH:
+                found[name.removeprefix("refs/").removeprefix("heads/")] = peeled or commit
+        head = call_git(("rev-parse", "--verify", "-q", "HEAD"), self._root, accept=(0, 1, FATAL))
+        if head.returncode == 0:
+            found["HEAD"] = head.text.strip()
+        for number, commit in enumerate(self._stashes()):
+            found[f"stash@{{{number}}}"] = commit
+        return found
+
+    def _stashes(self) -> list[str]:
+        args = ("log", "-g", "--format=%H", _STASH, "--")
+        done = call_git(args, self._root, accept=(0, FATAL))
+        return done.text.split() if done.returncode == 0 else []
+
+    def dvc_files_at(self, commit: str) -> Mapping[str, str]:
+        """Return the blob ids of a commit's `.dvc` files and locks, by path."""
+        done = call_git(("ls-tree", "-r", "-z", "--full-tree", commit), self._root)
+        found: dict[str, str] = {}
+        for line in done.text.split("\0"):
+            header, _, path = line.partition("\t")
+            if path.endswith(".dvc") or path.rpartition("/")[2] == "dvc.lock":
+                found[path] = header.split(" ")[2]
+        return found
+
+    def dvc_files_ever(self) -> Iterator[RecordedFile]:
+        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first."""
+        args = (
+            "log", "--all", "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
+            "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all",
+            f"--format={COMMIT_MARK}%H %ct",
+        )  # fmt: skip
+        stashes = self._stashes()
+        done = call_git((*args, *stashes, "--", *DVC_FILES), self._root, accept=(0, FATAL))
+        commit, at = "", datetime.fromtimestamp(0, UTC)
+        tokens = iter(done.text.split("\0") if done.returncode == 0 else ())
+        for token in tokens:
+            text = token.lstrip("\n")
+            if text.startswith(COMMIT_MARK):
+                commit, _, seconds = text[1:].partition(" ")
+                at = datetime.fromtimestamp(int(seconds), UTC)
+            elif (found := _RAW.match(text)) is not None:
+                path = next(tokens, "")
+                if found[1] != _GONE:
+                    yield RecordedFile(path, found[2], commit, at)
+
+    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of blobs by id, with one call of git."""
+        asked = list(dict.fromkeys(ids))
+        return {one: data for one, data in self._batch(asked) if data is not None}
+
+    def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the bytes of files of a commit, by path; absent ones are not in the answer."""
+        asked = {f"{commit}:{path}": path for path in paths if "\n" not in path}
+        found = self._batch(list(asked))
+        return {asked[name]: data for name, data in found if data is not None}
+
+    def _batch(self, names: list[str]) -> Iterator[tuple[str, bytes | None]]:
+        if not names:
+            return
+        text = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
+        output = call_git(("cat-file", "--batch"), self._root, stdin=text).stdout
+        start = 0
+        for name in names:
+            end = output.index(b"\n", start)
+            header = output[start:end].split(b" ")
+            start = end + 1
+            if not header[-1].isdigit():
+                yield name, None
+                continue
+            size = int(header[-1])
+            yield name, output[start : start + size]
+            start += size + 1
+
+    def unpushed(self) -> Mapping[str, int]:
+        """Return local branches, tags and stashes with commits that no remote branch has."""
+        found: dict[str, int] = {}
+        for name, commit in self.tips().items():
+            if name.startswith("remotes/"):
+                continue
+            args = ("rev-list", "--count", commit, "--not", "--remotes")
+            count = int(call_git(args, self._root).text)
+            if count:
+                found[name] = count
+        return found
+
+    def is_pushed(self, commit: str) -> bool:
+        """Tell whether a remote branch, as last fetched, has a commit."""
+        args = ("for-each-ref", f"--contains={commit}", "--count=1", "refs/remotes")
+        done = call_git(args, self._root, accept=(0, 1, FATAL, 129))
+        return done.returncode == 0 and bool(done.text.strip())
+
+    def export(self, commit: str, folder: Path) -> None:
+        """Write a commit's files into an empty folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as private:
+            env = {"GIT_INDEX_FILE": f"{private}/index"}
+            call_git(("read-tree", commit), self._root, env=env)
+            args = ("checkout-index", "--all", "--force", f"--prefix={folder}/")
+            call_git(args, self._root, env=env)

@@ -1,0 +1,178 @@
+"""What is known of the copies of a version, object by object: from the log, or by asking now."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+
+from imgdata.errors import ImgdataError, StorageError
+from imgdata.model.objects import StoredObject
+from imgdata.policy.evidence import CopyFact, Presence, Rule
+from imgdata.policy.ledger import Copy, CopyKey, Evidence
+from imgdata.ports import LiesInFolder, Storage
+from imgdata.project.config import Level
+from imgdata.transfer.move import Item
+from imgdata.transfer.presence import present_objects
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.history import Version
+from imgdata.workflows.marker import Marker, read_marker
+from imgdata.workflows.places import places
+
+CHANGE_SLACK_S = 1.0
+PURGED = "a place that is purged"
+
+
+def rule_of(level: Level) -> Rule:
+    """Return what a level asks of its copies."""
+    return Rule(max(1, level.copies), timedelta(days=level.verify_every_days))
+
+
+def key_of(version: Version, storage: str) -> CopyKey:
+    """Return how the ledger names a version's copy on a storage."""
+    return CopyKey(storage, version.level, version.unit, version.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A storage that answered, and its marker."""
+
+    storage: Storage
+    marker: Marker | None
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """A storage that cannot be asked now, and why."""
+
+    error: ImgdataError
+
+
+Answer = Reached | Offline
+
+
+@dataclass
+class Copies:
+    """Answers for the copies of versions.
+
+    Attributes:
+        clone: The project.
+        ask: Whether storages are asked now, or only the log.
+        allow: Which storages may be asked; all without it.
+    """
+
+    clone: Clone
+    ask: bool
+    allow: Callable[[str], bool] = field(default=lambda _: True)
+    _answers: dict[str, Answer] = field(default_factory=dict)
+    _there: dict[tuple[str, str], Mapping[str, StoredObject]] = field(default_factory=dict)
+
+    @cached_property
+    def place_of(self) -> Mapping[str, str]:
+        """The place of each storage by name; with `ask`, told apart by their markers too."""
+        tokens: dict[str, str] = {}
+        for name in self.clone.config.storages if self.ask else ():
+            found = self.reach(name)
+            if isinstance(found, Reached) and found.marker is not None:
+                tokens[name] = found.marker.place
+        return places(self.clone, tokens)
+
+    def reach(self, name: str) -> Answer:
+        """Open a storage and read its marker, once."""
+        if name not in self._answers:
+            try:
+                opened = self.clone.open_storage(self.clone.config.storages[name])
+                self._answers[name] = Reached(opened, read_marker(opened))
+            except ImgdataError as error:
+                self._answers[name] = Offline(error)
+        return self._answers[name]
+
+    def is_unplugged(self, name: str) -> bool:
+        """Tell whether a storage is a drive that is not plugged in; asks no network."""
+        try:
+            opened = self.clone.open_storage(self.clone.config.storages[name])
+        except ImgdataError:
+            return False
+        if not isinstance(opened, LiesInFolder):
+            return False
+        return opened.folder is None or not opened.folder.is_dir()
+
+    def never(self, name: str) -> str:
+        """Say why nothing on a storage counts; empty where it may."""
+        if "purged_after_days" in self.clone.config.storages[name].options:
+            return PURGED
+        if self.ask:
+            match self.reach(name):
+                case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
+                    return f"its marker names another project, '{marker.title}'"
+                case Reached(_, None):
+                    return "it has no marker of this project"
+                case _:
+                    return ""
+        return ""
+
+    def copy(self, version: Version, name: str) -> Copy:
+        """Return what the log says of a version on a storage."""
+        return self.clone.ledger.copy(key_of(version, name))
+
+    def storages_of(self, version: Version) -> tuple[str, ...]:
+        """Return the storages that should have a version, then others noted to have it."""
+        level = self.clone.config.levels.get(version.level)
+        own = (*level.storages, *level.then) if level else ()
+        noted = (name for name in self.clone.config.storages if self.copy(version, name).notes)
+        known = self.clone.config.storages
+        return tuple(name for name in dict.fromkeys((*own, *noted)) if name in known)
+
+    def facts(self, version: Version, items: Iterable[Item]) -> dict[str, tuple[CopyFact, ...]]:
+        """Return by object id one fact a storage about each object of a version."""
+        wanted = tuple(items)
+        found: dict[str, list[CopyFact]] = {item.object_id: [] for item in wanted}
+        for name in self.storages_of(version):
+            copy, never = self.copy(version, name), self.never(name)
+            place = self.place_of.get(name, name)
+            there = self.there(version, name, wanted)
+            for item in wanted:
+                belief = copy.belief(item.md5)
+                presence = self._presence(name, item, belief, there)
+                found[item.object_id].append(CopyFact(name, place, belief, presence, never))
+        return {object_id: tuple(facts) for object_id, facts in found.items()}
+
+    def there(
+        self, version: Version, name: str, items: Iterable[Item]
+    ) -> Mapping[str, StoredObject]:
+        """Return what a storage has of a version's objects now; nothing where it is not asked."""
+        if not self.ask:
+            return {}
+        key = (name, version.path + version.version)
+        if key not in self._there:
+            answer = self.reach(name)
+            if isinstance(answer, Offline):
+                return {}
+            try:
+                keys = [item.key for item in items]
+                self._there[key] = present_objects(answer.storage, keys)
+            except StorageError as error:
+                self._answers[name] = Offline(error)
+                return {}
+        return self._there[key]
+
+    def _presence(
+        self, name: str, item: Item, belief: object, there: Mapping[str, StoredObject]
+    ) -> Presence:
+        if not self.ask:
+            return "not asked"
+        if isinstance(self.reach(name), Offline):
+            return "offline"
+        found = there.get(item.key)
+        if found is None:
+            return "absent"
+        if (found.md5 is not None and found.md5 != item.md5) or (
+            item.size is not None and item.size != found.size
+        ):
+            return "differs"
+        if (
+            isinstance(belief, Evidence)
+            and found.changed_at is not None
+            and found.changed_at > belief.at.timestamp() + CHANGE_SLACK_S
+        ):
+            return "written since"
+        return "present"

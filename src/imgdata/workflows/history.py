@@ -1,0 +1,163 @@
+"""Every version that any commit, branch, tag or stash records, and which of them are in use."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
+from imgdata.dvc_files.lock import LOCK_NAME, read_lock
+from imgdata.dvc_files.places import Where, folder_of, resolve
+from imgdata.dvc_files.recorded import MD5, Recorded
+from imgdata.levels.units import level_of, unit_name
+from imgdata.model.objects import is_folder, object_key
+from imgdata.workflows.clone import Clone
+
+WORKING_TREE = "working tree"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One recorded content of a path.
+
+    Attributes:
+        path: The out, relative to the project's root.
+        level: The level it lies on, or an empty text.
+        unit: The unit's name on that level, or None.
+        version: The md5 of its folder list or single file.
+        size: Bytes; 0 where it was not recorded.
+        nfiles: Files; 1 for a single file, 0 where it was not recorded.
+    """
+
+    path: str
+    level: str
+    unit: str | None
+    version: str
+    size: int
+    nfiles: int
+
+    @property
+    def title(self) -> str:
+        """Level and unit as messages name them; a path on no level as it is."""
+        named = f"{self.level} {self.unit}" if self.unit else self.level
+        return named or self.path
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the version lists a folder."""
+        return is_folder(self.version)
+
+    @property
+    def key(self) -> str:
+        """Where its object lies in a cache or storage."""
+        return object_key(self.version)
+
+
+class History:
+    """What a project's commits record; reads each state of a DVC file once."""
+
+    def __init__(self, clone: Clone) -> None:
+        self._clone = clone
+        self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
+        self._prefix = ""
+        if clone.root != clone.git.root:
+            self._prefix = f"{clone.root.relative_to(clone.git.root).as_posix()}/"
+
+    @cached_property
+    def current(self) -> tuple[Version, ...]:
+        """The versions the working tree records, with outs on no level."""
+        return tuple(
+            self._version(out.path, out.recorded)
+            for stage in self._clone.index.stages
+            for out in stage.outs
+            if out.is_inside and out.flags.cache and _is_ours(out.recorded)
+        )
+
+    @cached_property
+    def in_use(self) -> Mapping[Version, tuple[str, ...]]:
+        """The versions at the tip of any branch, tag, stash, or in the working tree, and where."""
+        found: dict[Version, dict[str, None]] = {}
+        for version in self.current:
+            found.setdefault(version, {})[WORKING_TREE] = None
+        git = self._clone.git
+        names: dict[str, list[str]] = {}
+        for name, commit in git.tips().items():
+            names.setdefault(commit, []).append(name)
+        files = {commit: self._inside(git.dvc_files_at(commit)) for commit in names}
+        self._parse(place for some in files.values() for place in some.items())
+        for commit, some in files.items():
+            for place in some.items():
+                for version in self._parsed[place]:
+                    found.setdefault(version, {}).update(dict.fromkeys(names[commit]))
+        return {version: tuple(where) for version, where in found.items()}
+
+    @cached_property
+    def ever(self) -> Mapping[Version, datetime]:
+        """All versions of any commit or the working tree, and when each was last committed."""
+        found = dict.fromkeys(self.current, self._clone.clock.now())
+        states = [
+            (state.path.removeprefix(self._prefix), state)
+            for state in self._clone.git.dvc_files_ever()
+            if state.path.startswith(self._prefix)
+        ]
+        self._parse((path, state.blob) for path, state in states)
+        for path, state in states:
+            for version in self._parsed[path, state.blob]:
+                found[version] = max(found.get(version, state.at), state.at)
+        for version in self.in_use:
+            found.setdefault(version, self._clone.clock.now())
+        return found
+
+    def _inside(self, files: Mapping[str, str]) -> dict[str, str]:
+        """Return files of this project by path from its root."""
+        start = len(self._prefix)
+        return {path[start:]: blob for path, blob in files.items() if path.startswith(self._prefix)}
+
+    def _parse(self, places: Iterable[tuple[str, str]]) -> None:
+        new = [place for place in dict.fromkeys(places) if place not in self._parsed]
+        blobs = self._clone.git.read_blobs(blob for _, blob in new)
+        for path, blob in new:
+            data = blobs.get(blob, b"")
+            self._parsed[path, blob] = tuple(dict.fromkeys(self._versions(path, data)))
+
+    def _versions(self, file: str, data: bytes) -> Iterator[Version]:
+        for path, recorded in self._records(file, data):
+            if _is_ours(recorded):
+                yield self._version(path, recorded)
+
+    def _records(self, file: str, data: bytes) -> Iterator[tuple[str, Recorded]]:
+        """Yield the outs of one DVC file by path; paths of a stage follow its folder today."""
+        if is_dot_dvc(file):
+            read = read_dot_dvc(data, file)
+            wdir = resolve(read.wdir or ".", folder_of(file)).path
+            for out in read.outs:
+                yield _path(out.recorded, "" if wdir == "." else wdir), out.recorded
+        elif file.rpartition("/")[2] == LOCK_NAME:
+            for name, entry in read_lock(data, file).entries.items():
+                stage = self._clone.index.by_address.get(f"{file}::{name}")
+                wdir = folder_of(file) if stage is None else stage.wdir
+                for out_record in entry.outs:
+                    yield _path(out_record, wdir), out_record
+
+    def _version(self, path: str, recorded: Recorded | None) -> Version:
+        assert recorded is not None, "callers filter"  # noqa: S101 - for the type checker
+        assert recorded.hash is not None, "callers filter"  # noqa: S101 - for the type checker
+        level = level_of(self._clone.config, path)
+        below = path.removeprefix(level.path).lstrip("/").split("/")[0] if level else ""
+        named = bool(level and level.unit is not None and below)
+        is_dir = recorded.nfiles is not None or recorded.hash.is_folder
+        unit = (below if is_dir else unit_name(below)) if named else None
+        nfiles = recorded.nfiles if recorded.nfiles is not None else int(not is_dir)
+        return Version(
+            path, level.name if level else "", unit, recorded.hash.value, recorded.size or 0, nfiles
+        )
+
+
+def _path(recorded: Recorded, wdir: str) -> str:
+    place = resolve(recorded.path, wdir)
+    return place.path if place.where is Where.INSIDE else recorded.path
+
+
+def _is_ours(recorded: Recorded | None) -> bool:
+    """Tell whether a record names an object of DVC 3's layout."""
+    return recorded is not None and recorded.hash is not None and recorded.hash.name == MD5

@@ -1,0 +1,324 @@
+"""`imgdata run --prove`: make outputs again in a clean checkout and compare them with the record.
+
+What was "made here" says nothing about whether it can be made again: the proof runs the committed
+code of HEAD on the recorded inputs in a scratch folder that has nothing else.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgdata.dvc_files.index import read_index
+from imgdata.dvc_files.stages import Out, Stage
+from imgdata.dvc_files.state import State
+from imgdata.errors import DamagedError, ImgdataError, MachineError, RefusedError
+from imgdata.levels.changes import Workspace
+from imgdata.levels.staleness import Freshness
+from imgdata.levels.units import level_of
+from imgdata.model.events import Json, time_text
+from imgdata.model.objects import is_folder, object_key
+from imgdata.policy.recoverable import IDENTICAL, METHOD, METHOD_VERSION
+from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
+from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
+from imgdata.transfer.equality import difference
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.contents import Contents
+from imgdata.workflows.history import Version
+from imgdata.workflows.run import FindEnvironment, choose_stages, entry_hash, keep_environment
+
+SCRATCH = PRIVATE_FOLDER / "prove"
+PROOFS = Path(".imgdata") / "proofs"
+COPYING = ("reflink", "copy")
+SHOWN = 5
+
+RunCommand = Callable[[str | Sequence[str], Path], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """One stage that was made again.
+
+    Attributes:
+        verdict: `identical`, `equal within ...` or `different`.
+        files: How many files were compared.
+        differences: What differs, a line a file, the first few.
+        seconds: How long the commands took.
+        certificate: Where the proof is written down.
+    """
+
+    stage: Stage
+    verdict: str
+    files: int
+    differences: tuple[str, ...]
+    seconds: float
+    certificate: Path
+
+
+@dataclass(frozen=True, slots=True)
+class NotProved:
+    """A stage that could not be made again from what is committed, and what to do."""
+
+    stage: Stage
+    error: ImgdataError
+
+
+ProofOutcome = Proved | NotProved
+
+
+def prove(
+    clone: Clone,
+    names: Sequence[str],
+    sample: int | None,
+    find_environment: FindEnvironment,
+    run_command: RunCommand,
+) -> Iterator[ProofOutcome]:
+    """Make the outputs of levels or stages again and compare; one outcome a stage.
+
+    Args:
+        clone: The project.
+        names: Levels or stages; all without one.
+        sample: Only so many stages, chosen by the hash of their names.
+        find_environment: Tells the environment of a command.
+        run_command: Runs a stage's command in a folder; raises `ImgdataError` when it fails.
+
+    Raises:
+        UsageError: A name is neither a level nor a stage.
+        RefusedError: Nothing is committed yet.
+    """
+    chosen = choose_stages(clone, names)
+    stages = [s for s in clone.index.stages if s.address in chosen and s.entry is not None]
+    if sample is not None:
+        stages = sorted(stages, key=lambda one: hashlib.md5(
+            one.address.encode(), usedforsecurity=False).hexdigest())[:sample]  # fmt: skip
+    head = clone.git.head()
+    if head is None:
+        problem = "nothing is committed yet, so nothing can be made again from a commit"
+        raise RefusedError(problem, remedy='git add --all && git commit -m "Start"')
+    with clone.writing():
+        for stage in stages:
+            attempt = _Attempt(clone, stage, head, find_environment, run_command)
+            try:
+                yield attempt.run()
+            except (DamagedError, RefusedError) as error:
+                yield NotProved(stage, error)
+            finally:
+                attempt.clean()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    clone: Clone
+    stage: Stage
+    head: str
+    find_environment: FindEnvironment
+    run_command: RunCommand
+
+    @property
+    def _top(self) -> Path:
+        name = hashlib.md5(self.stage.address.encode(), usedforsecurity=False).hexdigest()
+        return self.clone.root / SCRATCH / name
+
+    @property
+    def _root(self) -> Path:
+        """The project's root in the scratch checkout."""
+        return self._top / "checkout" / self.clone.root.relative_to(self.clone.git.root)
+
+    @property
+    def _workspace(self) -> Workspace:
+        return Workspace(self._root, State(self._root, self._top / "state"))
+
+    def clean(self) -> None:
+        """Remove the scratch checkout."""
+        shutil.rmtree(self._top, ignore_errors=True)
+
+    def run(self) -> Proved:
+        self.clean()
+        self.clone.git.export(self.head, self._top / "checkout")
+        inputs = self._place_inputs()
+        self._refuse_other_recipe()
+        for out in self.stage.outs:
+            _remove(self._root / out.path)
+        folder = self._root / (self.stage.wdir or ".")
+        for out in self.stage.outs:
+            (self._root / out.path).parent.mkdir(parents=True, exist_ok=True)
+        environment = self.find_environment(self.stage.defined_cmd, folder)
+        start = self.clone.clock.now()
+        try:
+            self.run_command(self.stage.cmd, folder)
+        except MachineError as error:
+            problem = f"stage '{self.stage.name}' did not run again from commit {self.head[:8]}"
+            raise RefusedError(problem, cause=error.cause, remedy="") from error
+        seconds = (self.clone.clock.now() - start).total_seconds()
+        tolerance = self._tolerance()
+        files, beyond, within = self._compare(tolerance)
+        verdict = IDENTICAL
+        if beyond:
+            verdict = "different"
+        elif within:
+            verdict = f"equal within '{tolerance}'"
+        details: dict[str, Json] = {
+            "stage": self.stage.address,
+            "entry": entry_hash(self.clone.root, self.stage),
+            "method": METHOD,
+            "method_version": METHOD_VERSION,
+            "tolerance": tolerance if within else "",
+            "environment": {"source": environment.source, "hash": environment.hash},
+            "verdict": verdict,
+            "start": time_text(start),
+            "seconds": round(seconds, 3),
+            "cost": None,
+            "code_commit": self.head,
+            "inputs": [{"path": path, "version": version} for path, version in inputs],
+            "outs": [
+                {"path": out.path, "version": out.recorded.hash.value}
+                for out in self.stage.outs
+                if out.recorded and out.recorded.hash
+            ],
+        }
+        kept = keep_environment(self.clone.root, environment)
+        certificate = self._certify(details, files, beyond, within)
+        log = self.clone.log().write([("proof", details)])
+        self.clone.git.stage([path for path in (kept, certificate, log) if path is not None])
+        return Proved(self.stage, verdict, files, tuple(beyond[:SHOWN]), seconds, certificate)
+
+    def _place_inputs(self) -> list[tuple[str, str]]:
+        """Put the recorded versions of all tracked inputs into the checkout."""
+        makers = {out.path: out for one in self.clone.index.stages for out in one.outs}
+        inputs: dict[str, str] = {}
+        for dep in self.stage.deps:
+            if not dep.is_inside:
+                problem = f"the input {dep.written} lies outside the project"
+                raise RefusedError(problem, remedy="add it to a level: imgdata add")
+            for path, out in makers.items():
+                if out.flags.cache and _touches(dep.path, path):
+                    exact = dep.recorded if path == dep.path else out.recorded
+                    if exact is None or exact.hash is None:
+                        problem = f"the input {path} is not recorded"
+                        raise RefusedError(problem, remedy=f"imgdata run {self.stage.name}")
+                    inputs[path] = exact.hash.value
+        for path, version in inputs.items():
+            self._place(path, version)
+        return sorted(inputs.items())
+
+    def _place(self, path: str, version: str) -> None:
+        contents = Contents(self.clone)
+        files = contents.files(Version(path, "", None, version, 0, 0))
+        level = level_of(self.clone.config, path)
+        remedy = f"imgdata pull {level.name}" if level else "imgdata pull"
+        if files is None:
+            problem = f"the input {path} is not here"
+            raise DamagedError(problem, remedy=remedy)
+        cache = self.clone.dvc.cache_dir
+        lacking = [md5 for md5 in files.values() if not (cache / object_key(md5)).is_file()]
+        if lacking:
+            problem = f"{len(lacking)} files of the input {path} are not here"
+            raise DamagedError(problem, remedy=remedy)
+        wanted = [
+            Placement(str(self._root / _join(path, below)), md5, hashed=False)
+            for below, md5 in files.items()
+        ]
+        for outcome in place_all(wanted, cache, COPYING, read_only=False):
+            if isinstance(outcome, CacheDamaged):
+                problem = f"the input {path} is damaged in the local cache"
+                raise DamagedError(problem, remedy="imgdata verify --on cache --repair")
+
+    def _refuse_other_recipe(self) -> None:
+        """Stop where the commit would make something else than what is recorded.
+
+        Raises:
+            RefusedError: What is not committed, or differs.
+        """
+        tree = FolderTree(self._root)
+        index = read_index(tree)
+        there = index.by_address.get(self.stage.address)
+        commit = "git add --all && git commit"
+        if there is None or entry_hash(self._root, self.stage) != entry_hash(
+            self.clone.root, self.stage
+        ):
+            problem = f"dvc.lock as committed does not have this run of '{self.stage.name}'"
+            raise RefusedError(problem, remedy=commit)
+        reasons = Freshness(tree, index, self._workspace).reasons(there)
+        if reasons:
+            problem = f"the commit has another recipe for '{self.stage.name}'"
+            raise RefusedError(problem, cause="\n".join(reasons), remedy=commit)
+
+    def _tolerance(self) -> str:
+        for out in self.stage.outs:
+            level = level_of(self.clone.config, out.path)
+            if level is not None and level.tolerance:
+                return level.tolerance
+        return ""
+
+    def _compare(self, tolerance: str) -> tuple[int, list[str], list[str]]:
+        """Return how many files were compared, and which differ beyond and within the tolerance."""
+        count = 0
+        beyond: list[str] = []
+        within: list[str] = []
+        for out in self.stage.outs:
+            recorded = self._recorded(out)
+            found = self._workspace.hashes(out.path, self._workspace.scan(out.path))
+            count += len(recorded)
+            beyond += [f"{_join(out.path, n)}: not made" for n in recorded.keys() - found.keys()]
+            beyond += [f"{_join(out.path, n)}: new" for n in found.keys() - recorded.keys()]
+            for name in sorted(recorded.keys() & found.keys()):
+                if recorded[name] == found[name]:
+                    continue
+                told = self._differs(tolerance, out, name, recorded[name])
+                (beyond if told else within).append(f"{_join(out.path, name)}: {told}")
+        return count, sorted(beyond), within
+
+    def _recorded(self, out: Out) -> Mapping[str, str]:
+        recorded = out.recorded
+        if recorded is None or recorded.hash is None:
+            return {}
+        version = Version(out.path, "", None, recorded.hash.value, 0, 0)
+        files = Contents(self.clone).files(version)
+        if files is None or (not is_folder(version.version) and not files):
+            problem = f"the file list of {out.path} is not here"
+            raise DamagedError(problem, remedy="imgdata pull")
+        return files
+
+    def _differs(self, tolerance: str, out: Out, name: str, md5: str) -> str:
+        again = self._root / _join(out.path, name)
+        first = self.clone.dvc.cache_dir / object_key(md5)
+        if not tolerance or not first.is_file():
+            return "other bytes"
+        return difference(tolerance, first, again, again.name)
+
+    def _certify(
+        self, details: Mapping[str, Json], files: int, beyond: list[str], within: list[str]
+    ) -> Path:
+        at = self.clone.clock.now()
+        folder = self.clone.root / PROOFS
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{details['entry']}-{at:%Y%m%dT%H%M%SZ}.json"
+        body = {
+            "v": 1,
+            "at": time_text(at),
+            "by": self.clone.git.identity() or "",
+            **details,
+            "files": files,
+            "different": beyond,
+            "equal_within_tolerance": [line.partition(": ")[0] for line in within],
+        }
+        write_text(path, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+        return path
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}/{name}" if name else path
+
+
+def _touches(dep: str, path: str) -> bool:
+    return dep == path or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,486 @@
+"""`imgdata verify`: read copies back and hash them, those checked longest ago first."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
+from imgdata.model.events import Json, parse_time, time_text
+from imgdata.model.objects import StoredObject
+from imgdata.policy.ledger import Evidence, NothingNoted, NotThere
+from imgdata.ports import Storage
+from imgdata.system.files import write_text
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.move import (
+    DEFAULT_JOBS,
+    CheckOutcome,
+    Damaged,
+    Intact,
+    Item,
+    Missing,
+    Moved,
+    check_all,
+    move_one,
+)
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.contents import Contents, list_item
+from imgdata.workflows.copies import Copies, Offline, Reached
+from imgdata.workflows.history import History, Version
+from imgdata.workflows.objects import version_event
+from imgdata.workflows.versions import current_versions, old_versions
+
+CACHE = "cache"
+SHOWN = 20
+CHECKPOINT = timedelta(seconds=60)
+NEVER = datetime.fromtimestamp(0, UTC)
+CACHE_NOTE = PRIVATE_FOLDER / "cache-checked.json"
+GONE = frozenset({"dropped", "lost"})
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """How to verify.
+
+    Attributes:
+        on: Storages to read, and `cache`; all of them without one.
+        budget: Bytes to read at most; no limit without one.
+        jobs: Reads at once.
+        repair: Put a good copy in the place of what is damaged or missing.
+    """
+
+    on: tuple[str, ...] = ()
+    budget: int | None = None
+    jobs: int = DEFAULT_JOBS
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Files whose bytes at a place are not right: how, and whether they are now."""
+
+    names: tuple[str, ...]
+    how: str
+    repaired_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One version at one place after reading it back.
+
+    Attributes:
+        storage: The storage's name, or `cache`.
+        place: Where that is.
+        checked: Objects that are right, and `size` their bytes.
+        left: Objects that the budget left for the next time.
+        bad: What is not right.
+    """
+
+    version: Version
+    storage: str
+    place: str
+    checked: int
+    size: int
+    left: int
+    bad: tuple[Bad, ...]
+
+    @property
+    def still_bad(self) -> tuple[Bad, ...]:
+        """What is not right and was not repaired."""
+        return tuple(one for one in self.bad if not one.repaired_from)
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """A storage that could not be read; a drive in a drawer is only told of."""
+
+    storage: str
+    error: ImgdataError
+    is_drawer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Objects on a storage that no recorded version of this clone's history has."""
+
+    storage: str
+    count: int
+    size: int
+    examples: tuple[str, ...]
+
+
+VerifyOutcome = Verified | NotVerified | Extra
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One version at one place, its objects in the order they are to be read."""
+
+    version: Version
+    storage: str
+    opened: Storage
+    items: tuple[Item, ...]
+    oldest: datetime
+    total: int
+
+
+def verify(
+    clone: Clone, levels: Sequence[str], options: VerifyOptions, progress: Progress = SILENT
+) -> Iterator[VerifyOutcome]:
+    """Read copies of levels back; what was found is noted at least every minute.
+
+    Raises:
+        UsageError: A storage of `--on` is not configured.
+        StorageError: A storage named by `--on` cannot be read.
+        MachineError: Another imgdata command is at work here.
+    """
+    for name in options.on:
+        if name != CACHE and name not in clone.config.storages:
+            known = ", ".join((CACHE, *clone.config.storages))
+            problem = f"'{name}' is not a storage of this project"
+            raise UsageError(problem, cause=f"storages: {known}")
+    with clone.writing():
+        yield from _Verification(clone.reread(), levels, options, progress).run()
+
+
+@dataclass(slots=True)
+class _Verification:
+    clone: Clone
+    levels: Sequence[str]
+    options: VerifyOptions
+    progress: Progress
+    spent: int = 0
+    good: dict[tuple[str, str], int] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+
+    def run(self) -> Iterator[VerifyOutcome]:
+        """Read tasks in the order of their oldest check."""
+        copies = Copies(self.clone, ask=True)
+        reached: dict[str, Storage] = {}
+        for name in self._names():
+            match copies.reach(name):
+                case Reached(storage, _):
+                    reached[name] = storage
+                case Offline(error):
+                    if name in self.options.on:
+                        raise error
+                    yield NotVerified(name, error, copies.is_unplugged(name))
+                case other:
+                    assert_never(other)
+        contents = Contents(self.clone, tuple(reached.values()))
+        history = History(self.clone)
+        tasks = list(self._tasks(copies, reached, contents, history))
+        for task in sorted(tasks, key=lambda one: (one.oldest, one.version.path, one.storage)):
+            if task.storage not in self.broken:
+                yield from self._attempt(task, copies)
+        if set(self.levels) == set(self.clone.config.levels) and self.options.budget is None:
+            yield from _extras(history, contents, reached)
+
+    def _names(self) -> tuple[str, ...]:
+        wanted = self.options.on or tuple(self.clone.config.storages)
+        return tuple(name for name in wanted if name != CACHE)
+
+    def _tasks(
+        self,
+        copies: Copies,
+        reached: dict[str, Storage],
+        contents: Contents,
+        history: History,
+    ) -> Iterator[Task]:
+        current = current_versions(self.clone, self.levels)
+        old = old_versions(history, self.levels)
+        for version in dict.fromkeys((*current, *old)):
+            items = contents.items(version)
+            for name, storage in reached.items():
+                task = self._storage_task(version, name, storage, items, copies)
+                if task is not None:
+                    yield task
+            if (not self.options.on or CACHE in self.options.on) and items is not None:
+                task = self._cache_task(version, items)
+                if task is not None:
+                    yield task
+
+    def _storage_task(
+        self,
+        version: Version,
+        name: str,
+        storage: Storage,
+        items: tuple[Item, ...] | None,
+        copies: Copies,
+    ) -> Task | None:
+        copy = copies.copy(version, name)
+        if items is None:  # its list is nowhere: that is what can be said, if it was ever here
+            items = (list_item(version),) if copy.weakest is not None else ()
+        there = copies.there(version, name, items)
+        ages: list[tuple[datetime, Item]] = []
+        for item in items:
+            belief = copy.belief(item.md5)
+            gone = isinstance(belief, NothingNoted) or (
+                isinstance(belief, NotThere) and belief.why in GONE
+            )
+            if gone and item.key not in there:
+                continue
+            verified = isinstance(belief, Evidence) and belief.is_verified
+            at = belief.at if isinstance(belief, Evidence) and verified else NEVER
+            ages.append((at, _sized(item, there.get(item.key))))
+        return _task(version, name, storage, ages, len(items))
+
+    def _cache_task(self, version: Version, items: tuple[Item, ...]) -> Task | None:
+        from imgdata.transfer.presence import present_objects  # noqa: PLC0415 - only here
+
+        there = present_objects(self.clone.cache, [item.key for item in items])
+        at = self._cache_notes().get(version.version, NEVER)
+        ages = [(at, _sized(item, there[item.key])) for item in items if item.key in there]
+        return _task(version, CACHE, self.clone.cache, ages, len(ages))
+
+    def _cache_notes(self) -> dict[str, datetime]:
+        path = self.clone.root / CACHE_NOTE
+        try:
+            value = json.loads(path.read_text("utf-8"))
+            return {str(name): parse_time(str(at)) for name, at in value.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def _attempt(self, task: Task, copies: Copies) -> Iterator[VerifyOutcome]:
+        """Read one task; a storage that fails meanwhile is left alone from then on."""
+        reading = _Reading(self.clone, task)
+        chosen, left = self._within_budget(task)
+        known = [item for item in chosen if (task.storage, item.object_id) in self.good]
+        unread = [item for item in chosen if (task.storage, item.object_id) not in self.good]
+        size = sum(item.size or 0 for item in unread)
+        label = f"verify {task.version.title} on {task.storage}"
+        self.progress.start(label, items=len(unread), size=size)
+        failure: StorageError | None = None
+        for item in known:
+            reading.take(Intact(item, self.good[task.storage, item.object_id], "read"))
+        try:
+            for outcome in check_all(
+                unread, task.opened, jobs=self.options.jobs, progress=self.progress
+            ):
+                reading.take(outcome)
+                if isinstance(outcome, Intact):
+                    self.good[task.storage, outcome.item.object_id] = outcome.size
+        except StorageError as error:
+            failure = error
+            self.broken.add(task.storage)
+        finally:
+            self.progress.finish()
+            reading.note(is_done=failure is None and not left)
+        bad = tuple(self._bad(task, reading, one, copies) for one in reading.bad)
+        if self.options.repair:
+            reading.note_repairs()
+        if task.storage == CACHE and failure is None and not left and not reading.bad:
+            self._note_cache(task.version)
+        done = sum(size for _, size in reading.good)
+        yield Verified(
+            task.version, task.storage, task.opened.description, len(reading.good), done, left, bad
+        )
+        if failure is not None:
+            yield NotVerified(task.storage, failure, is_drawer=False)
+
+    def _within_budget(self, task: Task) -> tuple[list[Item], int]:
+        if self.options.budget is None:
+            return list(task.items), 0
+        chosen: list[Item] = []
+        for item in task.items:
+            size = 0 if (task.storage, item.object_id) in self.good else item.size or 0
+            if chosen and self.spent + size > self.options.budget:
+                break
+            if self.spent >= self.options.budget:
+                break
+            self.spent += size
+            chosen.append(item)
+        return chosen, len(task.items) - len(chosen)
+
+    def _note_cache(self, version: Version) -> None:
+        notes = {name: time_text(at) for name, at in self._cache_notes().items()}
+        notes[version.version] = time_text(self.clone.clock.now())
+        path = self.clone.root / CACHE_NOTE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(notes))
+
+    def _bad(self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies) -> Bad:
+        how = self._words(task, one, copies)
+        source = self._repair(task, reading, one, copies) if self.options.repair else ""
+        return Bad(one.item.names, how, source)
+
+    def _words(self, task: Task, one: Damaged | Missing, copies: Copies) -> str:
+        if isinstance(one, Missing):
+            return "missing"
+        right = self._right_size(task, one.item, copies)
+        found = one.item.size
+        if right is None or found is None:
+            return f"damaged ({one.found})"
+        if found == right:
+            return "flipped bytes (the size is right, the content is not)"
+        return f"truncated ({found:,} of {right:,} bytes)" if found < right else "other content"
+
+    def _right_size(self, task: Task, item: Item, copies: Copies) -> int | None:
+        """Return the size that other places have of an object."""
+        found = [] if task.storage == CACHE else [self.clone.cache.stat(item.key)]
+        for name in copies.storages_of(task.version):
+            answer = copies.reach(name)
+            if name != task.storage and isinstance(answer, Reached):
+                found.append(copies.there(task.version, name, [item]).get(item.key))
+        sizes = [one.size for one in found if one is not None]
+        return sizes[0] if sizes else None
+
+    def _repair(
+        self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies
+    ) -> str:
+        """Replace a bad object by a good one; return where that came from, or an empty text."""
+        sources: list[tuple[str, Storage]] = []
+        if task.storage != CACHE:
+            sources.append((CACHE, self.clone.cache))
+        for name in copies.storages_of(task.version):
+            answer = copies.reach(name)
+            if name != task.storage and isinstance(answer, Reached):
+                sources.append((name, answer.storage))
+        item = Item(one.item.object_id, one.item.names)
+        for name, source in sources:
+            try:
+                outcome = move_one(item, source, task.opened, read_back=True)
+            except StorageError:
+                continue
+            if isinstance(outcome, Moved):
+                reading.repaired.append(outcome)
+                return name
+        return ""
+
+
+def _sized(item: Item, found: StoredObject | None) -> Item:
+    return Item(item.object_id, item.names, found.size if found else None)
+
+
+def _task(
+    version: Version,
+    name: str,
+    storage: Storage,
+    ages: list[tuple[datetime, Item]],
+    total: int,
+) -> Task | None:
+    if not ages:
+        return None
+    ages.sort(key=lambda pair: (pair[0], pair[1].object_id))
+    items = tuple(item for _, item in ages)
+    return Task(version, name, storage, items, ages[0][0], total)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What was found of one task, noted as it goes."""
+
+    clone: Clone
+    task: Task
+    good: list[tuple[Item, int]] = field(default_factory=list)
+    bad: list[Damaged | Missing] = field(default_factory=list)
+    repaired: list[Moved] = field(default_factory=list)
+    _noted: int = 0
+    _noted_at: datetime | None = None
+
+    def take(self, outcome: CheckOutcome) -> None:
+        """Keep one outcome; write down what is known once a minute."""
+        now = self.clone.clock.now()
+        self._noted_at = self._noted_at or now
+        match outcome:
+            case Intact(item, size):
+                self.good.append((item, size))
+            case Damaged() | Missing():
+                self.bad.append(outcome)
+            case _:
+                assert_never(outcome)
+        if now - self._noted_at >= CHECKPOINT:
+            self._write(self._events(self.good[self._noted :], whole=False))
+            self._noted, self._noted_at = len(self.good), now
+
+    def note(self, *, is_done: bool) -> None:
+        """Write down what was found, also when the reading was interrupted."""
+        whole = is_done and len(self.good) + len(self.bad) == self.task.total
+        good = self.good if whole else self.good[self._noted :]
+        events = self._events(good, whole=whole)
+        for kind, type_ in (("damaged", Damaged), ("missing", Missing)):
+            items = [one.item for one in self.bad if isinstance(one, type_)]
+            if items:
+                events.append((kind, self._event("read", items, 0, whole=False)))
+        self._write(events)
+
+    def note_repairs(self) -> None:
+        """Write down what was replaced."""
+        by_how: dict[str, list[Moved]] = {}
+        for one in self.repaired:
+            by_how.setdefault(one.how, []).append(one)
+        self._write(
+            [
+                ("stored", self._event(how, [m.item for m in some], sum(m.size for m in some),
+                                       whole=False))
+                for how, some in by_how.items()
+            ]
+        )  # fmt: skip
+
+    def _events(
+        self, good: list[tuple[Item, int]], *, whole: bool
+    ) -> list[tuple[str, dict[str, Json]]]:
+        if not good:
+            return []
+        items, size = [item for item, _ in good], sum(size for _, size in good)
+        return [("verified", self._event("read", items, size, whole=whole))]
+
+    def _event(self, how: str, items: list[Item], size: int, *, whole: bool) -> dict[str, Json]:
+        return version_event(
+            self.task.version, self.task.storage, how, items, whole=whole, size=size
+        )
+
+    def _write(self, events: list[tuple[str, dict[str, Json]]]) -> None:
+        """Note evidence about storages; the cache is this clone's own affair."""
+        if self.task.storage == CACHE:
+            return
+        path = self.clone.log().write(events)
+        if path is not None:
+            self.clone.git.stage([path])
+
+
+def _extras(
+    history: History, contents: Contents, reached: dict[str, Storage]
+) -> Iterator[VerifyOutcome]:
+    """Name what storages hold beyond every recorded version; nothing where one is not readable."""
+    known: set[str] = set()
+    for version in history.ever:
+        items = contents.items(version)
+        if items is None:
+            return
+        known |= {item.key for item in items}
+    for name, storage in reached.items():
+        try:
+            found = [one for one in storage.list("files/md5") if one.key not in known]
+        except StorageError as error:
+            yield NotVerified(name, error, is_drawer=False)
+            continue
+        if found:
+            examples = tuple(sorted(one.key for one in found)[:3])
+            yield Extra(name, len(found), sum(one.size for one in found), examples)
+
+
+def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
+    """Return what a verification found, or what kept it from reading, or None."""
+    bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
+    if bad:
+        lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
+        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
+        problem = f"{count} damaged or missing"
+        level = bad[0][0].version.level
+        return FoundBadError(
+            problem,
+            cause="\n".join([*lines[:SHOWN], *more]),
+            remedy=f"imgdata verify {level} --repair",
+        )
+    failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)
+    return next((one.error for one in failed), None)
+
+
+class FoundBadError(DamagedError):
+    """A verification found damage: findings, exit 1."""
+
+    kind = "damaged"
+    exit_status = ImgdataError.exit_status

@@ -1,0 +1,317 @@
+"""`imgdata whereis`: the copies of levels, units or one file, against the rule."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from imgdata.policy.evidence import CopyFact, Rule, standing, tally
+from imgdata.policy.evidence import Counts as CountsFully
+from imgdata.policy.ledger import Evidence, NothingNoted, NotThere, Unknown
+from imgdata.project.config import Level
+from imgdata.transfer.move import Item
+from imgdata.transfer.presence import present_objects
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.contents import Contents
+from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
+from imgdata.workflows.history import History, Version
+from imgdata.workflows.places import HERE, kind_of
+from imgdata.workflows.versions import Asked, choose
+
+TB = 10**12
+
+
+@dataclass(frozen=True, slots=True)
+class CopyLine:
+    """One storage's copy of a version.
+
+    Attributes:
+        storage: Its name; empty for this clone's workspace and cache.
+        kind: What kind of place it is.
+        place: Where, as a person names it.
+        files: Files of the version that are there and right, as far as is known.
+        verified_at: When the file checked longest ago was checked; None where not all were.
+        how: The weakest way any of them was checked: `read`, `checksum`, `size`, or empty.
+        cost: Per month, in the project's currency; None where no price is stated.
+        counts: Whether it counts against the rule.
+        lacks: Files that are not there, damaged, or of which nothing certain is known.
+        notes: What else a person must know: offline, the same place as another, not asked.
+    """
+
+    storage: str
+    kind: str
+    place: str
+    files: int
+    verified_at: datetime | None
+    how: str
+    cost: float | None
+    counts: bool
+    lacks: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The copies of one version, or of one file of it.
+
+    Attributes:
+        version: The version.
+        file: The file asked for, below the version's path; None for all.
+        is_current: Whether the working tree records it.
+        files: How many files it has.
+        rule: What its level asks; None where it is stored nowhere by rule, or on no level.
+        lines: This clone first, then the storages.
+        short: Files with fewer copies than the rule asks.
+        list_known: Whether its files could be named.
+    """
+
+    version: Version
+    file: str | None
+    is_current: bool
+    files: int
+    rule: Rule | None
+    lines: tuple[CopyLine, ...]
+    short: tuple[str, ...]
+    list_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WhereisOptions:
+    """How to answer.
+
+    Attributes:
+        remote: Ask the storages now.
+        all_versions: Old versions too.
+        here: Where relative paths start.
+    """
+
+    remote: bool = False
+    all_versions: bool = False
+    here: Path = Path()
+
+
+def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iterator[Whereabouts]:
+    """Say where the copies are, one answer a version; only reads.
+
+    Raises:
+        UsageError, NothingFoundError: See `choose`.
+    """
+    history = History(clone)
+    asked = choose(clone, history, names, options.here, all_versions=options.all_versions)
+    copies = Copies(clone, ask=options.remote)
+    reached = [copies.reach(name) for name in clone.config.storages if options.remote]
+    contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
+    look = _Look(clone, copies, contents, clone.clock.now())
+    for one in asked:
+        yield look.at(one)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    clone: Clone
+    copies: Copies
+    contents: Contents
+    now: datetime
+
+    def at(self, asked: Asked) -> Whereabouts:
+        """Answer for one version."""
+        version = asked.version
+        level = self.clone.config.levels.get(version.level)
+        rule = rule_of(level) if level and (level.storages or level.copies) else None
+        items = self._items(asked)
+        if items is None:
+            return self._unnamed(asked, level, rule)
+        facts = self.copies.facts(version, items)
+        names = self.copies.storages_of(version)
+        lines = [self._here(asked, items)]
+        by_name = {name: {k: f[i] for k, f in facts.items()} for i, name in enumerate(names)}
+        lines += [self._line(version, name, items, by_name[name], level) for name in names]
+        short = self._short(items, facts, rule)
+        total = sum(len(item.names) for item in items)
+        return Whereabouts(
+            version,
+            asked.file,
+            asked.is_current,
+            total,
+            rule,
+            tuple(lines),
+            short,
+            list_known=True,
+        )
+
+    def _items(self, asked: Asked) -> tuple[Item, ...] | None:
+        """Return the objects asked for, without the folder list; None where it is not known."""
+        found = self.contents.items(asked.version)
+        if found is None:
+            return None
+        items = [item for item in found if not item.object_id.endswith(".dir")]
+        if not asked.file:
+            return tuple(items)
+        full = f"{asked.version.path}/{asked.file}"
+        kept = [
+            Item(item.object_id, names)
+            for item in items
+            if (names := tuple(n for n in item.names if n == full or n.startswith(f"{full}/")))
+        ]
+        return tuple(kept)
+
+    def _short(
+        self,
+        items: Sequence[Item],
+        facts: dict[str, tuple[CopyFact, ...]],
+        rule: Rule | None,
+    ) -> tuple[str, ...]:
+        if rule is None:
+            return ()
+        counted: dict[tuple[CopyFact, ...], int] = {}
+        short: list[str] = []
+        for item in items:
+            some = facts[item.object_id]
+            if some not in counted:
+                counted[some] = len(tally(some, rule, self.now).counted)
+            if counted[some] < rule.copies:
+                short += item.names
+        return tuple(sorted(short))
+
+    def _here(self, asked: Asked, items: Sequence[Item]) -> CopyLine:
+        keys = [item.key for item in items]
+        cached = present_objects(self.clone.cache, keys)
+        lacks = sorted(name for item in items if item.key not in cached for name in item.names)
+        total = sum(len(item.names) for item in items)
+        unlinked = [name for name in lacks if (self.clone.root / name).is_file()]
+        notes = ("cache lacks them, the workspace has files of these names",) if unlinked else ()
+        return CopyLine(
+            HERE, "this clone", str(self.clone.cache.description), total - len(lacks), None, "",
+            None, counts=False, lacks=tuple(lacks) if asked.is_current else (), notes=notes,
+        )  # fmt: skip
+
+    def _line(
+        self,
+        version: Version,
+        name: str,
+        items: Sequence[Item],
+        facts: dict[str, CopyFact],
+        level: Level | None,
+    ) -> CopyLine:
+        rule = rule_of(level) if level else None
+        lacks: list[str] = []
+        evidences: list[Evidence] = []
+        counting = True
+        for item in items:
+            fact = facts[item.object_id]
+            belief = fact.belief
+            there = fact.presence in {"present", "not asked", "offline"}
+            if isinstance(belief, Evidence) and there:
+                evidences.append(belief)
+            elif not isinstance(belief, Evidence) and fact.presence == "present":
+                evidences.append(Evidence(self.now, "size"))
+            else:
+                lacks += item.names
+            counting = counting and rule is not None
+            counting = counting and isinstance(standing(fact, rule, self.now), CountsFully)  # type: ignore[arg-type]  # rule is checked before
+        total = sum(len(item.names) for item in items)
+        whole = bool(evidences) and not lacks
+        size = version.size if len(items) and total == version.nfiles else 0
+        weakest = _weakest(evidences)
+        return CopyLine(
+            storage=name,
+            kind=kind_of(self.clone.config.storages[name]),
+            place=_shown_url(self.clone, name),
+            files=total - len(lacks),
+            verified_at=weakest.at if weakest and weakest.is_verified and whole else None,
+            how=weakest.how if weakest else "",
+            cost=self._cost(name, size * (total - len(lacks)) // max(1, total)),
+            counts=counting and whole,
+            lacks=tuple(sorted(lacks)) if evidences else (),
+            notes=tuple(self._notes(name, facts)),
+        )
+
+    def _cost(self, name: str, size: int) -> float | None:
+        price = self.clone.config.storages[name].options.get("price_per_tb_month")
+        return price * size / TB if isinstance(price, int | float) else None
+
+    def _notes(self, name: str, facts: dict[str, CopyFact]) -> Iterator[str]:
+        yield from self._place_notes(name)
+        beliefs = {type(fact.belief) for fact in facts.values()}
+        if Unknown in beliefs:
+            yield "unknown: clones disagree; imgdata verify settles it"
+        since = self.clone.ledger.lost_since(name)
+        if since is not None and beliefs <= {NotThere, NothingNoted}:
+            yield f"lost since {since:%Y-%m-%d}"
+        unseen = (
+            fact.presence == "present" and not isinstance(fact.belief, Evidence)
+            for fact in facts.values()
+        )
+        if any(unseen):
+            yield "there, never checked: imgdata push notes it"
+
+    def _place_notes(self, name: str) -> Iterator[str]:
+        if self.copies.ask:
+            answer = self.copies.reach(name)
+            if isinstance(answer, Offline):
+                yield f"offline: {answer.error.problem}"
+        elif self.copies.is_unplugged(name):
+            yield "offline"
+        place = self.copies.place_of.get(name, name)
+        if place == HERE:
+            yield "is this clone's own cache: no copy"
+        elif place != name:
+            yield f"the same place as {place}: counts once"
+        if never := self.copies.never(name):
+            yield f"does not count: {never}"
+
+    def _unnamed(self, asked: Asked, level: Level | None, rule: Rule | None) -> Whereabouts:
+        """Answer for a version whose files cannot be named: from the ledger, as a whole."""
+        version = asked.version
+        lines = []
+        held = 0
+        for name in self.copies.storages_of(version):
+            copy = self.copies.copy(version, name)
+            weakest = copy.weakest
+            files = version.nfiles if copy.is_whole else 0
+            fact = CopyFact(
+                name, self.copies.place_of.get(name, name), weakest or NothingNoted(),
+                "not asked", self.copies.never(name),
+            )  # fmt: skip
+            counts = bool(level) and isinstance(
+                standing(fact, rule_of(level), self.now) if level else None, CountsFully
+            )
+            held += counts
+            facts = {"": fact}
+            lines.append(
+                CopyLine(
+                    name, kind_of(self.clone.config.storages[name]), _shown_url(self.clone, name),
+                    files, weakest.at if weakest and weakest.is_verified else None,
+                    weakest.how if weakest else "",
+                    self._cost(name, version.size if files else 0), counts, (),
+                    tuple(self._notes(name, facts)),
+                )
+            )  # fmt: skip
+        short = (version.path,) if rule is not None and held < rule.copies else ()
+        here = CopyLine(
+            HERE, "this clone", self.clone.cache.description, 0, None, "", None,
+            counts=False, lacks=(), notes=("its file list is not here",),
+        )  # fmt: skip
+        return Whereabouts(
+            version,
+            asked.file,
+            asked.is_current,
+            version.nfiles,
+            rule,
+            (here, *lines),
+            short,
+            list_known=False,
+        )
+
+
+def _weakest(evidences: Sequence[Evidence]) -> Evidence | None:
+    order = {"size": 0, "checksum": 1, "read": 2}
+    distinct = set(evidences)
+    return min(distinct, key=lambda one: (order.get(one.how, 0), one.at), default=None)
+
+
+def _shown_url(clone: Clone, name: str) -> str:
+    """Return a storage's url without anything before an `@`."""
+    url = clone.config.storages[name].url
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url

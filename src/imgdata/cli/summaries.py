@@ -34,7 +34,7 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     ),
     "publish": (
         "publish",
-        "Deposit levels in a data repository: draft, upload, verify, stop; --publish mints the DOI.",
+        "Deposit levels in a data repository: draft, upload, verify, stop; --publish mints the DOI.",  # noqa: E501 - as the command says it
     ),
     "import_data": (
         "import",

@@ -84,7 +84,7 @@ def standing(fact: CopyFact, rule: Rule, now: datetime) -> Standing:
 
     A check dated in the future beyond a day was made by a clock that cannot be trusted.
     """
-    if fact.never:
+    if fact.never and not isinstance(fact.belief, NothingNoted):
         return DoesNotCount(fact.never)
     if not fact.place:
         return DoesNotCount("is this clone's own cache")

@@ -18,7 +18,7 @@ from imgdata.model.objects import ObjectId, object_key
 from imgdata.model.sizes import format_size
 from imgdata.project.config import Level
 from imgdata.project.unit_list import add_to_unit_list
-from imgdata.system.files import OBJECT_MODE, can_reflink, write_bytes, write_text
+from imgdata.system.files import OBJECT_MODE, can_reflink, remove_leftovers, write_bytes, write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
@@ -272,6 +272,7 @@ def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Itera
         for unit in plan.units:
             refuse_busy_paths(clone.tmp, [clone.root / unit.path])
             clone.refuse_link_out(unit.path)
+            remove_leftovers(clone.root / unit.path, below=True)
             progress.start(f"add {unit.title}", items=len(unit.files), size=unit.size)
             try:
                 yield _add_unit(clone, unit, progress)

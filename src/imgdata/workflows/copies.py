@@ -64,7 +64,7 @@ class Copies:
     ask: bool
     allow: Callable[[str], bool] = field(default=lambda _: True)
     _answers: dict[str, Answer] = field(default_factory=dict)
-    _there: dict[tuple[str, str], Mapping[str, StoredObject]] = field(default_factory=dict)
+    _there: dict[str, dict[str, StoredObject | None]] = field(default_factory=dict)
 
     @cached_property
     def place_of(self) -> Mapping[str, str]:
@@ -129,31 +129,30 @@ class Copies:
         for name in self.storages_of(version):
             copy, never = self.copy(version, name), self.never(name)
             place = self.place_of.get(name, name)
-            there = self.there(version, name, wanted)
+            there = self.there(name, wanted)
             for item in wanted:
                 belief = copy.belief(item.md5)
                 presence = self._presence(name, item, belief, there)
                 found[item.object_id].append(CopyFact(name, place, belief, presence, never))
         return {object_id: tuple(facts) for object_id, facts in found.items()}
 
-    def there(
-        self, version: Version, name: str, items: Iterable[Item]
-    ) -> Mapping[str, StoredObject]:
-        """Return what a storage has of a version's objects now; nothing where it is not asked."""
+    def there(self, name: str, items: Iterable[Item]) -> Mapping[str, StoredObject]:
+        """Return what a storage has of objects now, by key; nothing where it is not asked."""
         if not self.ask:
             return {}
-        key = (name, version.path + version.version)
-        if key not in self._there:
-            answer = self.reach(name)
-            if isinstance(answer, Offline):
-                return {}
-            try:
-                keys = [item.key for item in items]
-                self._there[key] = present_objects(answer.storage, keys)
-            except StorageError as error:
-                self._answers[name] = Offline(error)
-                return {}
-        return self._there[key]
+        answer = self.reach(name)
+        if isinstance(answer, Offline):
+            return {}
+        known = self._there.setdefault(name, {})
+        keys = [item.key for item in items]
+        new = [key for key in keys if key not in known]
+        try:
+            found = present_objects(answer.storage, new) if new else {}
+        except StorageError as error:
+            self._answers[name] = Offline(error)
+            return {}
+        known.update({key: found.get(key) for key in new})
+        return {key: one for key in keys if (one := known[key]) is not None}
 
     def _presence(
         self, name: str, item: Item, belief: object, there: Mapping[str, StoredObject]

@@ -1,7 +1,7 @@
 """What a drop would delete, why each file is safe to delete or not, and what depends on it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imgdata.errors import DamagedError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison
@@ -92,6 +92,7 @@ class VersionPlan:
         shared: Files whose content another path or version in use has here; it stays.
         needs: What the recipes it relies on need.
         pieces: What is deleted, literally.
+        held: The keys of its objects that must stay.
     """
 
     version: Version
@@ -101,6 +102,7 @@ class VersionPlan:
     shared: int
     needs: tuple[str, ...]
     pieces: tuple[Piece, ...]
+    held: frozenset[str]
 
     @property
     def files(self) -> int:
@@ -203,7 +205,8 @@ class _Planner:
         nodes = self.graph.nodes([*targets, *(one for some in below.values() for one in some)])
         judge = Recoverability(nodes.values(), self.clone.clock.now(), leaving)
         keep = self._shared(targets)
-        plans = [self._version(version, judge, keep) for version in targets]
+        found = [self._version(version, judge, keep) for version in targets]
+        plans = _without_held([one for one in found if one is not None])
         if self.options.selection and not self.matched:
             raise self.options.selection.nothing_matched(self.seen)
         offline = tuple(
@@ -212,7 +215,7 @@ class _Planner:
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
         downstream = tuple(_downstream(below, judge, nodes.keys()))
-        return DropPlan(tuple(p for p in plans if p), downstream, self.options.ask, offline)
+        return DropPlan(tuple(plans), downstream, self.options.ask, offline)
 
     def _place(self) -> str:
         name = self.options.source
@@ -256,11 +259,15 @@ class _Planner:
         used = self.graph.history.in_use
         others = used if self.options.source == HERE else {**self.graph.history.ever, **used}
         for version in others:
-            if id_of(version) in going or self._was_dropped(version, version in used):
+            is_going = id_of(version) in going
+            if not is_going and self._was_dropped(version, version in used):
                 continue
             items = self.graph.contents.items(version)
             if items is not None:
-                kept |= {item.object_id for item in items}
+                leave = set(self._chosen(version, items)) if is_going else set()
+                kept |= {item.object_id for item in items if item not in leave}
+            elif is_going:
+                continue
             elif (
                 self.options.source != HERE
                 and self.graph.copies.copy(version, self.options.source).notes
@@ -325,7 +332,7 @@ class _Planner:
         if name == HERE:
             there = present_objects(self.clone.cache, [item.key for item in items])
         elif self.options.ask:
-            there = self.graph.copies.there(version, name, items)
+            there = self.graph.copies.there(name, items)
         else:
             copy = self.graph.copies.copy(version, name)
             return {i.object_id: i.size or 0 for i in items if copy.evidence(i.md5) is not None}
@@ -409,6 +416,7 @@ class _Sorter:
     is_current: bool
     safe: dict[str, list[int]] = field(default_factory=dict)
     unsafe: dict[tuple[str, str], tuple[list[str], list[int]]] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
     pieces: list[Piece] = field(default_factory=list)
     lists: list[Piece] = field(default_factory=list)
     needs: dict[str, None] = field(default_factory=dict)
@@ -425,6 +433,7 @@ class _Sorter:
         by_hand = edited & set(item.names)
         bytes_here = size or 0
         if by_hand:
+            self.held.add(item.key)
             why = "changed by hand, its content is recorded nowhere"
             first = min(by_hand)
             self._stays(sorted(by_hand), why, f"mv {first} {first}.kept", bytes_here)
@@ -433,6 +442,7 @@ class _Sorter:
         reason = self._why(verdict)
         is_list = item.object_id.endswith(FOLDER_SUFFIX)
         if isinstance(verdict, NotRecoverable) and reason is None:
+            self.held.add(item.key)
             if not is_list:
                 self._stays(item.names, _against(verdict), verdict.remedy, bytes_here)
             return
@@ -507,7 +517,16 @@ class _Sorter:
             # The list goes last, and stays while any of its files stays. Here it stays while the
             # version is recorded: without it nobody could name what is missing.
             pieces=(*self.pieces, *(self.lists if self._list_goes(source) else ())),
+            held=frozenset(self.held),
         )
+
+
+def _without_held(plans: Sequence[VersionPlan]) -> list[VersionPlan]:
+    """Return the plans without objects that another version of the same drop must keep."""
+    held = frozenset().union(*(one.held for one in plans))
+    return [
+        replace(one, pieces=tuple(p for p in one.pieces if p.path not in held)) for one in plans
+    ]
 
 
 def _against(verdict: NotRecoverable) -> str:

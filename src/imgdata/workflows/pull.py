@@ -18,7 +18,7 @@ from imgdata.model.selection import Selection
 from imgdata.model.sizes import format_size
 from imgdata.ports import Storage
 from imgdata.project.config import Level
-from imgdata.system.files import write_text
+from imgdata.system.files import remove_leftovers, write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placed, Placement, place_all
 from imgdata.transfer.move import (
@@ -170,6 +170,7 @@ class _Fetch:
         """Fetch what the cache lacks, then place what the workspace lacks."""
         refuse_busy_paths(self.clone.tmp, [self.clone.root / self.unit.path])
         self.clone.refuse_link_out(self.unit.path)
+        remove_leftovers(self.clone.root / self.unit.path, below=True)
         whole = self._content()
         if self.options.selection:
             seen += fields_of(self.unit, self.level, whole.files).values()

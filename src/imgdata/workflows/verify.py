@@ -212,7 +212,7 @@ class _Verification:
         copy = copies.copy(version, name)
         if items is None:  # its list is nowhere: that is what can be said, if it was ever here
             items = (list_item(version),) if copy.weakest is not None else ()
-        there = copies.there(version, name, items)
+        there = copies.there(name, items)
         ages: list[tuple[datetime, Item]] = []
         for item in items:
             belief = copy.belief(item.md5)
@@ -322,7 +322,7 @@ class _Verification:
         for name in copies.storages_of(task.version):
             answer = copies.reach(name)
             if name != task.storage and isinstance(answer, Reached):
-                found.append(copies.there(task.version, name, [item]).get(item.key))
+                found.append(copies.there(name, [item]).get(item.key))
         sizes = [one.size for one in found if one is not None]
         return sizes[0] if sizes else None
 

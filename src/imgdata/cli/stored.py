@@ -1,0 +1,90 @@
+"""`imgdata verify --stored` and `--source FOLDER`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import assert_never
+
+from imgdata.cli.session import Session
+from imgdata.errors import ImgdataError
+
+SHOWN = 20
+
+
+class NotStoredError(ImgdataError):
+    """Something needed is not stored well enough: a finding."""
+
+    kind = "not-stored"
+
+
+def show_stored(session: Session, levels: Sequence[str], *, all_versions: bool) -> None:
+    """Say whether every needed version is stored.
+
+    Raises:
+        NotStoredError: One is not, or commits are on no git remote.
+    """
+    from imgdata.workflows.stored import Stored, Unpushed  # noqa: PLC0415 - keeps --help fast
+
+    project = session.open()
+    bad: list[str] = []
+    for answer in project.stored(levels, all_versions=all_versions):
+        match answer:
+            case Stored(version, storages, needed, missing):
+                places = ", ".join(storages) or "nowhere whole"
+                session.say(f"{version.title} {version.version[:8]}: {places}")
+                bad += missing
+                session.add(
+                    {
+                        "level": version.level,
+                        "unit": version.unit,
+                        "version": version.version,
+                        "storages": list(storages),
+                        "needed": needed,
+                        "missing": list(missing),
+                    }
+                )
+            case Unpushed(name, commits):
+                word = "commit" if commits == 1 else "commits"
+                told = f"{name}: {commits} {word} on no git remote"
+                session.say(told)
+                session.add({"ref": name, "unpushed_commits": commits})
+                bad.append(told)
+            case _:
+                assert_never(answer)
+    if bad:
+        _fail(bad, "not stored as their rules ask", "imgdata push   and   git push --all --tags")
+    session.say("everything that is needed is stored")
+
+
+def show_source(session: Session, folder: Path) -> None:
+    """Say whether every file of a folder has its copies.
+
+    Raises:
+        NotStoredError: One has not.
+    """
+    project = session.open()
+    files = list(project.check_source(folder, progress=session.progress()))
+    bad = [f"{one.path}: {one.why_not}" for one in files if not one.is_safe]
+    for one in files:
+        session.add(
+            {
+                "path": one.path,
+                "recorded_as": one.recorded_as or None,
+                "copies": list(one.copies),
+                "needed": one.needed,
+                "safe": one.is_safe,
+                "why_not": one.why_not or None,
+            }
+        )
+        if session.verbose and one.is_safe:
+            session.say(f"{one.path}: {one.recorded_as} on {', '.join(one.copies)}")
+    if bad:
+        _fail(bad, f"in {folder} must not be wiped yet", "imgdata add LEVEL FOLDER, imgdata push")
+    session.say(f"{folder}: all {len(files):,} files have their copies; it may be wiped")
+
+
+def _fail(bad: Sequence[str], what: str, remedy: str) -> None:
+    more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
+    count = "one thing is" if len(bad) == 1 else f"{len(bad):,} things are"
+    count = count.replace(" is", "").replace(" are", "") if what.startswith("in ") else count
+    problem = f"{count} {what}"
+    raise NotStoredError(problem, cause="\n".join([*bad[:SHOWN], *more]), remedy=remedy)

@@ -1,0 +1,192 @@
+"""`imgdata verify` reads copies back, finds every kind of damage by file name, and mends it."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from imgdata.workflows.verify import (
+    Extra,
+    NotVerified,
+    Verified,
+    VerifyOptions,
+    summary_error,
+)
+
+
+def victims(lab, storage: str = "archive") -> list[Path]:
+    found = [path for path in lab.objects(storage) if path.suffix != ".dir"]
+    for path in found:
+        path.chmod(0o644)
+    return found
+
+
+def verify(lab, **how: object) -> list[object]:
+    return list(lab.open().verify((), VerifyOptions(**how)))
+
+
+def bad(outcomes: list[object]) -> dict[str, str]:
+    return {
+        name: one.how
+        for outcome in outcomes
+        if isinstance(outcome, Verified)
+        for one in outcome.still_bad
+        for name in one.names
+    }
+
+
+def test_flipped_truncated_and_missing_objects_are_named_as_files(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    flipped, truncated, missing, _ = victims(lab)
+    data = flipped.read_bytes()
+    flipped.write_bytes(b"X" + data[1:])
+    truncated.write_bytes(truncated.read_bytes()[:7])
+    missing.unlink()
+    outcomes = verify(lab)
+    found = bad(outcomes)
+    assert len(found) == 3
+    assert all(name.startswith("data/raw/P1/B0") for name in found)
+    ways = sorted(how.split()[0] for how in found.values())
+    assert ways == ["flipped", "missing", "truncated"]
+    error = summary_error(outcomes)
+    assert error is not None
+    assert error.exit_status == 1
+    assert error.remedy == "imgdata verify raw --repair"
+    # what was found is remembered: drop does not rely on it, whereis names it
+    assert sum(len(one.names) for one in lab.plan_drop("raw").unsafe) == 3
+    there = next(iter(lab.open().whereis(["raw"])))
+    assert set(there.short) == set(found)
+
+
+def test_repair_puts_good_bytes_back_from_any_place_that_has_them(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    before = {path.name: path.read_bytes() for path in lab.objects("archive")}
+    one, two, *_ = victims(lab)
+    one.write_bytes(b"?")
+    two.unlink()
+    outcomes = verify(lab, repair=True)
+    assert bad(outcomes) == {}
+    assert {path.name: path.read_bytes() for path in lab.objects("archive")} == before
+    assert lab.plan_drop("raw").files == 4
+
+
+def test_a_damaged_cache_is_found_and_mended_without_touching_the_workspace(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    name = next(path for path in lab.objects("archive") if path.suffix != ".dir")
+    cached = lab.root / ".dvc/cache/files/md5" / name.parent.name / name.name
+    cached.chmod(0o644)
+    cached.write_bytes(b"edited through a hard link")
+    assert bad(verify(lab, on=("cache",)))
+    outcomes = verify(lab, on=("cache",), repair=True)
+    assert bad(outcomes) == {}
+    assert cached.read_bytes() == name.read_bytes()
+
+
+def test_objects_that_no_version_has_are_told_and_left(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    stray = lab.base / "archive/files/md5/00/1111111111111111111111111111aa"
+    stray.parent.mkdir(exist_ok=True)
+    stray.write_bytes(b"who am I")
+    outcomes = verify(lab)
+    extra = [one for one in outcomes if isinstance(one, Extra)]
+    assert [(one.storage, one.count) for one in extra] == [("archive", 1)]
+    assert summary_error(outcomes) is None
+    assert stray.exists()
+
+
+def test_a_budget_reads_the_oldest_checks_first_and_goes_on_the_next_time(lab) -> None:
+    lab.add("P1")
+    lab.push("raw")
+    time.sleep(0.01)
+    size = sum(path.stat().st_size for path in lab.objects("archive"))
+    half = [one for one in verify(lab, on=("archive",), budget=size // 2)]
+    assert 0 < half[0].checked < 5
+    checked = lab.open().clone.events[-1].details["objects"]
+    rest = [one for one in verify(lab, on=("archive",), budget=size // 2)]
+    again = lab.open().clone.events[-1].details["objects"]
+    assert rest[0].checked
+    assert not set(checked) & set(again)
+
+
+def test_a_storage_that_is_away_is_told_and_the_others_are_read(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    lab.push("raw", to=("second",))
+    (lab.base / "archive").rename(lab.base / "unplugged")
+    outcomes = verify(lab)
+    assert [one.storage for one in outcomes if isinstance(one, NotVerified)] == ["archive"]
+    assert any(isinstance(one, Verified) and one.storage == "second" for one in outcomes)
+    assert any("offline" in note for line in next(iter(lab.open().whereis(["raw"]))).lines
+               for note in line.notes)  # fmt: skip
+
+
+def test_a_storage_that_lists_but_cannot_read_gives_no_evidence(lab) -> None:
+    lab.add()
+    lab.push("raw")
+    for path in victims(lab):
+        path.unlink()
+        path.mkdir()  # it has a name there, and nothing can be read of it
+    outcomes = verify(lab, on=("archive",))
+    assert len(bad(outcomes)) == 4
+    assert lab.plan_drop("raw").files == 0
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.3])
+def test_a_killed_verify_or_drop_leaves_no_false_evidence_and_no_lost_file(
+    lab, seconds: float
+) -> None:
+    lab.add(count=300)
+    before = {p.name: p.read_bytes() for p in (lab.root / "data/raw/P1").iterdir()}
+    lab.push("raw")
+    lab.push("raw", to=("second",))
+    victims(lab)[7].write_bytes(b"damaged")
+    for words in (["verify"], ["drop", "raw", "--from", "second", "--yes"],
+                  ["drop", "raw", "--yes"]):  # fmt: skip
+        command = [sys.executable, "-m", "imgdata", *words]
+        process = subprocess.Popen(
+            command, cwd=lab.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    project = lab.open()
+    list(project.pull(["raw"]))
+    after = {p.name: p.read_bytes() for p in (lab.root / "data/raw/P1").iterdir()}
+    assert after == before
+
+
+def test_stored_answers_for_ci_and_for_a_person_who_leaves(lab) -> None:
+    lab.add()
+    answers = list(lab.open().stored())
+    assert not answers[0].is_enough
+    lab.push("raw")
+    assert [one.is_enough for one in lab.open().stored()] == [True]
+    lab.share()
+    assert all(one.is_enough for one in lab.open().stored(all_versions=True))
+    lab.git("checkout", "--quiet", "-b", "idea")
+    lab.add("P2")
+    lab.commit()
+    lab.git("checkout", "--quiet", "main")
+    assert [one.is_enough for one in lab.open().stored()] == [True]
+    leaving = list(lab.open().stored(all_versions=True))
+    assert any(not getattr(one, "is_enough", True) for one in leaving)
+    assert [one.name for one in leaving if hasattr(one, "commits")] == ["idea"]
+
+
+def test_source_says_whether_the_microscopes_folder_may_be_wiped(lab) -> None:
+    lab.add()
+    folder = lab.base / "microscope" / "P1"
+    assert not any(one.is_safe for one in lab.open().check_source(folder))
+    lab.push("raw")
+    assert [one.why_not for one in lab.open().check_source(folder)] == [""] * 4
+    (folder / "P1" / "new.tif").write_bytes(b"acquired meanwhile")
+    short = [one for one in lab.open().check_source(folder) if not one.is_safe]
+    assert [(one.path, one.why_not) for one in short] == [("P1/new.tif", "not in this project")]

@@ -6,7 +6,10 @@ Without a row here a command is imported each time; a test keeps rows and comman
 from collections.abc import Mapping
 
 SUMMARIES: Mapping[str, tuple[str, str]] = {
-    "init": ("init", "Make a project in a new or empty folder, or complete one that is there."),
+    "init": (
+        "init",
+        "Make a project in a new folder, adopt an existing repository, or complete a project.",
+    ),
     "add": ("add", "Take files as the microscope left them; each SOURCE becomes a unit."),
     "run": ("run", "Run what is stale, stage by stage, through DVC; each run is recorded."),
     "status": (
@@ -25,6 +28,15 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     "describe": (
         "describe",
         "Ask what only a person can say about the images, and tell how complete it is.",
+    ),
+    "whereis": (
+        "whereis",
+        "Say where the copies are, when each was checked, and what the rule still asks.",
+    ),
+    "verify": ("verify", "Read copies back and hash them, those checked longest ago first."),
+    "drop": (
+        "drop",
+        "Delete what is recoverable, here or from a storage; without a level, say what could go.",
     ),
     "push": ("push", "Archive levels to their storages; what is there already is not sent again."),
     "pull": ("pull", "Bring levels back, verified; files edited by hand are never overwritten."),

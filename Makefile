@@ -9,15 +9,25 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench format lint types imports sizes docs sync clean
+.PHONY: demo test test-without-dvc check bench format lint types imports sizes docs constraints sync clean
 
 demo: sync
-	$(BIN)/python -m benchmarks.demo
+	$(BIN)/python tools/demo.py
 
 test: sync
-	$(BIN)/python -m pytest -n 2 $(PYTEST)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST)
 
-check: sync format lint types imports sizes docs
+# DVC's files are the interface, DVC's Python is not: all but `run` works without the program.
+BARE := .venv-without-dvc
+WITHOUT := $(foreach name,dvc dvc-azure dvc-data dvc-gs dvc-objects dvc-render dvc-s3 dvc-ssh \
+	dvc-studio-client dvc-task dvc-webdav dvc-http,--no-install-package $(name))
+
+test-without-dvc: $(UV)
+	UV_PROJECT_ENVIRONMENT=$(BARE) $(UV) sync --quiet --frozen --all-extras $(WITHOUT)
+	$(BARE)/bin/python -m pytest -q -n 2 --dist loadgroup \
+		-m "not dvc and not server and not slow and not browser" tests
+
+check: sync format lint types imports sizes constraints docs
 
 bench: sync
 	$(BIN)/python -m benchmarks.run
@@ -37,7 +47,7 @@ format:
 
 lint:
 	$(BIN)/ruff check .
-	$(BIN)/codespell src docs templates tests README.md CHANGELOG.md
+	$(BIN)/codespell src docs templates README.md CHANGELOG.md
 
 types:
 	$(BIN)/mypy
@@ -48,8 +58,13 @@ imports:
 sizes:
 	$(BIN)/python tools/check_sizes.py
 
+# pip users resolve in seconds with what the lock resolved.
+constraints: $(UV)
+	$(UV) export --quiet --frozen --all-extras --no-hashes --no-emit-project --no-annotate \
+		--no-header | diff constraints.txt -
+
 docs:
 	$(BIN)/python -m pytest -q tests/docs
 
 clean:
-	rm -rf $(VENV) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*
+	rm -rf $(VENV) $(BARE) .uv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage*

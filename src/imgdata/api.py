@@ -12,6 +12,7 @@ for line in project.status().units:
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,17 +24,20 @@ from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
 from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
+from imgdata.lineage.answer import Answer
 from imgdata.ports import Storage
-from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.project.template import find_template
 from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
+from imgdata.tracking.git_lineage import lineage
 from imgdata.tracking.shell import run_command
 from imgdata.workflows import add as adding
-from imgdata.workflows import conform, run
+from imgdata.workflows import adopt as adopting
+from imgdata.workflows import conform, merge_driver, run
 from imgdata.workflows import drop as dropping
 from imgdata.workflows import drop_plan as drop_plans
 from imgdata.workflows import init as initing
@@ -43,10 +47,12 @@ from imgdata.workflows import pull as pulling
 from imgdata.workflows import push as pushing
 from imgdata.workflows import push_plan as push_plans
 from imgdata.workflows import status as states
-from imgdata.workflows import stored as storing
+from imgdata.workflows import storages as storing
+from imgdata.workflows import stored as stored_answers
 from imgdata.workflows import verify as verifying
 from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.lineage import Question
 
 DVC_FOLDER = ".dvc"
 
@@ -103,6 +109,7 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         raise NoProjectError(problem, remedy="imgdata init")
     if writing:
         initing.prepare_clone(root, site_cache_dir(), None)
+        merge_driver.install(root, git)
     return Project(_clone(root, config, git))
 
 
@@ -127,6 +134,78 @@ def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
     )
 
 
+def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Path]:
+    """Tell what `init` means in a folder, and which folder it is about.
+
+    Returns:
+        `new` for a folder that is absent, empty or a bare beginning; `adopt` for a repository with
+        something in it; `complete` for a project.
+
+    Raises:
+        UsageError: Several DVC projects lie below the folder.
+    """
+    here = Path(path).absolute()
+    if (here / CONFIG_NAME).exists():
+        return "complete", here
+    if initing.is_beginning(here):
+        return "new", here
+    git = find_git(here)
+    if git is None:
+        return "new", here
+    root = adopting.adoption_root(here, git.root)
+    if (root / CONFIG_NAME).exists():
+        return "complete", root
+    is_repository = (root / DVC_FOLDER).is_dir() or git.root == root
+    return ("adopt", root) if is_repository else ("new", here)
+
+
+def plan_adoption(
+    path: str | os.PathLike[str] = ".",
+    *,
+    title: str | None = None,
+    license: str = "CC-BY-4.0",  # noqa: A002 - the field's name in imgdata.yaml
+    storages: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
+) -> adopting.AdoptionPlan:
+    """Propose imgdata.yaml for an existing git or DVC repository; writes nothing.
+
+    Raises:
+        NoProjectError: The folder is not in a git repository.
+        UsageError: Several DVC projects lie below it; a level or origin does not exist.
+    """
+    git = need_git(Path(path).absolute())
+    root = adopting.adoption_root(Path(path).absolute(), git.root)
+    options = _init_options(root, "minimal", title, storages, origins)
+    options = replace(options, license=license)
+    return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
+
+
+def adopt(plan: adopting.AdoptionPlan, *, cache: Path | None = None) -> "Project":
+    """Write what was planned; data, pipelines and records stay as they are."""
+    written = conform.apply_changes(plan.changes)
+    return _finish_init(plan.root, written, cache)
+
+
+def complete_project(root: Path, *, cache: Path | None = None) -> tuple["Project", tuple[str, ...]]:
+    """Add what a project or clone lacks; return it and what was added, in words."""
+    git = need_git(root)
+    done: list[str] = []
+    written: list[Path] = []
+    if not (root / DVC_FOLDER).is_dir():
+        written += initing.make_dvc_folder(root)
+        done.append(".dvc")
+    had_driver = merge_driver.is_installed(git)
+    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    written += conform.apply_changes(changes)
+    done += [os.path.relpath(change.path, root) for change in changes]
+    if initing.prepare_clone(root, site_cache_dir(), cache):
+        done.append("settings of this clone in .dvc/config.local")
+    project = _finish_init(root, written, cache)
+    if not had_driver and merge_driver.is_installed(git):
+        done.append("the merge driver of dvc.lock in this clone")
+    return project, tuple(done)
+
+
 def init_project(  # noqa: PLR0913 - the options of the command
     path: str | os.PathLike[str] = ".",
     *,
@@ -138,7 +217,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     origins: Mapping[str, str] | None = None,
     cache: Path | None = None,
 ) -> tuple["Project", initing.InitPlan]:
-    """Make a project in a new or empty folder, or complete one that is there; idempotent.
+    """Make a project from a template; files that are there stay as they are.
 
     Raises:
         RefusedError: The folder holds other things.
@@ -146,32 +225,52 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
-    options = initing.InitOptions(
+    options = _init_options(root, template, title, storages, origins)
+    options = replace(
+        options, license=license, creators=tuple(creators) or options.creators, cache=cache
+    )
+    plan = initing.plan_init(root, options)
+    root.mkdir(parents=True, exist_ok=True)
+    around = find_git(root)
+    if around is None or (around.root != root and around.ignores(root)):
+        init_git(root, "main")
+    written = list(initing.apply_init(plan))
+    config = load_config(root / CONFIG_NAME)
+    strict = CONFIG_NAME in plan.files
+    written += conform.apply_changes(conform.plan_conform(config, root, strict=strict))
+    return _finish_init(root, written, cache), plan
+
+
+def _init_options(
+    root: Path,
+    template: str,
+    title: str | None,
+    storages: Mapping[str, str] | None,
+    origins: Mapping[str, str] | None,
+) -> initing.InitOptions:
+    return initing.InitOptions(
         template=find_template(template),
         title=title or root.name,
-        license=license,
-        creators=tuple(creators) or _git_creator(root),
+        license="CC-BY-4.0",
+        creators=_git_creator(root),
         storages=storages or {},
         origins=origins or {},
-        cache=cache,
+        cache=None,
         site_cache=site_cache_dir(),
         year=datetime.now(UTC).year,
         version=imgdata.__version__,
     )
-    plan = initing.plan_init(root, options)
-    root.mkdir(parents=True, exist_ok=True)
-    if find_git(root) is None:
-        init_git(root, "main")
-    written = list(initing.apply_init(plan))
-    initing.prepare_clone(root, options.site_cache, cache)
-    project = open_project(root)
-    clone = project.clone
-    changes = conform.plan_conform(clone.config, clone.root)
-    written += conform.apply_changes(changes)
-    _make_local_roots(clone)
+
+
+def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> "Project":
+    """Give the clone what git does not bring, and add to git what was written."""
+    initing.prepare_clone(root, site_cache_dir(), cache)
     git = need_git(root)
-    git.stage(written)
-    return Project(_clone(root, clone.config, git)), plan
+    merge_driver.install(root, git)
+    clone = open_project(root).clone
+    _make_local_roots(clone)
+    git.stage([path for path in written if path.name != "config.local"])
+    return Project(_clone(root, clone.config, git))
 
 
 def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:
@@ -285,16 +384,16 @@ class Project:
 
     def stored(
         self, levels: Sequence[str] = (), *, all_versions: bool = False
-    ) -> Iterator[storing.StoredAnswer]:
+    ) -> Iterator[stored_answers.StoredAnswer]:
         """Ask whether every needed version is stored; reads no file."""
         names = [level.name for level in choose_levels(self.clone.config, levels)]
-        return storing.stored(self.clone, names, all_versions=all_versions)
+        return stored_answers.stored(self.clone, names, all_versions=all_versions)
 
     def check_source(
         self, folder: Path, *, progress: Progress = SILENT
-    ) -> Iterator[storing.SourceFile]:
+    ) -> Iterator[stored_answers.SourceFile]:
         """Hash every file of a folder outside and say where its copies are."""
-        return storing.check_source(self.clone, folder, progress)
+        return stored_answers.check_source(self.clone, folder, progress)
 
     def plan_drop(
         self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None
@@ -324,6 +423,12 @@ class Project:
         finder = EnvironmentFinder(stage_path())
         return run.run_stages(self.clone, plan, finder.of)
 
+    def lineage(
+        self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None
+    ) -> tuple[Answer, ...]:
+        """Say how files were made, by levels or by paths relative to the project's folder."""
+        return lineage(files, path=self.root, question=question)
+
     def prove(
         self, names: Sequence[str] = (), *, sample: int | None = None
     ) -> Iterator[proving.ProofOutcome]:
@@ -343,6 +448,40 @@ class Project:
         """Write changed DVC files and stage those that git knows."""
         written = conform.apply_changes(tuple(changes))
         self.clone.git.stage([path for path in written if path.name != "config.local"])
+
+    def storages(self) -> tuple[storing.StorageLine, ...]:
+        """Return the storages of imgdata.yaml; asks none of them."""
+        return storing.list_storages(self.config)
+
+    def try_storage(self, name: str) -> Iterator[storing.TrialOutcome]:
+        """Write, read back, list and erase an object on a storage; one outcome a step."""
+        return storing.try_out(self.clone.open_storage(storing.find_storage(self.config, name)))
+
+    def plan_storage(
+        self,
+        name: str,
+        url: str,
+        options: Mapping[str, Option] | None = None,
+        levels: Sequence[str] = (),
+    ) -> storing.AddPlan:
+        """Decide what a new storage changes; asks no storage."""
+        return storing.plan_add(self.clone, name, url, options or {}, levels)
+
+    def try_new_storage(self, plan: storing.AddPlan) -> Iterator[storing.TrialOutcome]:
+        """Try a planned storage out; a local folder is made first."""
+        storage = self.clone.open_storage(plan.storage)
+        storing.prepare_new(storage)
+        return storing.try_out(storage)
+
+    def add_storage(self, plan: storing.AddPlan) -> None:
+        """Mark the storage as this project's and write the planned files.
+
+        Raises:
+            RefusedError: The storage belongs to another project.
+        """
+        with self.clone.writing():
+            storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
+            self.apply(plan.changes)
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from imgdata.errors import InvalidProjectError, MachineError
-from imgdata.ports import Storage
+from imgdata.errors import InvalidProjectError, MachineError, UsageError
+from imgdata.ports import DepositService, PublicSource, Storage
 
-Kind = Literal["storage", "repository", "image", "report", "executor"]
+Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
 ENTRY_POINTS = "imgdata.backends"
 
 
@@ -44,6 +44,19 @@ class Backend:
     example: str = ""
 
 
+def _source(name: str, target: str, summary: str, example: str) -> Backend:
+    """Return a row of a place public data are read from."""
+    return Backend(
+        "source",
+        name,
+        f"imgdata.deposits.{target}",
+        summary,
+        extra="deposits",
+        modules=("httpx",),
+        example=example,
+    )
+
+
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         "storage",
@@ -67,6 +80,97 @@ BACKENDS: tuple[Backend, ...] = (
         extra="s3",
         modules=("obstore",),
         example="s3://bucket/nf1",
+    ),
+    Backend(
+        "storage",
+        "ssh",
+        "imgdata.storage.ssh:open_ssh",
+        "a folder on another computer",
+        extra="ssh",
+        modules=("asyncssh",),
+        example="ssh://cluster/scratch/nf1",
+    ),
+    Backend(
+        "repository",
+        "zenodo",
+        "imgdata.deposits.invenio:open_zenodo",
+        "Zenodo, or its sandbox",
+        extra="deposits",
+        modules=("httpx",),
+        example="zenodo:sandbox",
+    ),
+    Backend(
+        "repository",
+        "invenio",
+        "imgdata.deposits.invenio:open_invenio",
+        "any InvenioRDM",
+        extra="deposits",
+        modules=("httpx",),
+        example="invenio:https://data.university.example",
+    ),
+    Backend(
+        "repository",
+        "figshare",
+        "imgdata.deposits.figshare:open_figshare",
+        "Figshare and Figshare+",
+        extra="deposits",
+        modules=("httpx",),
+        example="figshare:",
+    ),
+    Backend(
+        "repository",
+        "bia",
+        "imgdata.deposits.bia:open_bia",
+        "the BioImage Archive: a complete package and a checklist",
+        example="bia:",
+    ),
+    _source(
+        "zenodo", "public_records:open_zenodo_records", "public records of Zenodo", "zenodo:1234567"
+    ),
+    _source(
+        "zenodo-sandbox",
+        "public_records:open_zenodo_records",
+        "public records of Zenodo's sandbox",
+        "zenodo-sandbox:1234567",
+    ),
+    _source(
+        "invenio",
+        "public_records:open_invenio_records",
+        "public records of any InvenioRDM",
+        "invenio:https://HOST/records/ID",
+    ),
+    _source(
+        "figshare",
+        "public_records:open_figshare_records",
+        "public articles of Figshare",
+        "figshare:22233700",
+    ),
+    _source(
+        "dryad",
+        "public_records:open_dryad_records",
+        "public datasets of Dryad",
+        "dryad:10.5061/dryad.x",
+    ),
+    _source("bia", "public_places:open_bia", "studies of the BioImage Archive", "bia:S-BIAD634"),
+    _source("idr", "public_places:open_idr", "studies of the Image Data Resource", "idr:idr0033"),
+    _source(
+        "bbbc",
+        "public_places:open_bbbc",
+        "sets of the Broad Bioimage Benchmark Collection",
+        "bbbc:BBBC021",
+    ),
+    _source(
+        "cpg",
+        "public_places:open_gallery",
+        "the Cell Painting Gallery",
+        "cpg:cpg0016/source_4/BATCH/PLATE",
+    ),
+    _source("s3", "public_places:open_s3", "public S3 buckets", "s3://bucket/folder"),
+    _source(
+        "https", "public_places:open_web", "files and folders on the web", "https://HOST/folder/"
+    ),
+    _source(
+        "http", "public_places:open_web", "files and folders on the web", "http://HOST/folder/"
     ),
 )
 
@@ -100,6 +204,43 @@ def open_storage(name: str, url: str, options: Mapping[str, object], project_roo
         CredentialsError: No credentials were found.
     """
     opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root)
+    return opened
+
+
+def open_repository(name: str, url: str) -> DepositService:
+    """Open a configured data repository. No request is made and no token is needed.
+
+    Args:
+        name: Its name in imgdata.yaml, for messages.
+        url: What and where it is; the scheme chooses the backend.
+
+    Raises:
+        InvalidProjectError: The url is not understood.
+        MachineError: A part of imgdata that this repository needs is not installed.
+    """
+    scheme = url.partition(":")[0].lower()
+    known = backends("repository")
+    if scheme not in known:
+        msg = f"repository '{name}': imgdata cannot deposit in '{scheme}:'"
+        raise InvalidProjectError(msg, cause=f"known are {', '.join(sorted(known))}")
+    opened: DepositService = load(known[scheme])(name, url)
+    return opened
+
+
+def open_source(reference: str) -> PublicSource:
+    """Open the place a reference such as `zenodo:1234567` names. No request is made.
+
+    Raises:
+        UsageError: No place is called so.
+        MachineError: A part of imgdata that this place needs is not installed.
+    """
+    scheme = reference.partition(":")[0].lower()
+    known = backends("source")
+    if scheme not in known:
+        msg = f"'{reference}' names nothing imgdata can import"
+        examples = "\n".join(row.example for row in known.values())
+        raise UsageError(msg, cause=f"references look like\ndoi:10.5281/zenodo.1\n{examples}")
+    opened: PublicSource = load(known[scheme])(scheme, reference)
     return opened
 
 

@@ -1,13 +1,28 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from imgdata.model.commits import Commit, PathChange, TreeEntry
+from imgdata.model.deposits import (
+    Access,
+    Deposit,
+    DepositedFile,
+    DepositLimits,
+    DepositMetadata,
+    DepositRecord,
+    ListedFile,
+    Question,
+)
+from imgdata.model.facts import PixelFacts, Reading, Sidecar
 from imgdata.model.objects import StoredObject
+from imgdata.model.public_data import PublicFile, PublicRecord
 from imgdata.model.revisions import RecordedFile
+from imgdata.system.credentials import Token
+from imgdata.system.progress import Progress
 
 
 class Storage(Protocol):
@@ -76,6 +91,185 @@ class CanWriteIfAbsent(Protocol):
         """Store the bytes unless the key exists; tell whether they were stored."""
 
 
+class Content(Protocol):
+    """Bytes that are to be sent, which can be read any number of times, from any place."""
+
+    @property
+    def name(self) -> str:
+        """The file name in the deposit."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def md5(self) -> str:
+        """Of all bytes."""
+
+    def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a range, all by default."""
+
+
+class Depository(Protocol):
+    """A data repository that takes deposits: draft, files, publish.
+
+    All methods raise `StorageError` when the repository cannot be reached or answers with a
+    failure, `CredentialsError` when it refuses the token, `UsageError` when it refuses the
+    description. A request that is not safe to repeat is never repeated.
+    """
+
+    @property
+    def address(self) -> str:
+        """The service's address without credentials; tells sandbox from production."""
+
+    def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
+        """Open a draft and reserve its DOI. The marker is kept in it, for `CanFindDraft`."""
+
+    def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
+        """Replace the description of a draft."""
+
+    def read(self, identifier: str) -> Deposit:
+        """Return the draft, or the published record where there is none, with its files.
+
+        Raises:
+            NothingFoundError: The repository knows neither.
+        """
+
+    def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
+        """Send one file to a draft, replacing what is there, and return what arrived.
+
+        The answer carries the repository's own checksum; comparing it is the caller's duty.
+        """
+
+    def publish(self, identifier: str) -> Deposit:
+        """Make the draft public for ever. Asked once; an unclear answer is followed by reading.
+
+        Raises:
+            PartlyDoneError: Whether it happened could not be found out.
+        """
+
+
+@runtime_checkable
+class CanClose(Protocol):
+    """A service that keeps connections open until it is closed."""
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+
+
+@runtime_checkable
+class CanFindDraft(Protocol):
+    """A repository that can find a draft again whose creation was not answered."""
+
+    def find_draft(self, marker: str) -> Deposit | None:
+        """Return this account's draft with the marker."""
+
+
+@runtime_checkable
+class CanRemoveFile(Protocol):
+    """A repository whose drafts can lose a file."""
+
+    def remove_file(self, identifier: str, name: str) -> None:
+        """Remove one file of a draft; it is no error when it is already gone."""
+
+
+@runtime_checkable
+class CanDiscard(Protocol):
+    """A repository whose drafts can be thrown away."""
+
+    def discard(self, identifier: str) -> None:
+        """Throw an unpublished draft away; it is no error when it is already gone."""
+
+
+@runtime_checkable
+class CanVersion(Protocol):
+    """A repository whose published records can get a new version."""
+
+    def new_version(self, identifier: str) -> Deposit:
+        """Return the one open draft of the next version, holding the published files."""
+
+
+@runtime_checkable
+class CanShare(Protocol):
+    """A repository that can show a draft to a reviewer."""
+
+    def reviewer_link(self, identifier: str) -> str:
+        """Return an address that shows the draft without an account."""
+
+
+@runtime_checkable
+class CanJoinCommunity(Protocol):
+    """A repository whose communities review a draft before it is public."""
+
+    def submit_to(self, identifier: str, community: str) -> Deposit:
+        """Hand the draft to the community's curators; they publish it."""
+
+
+class DepositService(Protocol):
+    """A data repository before anybody connects: what is known without network and token."""
+
+    @property
+    def address(self) -> str:
+        """The service's address; tells sandbox from production."""
+
+    @property
+    def publisher(self) -> str:
+        """The name a citation gives the repository."""
+
+    @property
+    def limits(self) -> DepositLimits:
+        """What one record holds."""
+
+    def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Return what this repository needs beyond a DOI's description and is missing."""
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+
+
+@runtime_checkable
+class CanPackage(Protocol):
+    """A repository that a person submits to: a complete package and a checklist are written."""
+
+    def package(
+        self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
+    ) -> tuple[Path, ...]:
+        """Write the package into a folder and return its files."""
+
+
+class DepositLog(Protocol):
+    """What the project remembers of its deposits."""
+
+    def deposits(self) -> Iterator[DepositRecord]:
+        """Yield all `deposit` events, oldest first."""
+
+    def note_deposit(self, record: DepositRecord) -> None:
+        """Remember one more, safe against a power cut when it returns."""
+
+
+class PublicSource(Protocol):
+    """A place public data are read from, without an account."""
+
+    def record(self, reference: str) -> PublicRecord:
+        """Return what a reference names, pinned to a version; lists, and reads no file.
+
+        Raises:
+            NothingFoundError: There is no such record.
+            UsageError: The reference cannot be understood.
+        """
+
+    def open(self, file: PublicFile, start: int) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a file's bytes from an offset on; raises when it cannot begin there."""
+
+
+@runtime_checkable
+class CanFindNewer(Protocol):
+    """A source whose records have versions."""
+
+    def latest(self, reference: str) -> str:
+        """Return the pinned reference of the newest version."""
+
+
 @runtime_checkable
 class CanCreateRoot(Protocol):
     """A storage whose folder must be made before its first use, because a person says so."""
@@ -108,6 +302,78 @@ class Tree(Protocol):
 
     def is_folder(self, path: str) -> bool:
         """Tell whether the path is a folder."""
+
+
+class CommitTree(Tree, Protocol):
+    """The files of one commit, with what git knows about each."""
+
+    @property
+    def commit(self) -> Commit:
+        """The commit these files belong to."""
+
+    def entry(self, path: str) -> TreeEntry | None:
+        """Return mode, kind and id of a file, folder or submodule, or None if there is none.
+
+        A path inside a submodule has no entry: the submodule itself has.
+        """
+
+
+class GitObjects(Protocol):
+    """The objects of a git repository, read without running anything the repository names."""
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history is cut: commits exist that this clone does not have."""
+
+    def commit(self, revision: str) -> Commit:
+        """Return the commit a branch, tag, id or other revision names.
+
+        Raises:
+            UsageError: There is no such revision, or no commit yet.
+        """
+
+    def tree(self, commit_id: str) -> CommitTree:
+        """Return the files of a commit. Lists the commit on first use, then answers from memory."""
+
+    def read_blob(self, blob_id: str) -> bytes | None:
+        """Return an object's bytes, or None if this clone does not have it.
+
+        The id may also be `<commit>:<path>`, for a path without a newline.
+        """
+
+    def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
+        """Return the object id at each (commit id, path), None where there is none."""
+
+
+ALL_BRANCHES = "--all"
+"""Stands for a commit id where history is asked for: everything any branch or tag has."""
+
+
+class History(Protocol):
+    """What happened to files over the commits of a git repository."""
+
+    def touching(self, commit_id: str, paths: Sequence[str]) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit, itself included, that changed one of the paths.
+
+        Newest first, no commit before its children; `parents` are rewritten to the nearest
+        ancestors that are in the answer too. Merges that changed nothing are left out. Paths are
+        taken literally.
+        """
+
+    def changes(self, commit_id: str, patterns: Sequence[str]) -> Iterator[PathChange]:
+        """Yield all that happened to the paths that match git pathspecs, newest commit first.
+
+        A merge is compared with each of its parents. Without patterns: to all paths.
+        """
+
+    def message(self, commit_id: str) -> str:
+        """Return the whole message of a commit."""
+
+    def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
+        """Return the ancestors of a commit whose message contains the text, newest first."""
+
+    def changed_in(self, commit_id: str) -> tuple[PathChange, ...]:
+        """Return what one commit did, against its first parent."""
 
 
 class Commits(Protocol):
@@ -180,6 +446,25 @@ class StageRunner(Protocol):
         Raises:
             StageFailedError: Its command ended with an error; the output's tail is the cause.
         """
+
+
+class ImageReader(Protocol):
+    """Tells what is inside image files. What is wrong inside a file is a symptom, not an error.
+
+    All methods are safe to call from several threads and raise `OSError` when a disk fails.
+    """
+
+    def read(self, path: Path) -> Reading | None:
+        """Read one file's headers; None when it is no image by content or name.
+
+        A folder named `*.zarr` is one file.
+        """
+
+    def pixels(self, path: Path, reading: Reading, *, planes: int) -> PixelFacts:
+        """Decode up to so many planes (0: all of them), one at a time."""
+
+    def sidecar(self, path: Path) -> Sidecar | None:
+        """Read a microscope's index file; None for any other file."""
 
 
 class Clock(Protocol):

@@ -6,6 +6,7 @@ import typer
 
 from imgdata.cli.options import DryRun, Sources, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import PartlyDoneError
 from imgdata.model.sizes import format_size
 
@@ -22,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def add(
     context: typer.Context,
-    level: Annotated[str, typer.Argument(metavar="LEVEL")],
+    level: Annotated[str, typer.Argument(metavar="LEVEL", help="The level the files belong to.")],
     sources: Sources,
     *,
     unit: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the unit.")] = None,
@@ -51,14 +52,11 @@ def add(
 def _show_plan(session: Session, plan: "AddPlan") -> None:
     for unit in plan.units:
         session.say(
-            f"{unit.title}: {_files(len(unit.files))}, {format_size(unit.size)} from {unit.source}"
+            f"{unit.title}: {count(len(unit.files), 'file')}, {format_size(unit.size)} "
+            f"from {unit.source}"
         )
         if unit.origin is None:
             session.say("  no origin is recorded, so it counts as restricted; --origin NAME")
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count:,} files"
 
 
 def _show(session: Session, added: "Added") -> None:
@@ -80,7 +78,7 @@ def _show(session: Session, added: "Added") -> None:
     already = f", {added.already:,} were there" if added.already else ""
     session.say(
         f"added {added.unit.title}: {len(added.new):,} new{already}; "
-        f"{_files(added.nfiles)}, {format_size(added.size)}, version {added.version[:8]}"
+        f"{count(added.nfiles, 'file')}, {format_size(added.size)}, version {added.version[:8]}"
     )
     for first, second in added.same_but_case[:SHOWN]:
         session.say(f"  note: {first} and {second} are one file on macOS and Windows")
@@ -99,9 +97,9 @@ def _refuse_left_out(done: "list[Added]") -> None:
         if path.why != "named in .dvcignore"
     ]
     if left:
-        count = "one file was" if len(left) == 1 else f"{len(left)} files were"
+        many = "one file was" if len(left) == 1 else f"{len(left)} files were"
         more = [f"... and {len(left) - SHOWN} more"] if len(left) > SHOWN else []
-        msg = f"{count} not added and exist only at the source"
+        msg = f"{many} not added and exist only at the source"
         raise PartlyDoneError(
             msg,
             cause="\n".join(left[:SHOWN] + more),

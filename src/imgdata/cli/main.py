@@ -12,6 +12,7 @@ import typer
 
 import imgdata
 from imgdata.cli.session import Session
+from imgdata.cli.summaries import SUMMARIES
 from imgdata.errors import (
     BugError,
     Exit,
@@ -32,27 +33,56 @@ COMMANDS = (
     ("add", "Data"),
     ("run", "Data"),
     ("status", "Questions"),
+    ("lineage", "Questions"),
+    ("check", "Questions"),
+    ("fingerprint", "Questions"),
+    ("describe", "Project"),
     ("whereis", "Questions"),
     ("verify", "Storage"),
     ("drop", "Storage"),
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),
+    ("publish", "Publication"),
+    ("import_data", "Publication"),
+    ("merge_dvc_lock", "Project"),
 )
 """The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
+
+COMPLETION_VARIABLE = "_IMGDATA_COMPLETE"  # the shell asks for words, of any command
 
 # What typer raises for wrong words on the command line; it has no public name of its own.
 WordsError: type[Exception] = typer.BadParameter.__bases__[0]
 
-app = typer.Typer(
-    help=HELP,
-    epilog=EPILOG,
-    add_completion=True,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def application(wanted: str | None = None) -> typer.Typer:
+    """Return the command line, with all commands or with one.
+
+    Args:
+        wanted: The one command that will run; of the others only name and summary are known then,
+            so that `imgdata --help` (wanted is empty) imports none of them.
+    """
+    app = typer.Typer(
+        help=HELP,
+        epilog=EPILOG,
+        add_completion=True,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for module, _panel in COMMANDS:
+        command, summary = SUMMARIES.get(module, (wanted, ""))
+        if wanted is None or command == wanted:
+            import_module(f"imgdata.cli.{module}").register(app)
+        elif summary:
+            app.command(command, help=summary)(_known_by_name)
+    return app
+
+
+def _known_by_name() -> None:
+    """Stand for a command that this call does not run."""
 
 
 def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
@@ -61,7 +91,6 @@ def _version(value: bool) -> None:  # noqa: FBT001 - typer's callback
         raise typer.Exit
 
 
-@app.callback()
 def options(
     *,
     _version: Annotated[
@@ -69,10 +98,6 @@ def options(
     ] = False,
 ) -> None:
     """Global options are taken out of the arguments before typer sees them."""
-
-
-for _name, _panel in COMMANDS:
-    import_module(f"imgdata.cli.{_name}").register(app)
 
 
 def take_globals(arguments: Sequence[str], session: Session) -> list[str]:
@@ -117,7 +142,8 @@ def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError 
     try:
         words = take_globals(arguments, session)
         session.command = next((word for word in words if not word.startswith("-")), "")
-        command = typer.main.get_command(app)
+        wanted = None if COMPLETION_VARIABLE in os.environ else session.command
+        command = typer.main.get_command(application(wanted))
         done = command.main(words, prog_name="imgdata", standalone_mode=False, obj=session)
     except typer.Exit as stop:
         return stop.exit_code, None
@@ -138,7 +164,7 @@ def _told(error: BaseException, session: Session) -> ImgdataError:
     if isinstance(error, typer.Abort | KeyboardInterrupt):
         return InterruptedByUserError("interrupted; what is done is kept, the same command goes on")
     if isinstance(error, WordsError):
-        known = session.command in {name for name, _ in COMMANDS}
+        known = session.command in {name for name, _ in SUMMARIES.values()}
         where = f" {session.command}" if known else ""
         said = getattr(error, "format_message", lambda: str(error))()
         return UsageError(said, remedy=f"imgdata{where} --help")

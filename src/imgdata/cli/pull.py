@@ -15,6 +15,7 @@ from imgdata.cli.options import (
     session_of,
 )
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
@@ -106,7 +107,7 @@ def _show(session: Session, outcome: "PullOutcome") -> None:
 def _words(pulled: "Pulled") -> str:
     parts = []
     if pulled.placed:
-        parts.append(f"{pulled.placed:,} files brought back")
+        parts.append(f"{count(pulled.placed, 'file')} brought back")
     if pulled.fetched:
         places = ", ".join(pulled.sources)
         parts.append(f"{format_size(pulled.size)} from {places}, verified")

@@ -15,6 +15,7 @@ from imgdata.cli.options import (
     session_of,
 )
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
@@ -53,7 +54,7 @@ def push(  # noqa: PLR0913 - one argument an option
         for plan in plans:
             session.say(
                 f"{plan.target.unit.title} -> {plan.target.storage}: would send "
-                f"{len(plan.send):,} files, {format_size(plan.size)} (as remembered)"
+                f"{count(len(plan.send), 'object')}, {format_size(plan.size)} (as remembered)"
             )
             session.add(
                 {
@@ -113,7 +114,9 @@ def _show(session: Session, outcome: "PushOutcome") -> None:
 def _words(pushed: "Pushed") -> str:
     parts = []
     if pushed.sent:
-        parts.append(f"{pushed.sent:,} objects sent ({format_size(pushed.size)}), arrival checked")
+        parts.append(
+            f"{count(pushed.sent, 'object')} sent ({format_size(pushed.size)}), arrival checked"
+        )
     if pushed.checked:
         parts.append(f"{pushed.checked:,} were there and were read back")
     if pushed.present:

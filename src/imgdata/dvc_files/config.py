@@ -144,9 +144,14 @@ def config_sections(path: Path) -> dict[str, dict[str, str]]:
 
 
 def edited_config(path: Path, settings: list[Setting]) -> tuple[str, str]:
-    """Return the text of a configuration file before and after the settings; writes nothing."""
+    """Return the text of a configuration file before and after the settings; writes nothing.
+
+    A file that says all of it already keeps its text, whoever wrote it.
+    """
     before = path.read_text("utf-8") if path.is_file() else ""
     parsed = _parse(before.splitlines(), path)
+    if all(_says(parsed, setting) for setting in settings):
+        return before, before
     parsed.indent_type = "    "
     for setting in settings:
         if setting.value is not None:
@@ -157,6 +162,12 @@ def edited_config(path: Path, settings: list[Setting]) -> tuple[str, str]:
                 del parsed[setting.section]
     after = "\n".join(line.decode("utf-8") for line in parsed.write())
     return before, f"{after}\n" if after else ""
+
+
+def _says(parsed: ConfigObj, setting: Setting) -> bool:
+    section = parsed.get(setting.section)
+    known = section.get(setting.option) if isinstance(section, dict) else None
+    return (None if known is None else _one_text(known)) == setting.value
 
 
 def save_config(path: Path, text: str) -> None:

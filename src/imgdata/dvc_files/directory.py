@@ -7,6 +7,7 @@ the folder's version. DVC writes no sizes.
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -17,7 +18,7 @@ from imgdata.model.objects import FOLDER_SUFFIX, ObjectId
 class FolderEntry(msgspec.Struct, frozen=True, gc=False):
     """One file of a tracked folder: its content's md5 and its path below the folder."""
 
-    md5: str
+    md5: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
     relpath: str
 
 
@@ -47,7 +48,25 @@ def read_folder(data: bytes, object_id: str) -> list[FolderEntry]:
                 cause=f"path: {entry.relpath!r}",
                 remedy="do not use this version; find out who made it: git log -S " + object_id,
             )
+    _refuse_clashes(entries, object_id)
     return entries
+
+
+def _refuse_clashes(entries: list[FolderEntry], object_id: str) -> None:
+    """Stop where a list names one path twice, or as a file and as a folder."""
+    files = {entry.relpath for entry in entries}
+    folders: set[str] = set()
+    for path in files:
+        above = path.rpartition("/")[0]
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition("/")[0]
+    clash = next(iter(folders & files), None)
+    if clash is None and len(files) == len(entries):
+        return
+    problem = f"the folder list {object_id} is not a list of files"
+    cause = "it names a path twice" if clash is None else f"'{clash}' is a file and a folder in it"
+    raise DamagedError(problem, cause=cause)
 
 
 def leaves_folder(relpath: str) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from imgdata.dvc_files.lock import Command
@@ -199,9 +198,6 @@ def _outs(document: Mapping[Any, Any], path: str, problems: list[Problem]) -> It
 def is_dot_dvc(name: str) -> bool:
     """Tell whether a file name is that of a `.dvc` file, not of DVC's own folder."""
     return name.endswith(DVC_SUFFIX) and name != DVC_SUFFIX
-
-
-NO_META: Mapping[str, Any] = MappingProxyType({})
 
 
 def _text(value: object) -> str:

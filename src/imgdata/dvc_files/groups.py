@@ -6,6 +6,7 @@ Source: ForeachDefinition and MatrixDefinition in dvc/parsing/__init__.py of DVC
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 from imgdata.dvc_files.interpolation import (
@@ -15,7 +16,10 @@ from imgdata.dvc_files.interpolation import (
     interpolate,
     write_out,
 )
-from imgdata.dvc_files.yaml12 import YamlValue
+from imgdata.dvc_files.yaml_loader import YamlValue
+
+MAX_MEMBERS = 200_000
+"""More stages than any project has; a larger matrix is a slip of the pen or worse."""
 
 Definition = Mapping[str, Any]
 
@@ -124,6 +128,10 @@ def _matrix(written: YamlValue, variables: Variables) -> Iterator[Member]:
                 for index, (value, name) in enumerate(zip(values, names, strict=True))
             ]
         )
+    count = prod(len(axis) for axis in labelled)
+    if count > MAX_MEMBERS:
+        msg = f"the matrix stands for {count} stages, more than {MAX_MEMBERS}"
+        raise InterpolationError(msg)
     for combination in product(*labelled):
         key = "-".join(name for _, name in combination)
         item = dict(zip(axes, (value for value, _ in combination), strict=True))

@@ -4,6 +4,7 @@ Rules of a folder hold for everything below it; the last rule that matches decid
 file first.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from pathspec import GitIgnoreSpec
 
 DVC_DEFAULTS = (".hg/", ".git/", ".git", ".dvc/")
 GIT_DEFAULTS = (".git/", ".git")
+_PLAIN = re.compile(r"/[^*?\[\]\\!/]+\Z")
 
 
 class Ignored(Protocol):
@@ -18,6 +20,27 @@ class Ignored(Protocol):
 
     def __call__(self, path: str, *, is_folder: bool) -> bool:
         """Tell whether the path, relative to the tree's root, is left out."""
+
+
+class _Rules:
+    """The rules of one ignore file.
+
+    DVC writes a line `/name` for each thing it tracks, so a folder of 2,000 plates has 2,000 of
+    them: plain names are looked up, only the other rules are tried one by one.
+    """
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        kept = list(lines)
+        negated = any(line.startswith("!") for line in kept)
+        plain = frozenset(line for line in kept if _PLAIN.match(line) and not negated)
+        self._names = frozenset(line[1:] for line in plain)
+        self._spec = _spec(line for line in kept if line not in plain)
+
+    def decide(self, path: str, *, is_folder: bool) -> bool | None:
+        """Tell whether a path below the file's folder is left out; None where no rule is met."""
+        if path in self._names:
+            return True
+        return self._spec.check_file(f"{path}/" if is_folder else path).include
 
 
 class IgnoreRules:
@@ -35,14 +58,14 @@ class IgnoreRules:
     ) -> None:
         self._read = read
         self._name = name
-        self._rules: list[tuple[str, GitIgnoreSpec]] = [(root, _spec(defaults))]
+        self._rules: list[tuple[str, _Rules]] = [(root, _Rules(defaults))]
 
     def add_file(self, path: str, folder: str) -> None:
         """Take the rules of one file, which hold below a folder."""
         data = self._read(path)
         lines = _lines(data)
         if lines:
-            self._rules.append((folder, _spec(lines)))
+            self._rules.append((folder, _Rules(lines)))
 
     def enter_all_above(self, root: str) -> None:
         """Take the rules of all folders above the root, from the top."""
@@ -56,17 +79,16 @@ class IgnoreRules:
         if self._name in files:
             self.add_file(f"{folder}/{self._name}" if folder else self._name, folder)
         holding = [
-            (len(base) + 1 if base else 0, spec)
-            for base, spec in reversed(self._rules)
+            (len(base) + 1 if base else 0, rules)
+            for base, rules in reversed(self._rules)
             if not base or folder == base or folder.startswith(f"{base}/")
         ]
 
         def ignored(path: str, *, is_folder: bool) -> bool:
-            for cut, spec in holding:
-                inner = path[cut:]
-                found = spec.check_file(f"{inner}/" if is_folder else inner)
-                if found.include is not None:
-                    return found.include
+            for cut, rules in holding:
+                decided = rules.decide(path[cut:], is_folder=is_folder)
+                if decided is not None:
+                    return decided
             return False
 
         return ignored

@@ -1,7 +1,9 @@
 """The index of a DVC project: every stage, added file and import, with what is recorded."""
 
 import configparser
-from collections.abc import Iterable
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from imgdata.dvc_files.collecting import collect
@@ -55,8 +57,9 @@ def read_index(tree: Tree, root: str = "", *, home: str | None = None) -> Index:
     """
     ground = Ground(root, str(getattr(tree, "root", "")) if home is None else home)
     reader = _Reader(tree, ground, command_style(tree, root))
-    for _ in collect(tree, root, reader.read):
-        pass
+    with _no_garbage_search():
+        for _ in collect(tree, root, reader.read):
+            pass
     return Index(
         root,
         tuple(reader.stages),
@@ -65,6 +68,21 @@ def read_index(tree: Tree, root: str = "", *, home: str | None = None) -> Index:
         tuple(reader.pipelines),
         {stage.address: stage for stage in reader.stages},
     )
+
+
+@contextmanager
+def _no_garbage_search() -> Iterator[None]:
+    """Keep Python from looking for garbage among values that are all kept.
+
+    For 5,000 stages the search costs as much as the reading.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -121,7 +139,9 @@ def command_style(tree: Tree, root: str) -> CommandStyle:
     found: dict[str, str] = {}
     for name in ("config", "config.local"):
         data = tree.read(join(root, f".dvc/{name}"))
-        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+        parser = configparser.RawConfigParser(
+            strict=False, allow_no_value=True, inline_comment_prefixes=("#",)
+        )
         try:
             parser.read_string((data or b"").decode("utf-8", "replace"))
         except configparser.Error:

@@ -14,11 +14,11 @@ from typing import Any, Final, Literal
 
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE, ParamsError, read_params_file
 from imgdata.dvc_files.places import join, resolve
-from imgdata.dvc_files.yaml12 import YamlValue
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 _REFERENCE: Final = re.compile(r"(?<!\\)\${(?P<inner>.*?)}")
-_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\s*\.[^.\[\]]+|\s*\[[^.\[\]]+\])*\s*\Z")
+_EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\]\s*)*\Z")
 Primitive = int | float | str | bytes | bool
 
 

@@ -213,6 +213,7 @@ def dot_dvc_stage(file: DotDvc, ground: Ground) -> Stage:
             for out in file.outs
         ),
         params=params or NO_PARAMS,
+        defined_params={name: tuple(values) for name, values in params.items()},
         frozen=file.frozen,
         always_changed=file.always_changed,
         desc=file.desc,

@@ -20,7 +20,8 @@ from imgdata.dvc_files.lock_entry import (
 )
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.recorded import MD5, MD5_DOS2UNIX, Recorded, RecordedHash, is_url
-from imgdata.dvc_files.yaml12 import YamlError, read_yaml, resolves_to_text
+from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import resolves_to_text
 
 _UNUSUAL = re.compile("[\x00-\x08\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _HEAD = re.compile(r"schema: ['\"]2\.0['\"]\nstages:\n")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imgdata.dvc_files.yaml12 import YamlValue
+from imgdata.dvc_files.yaml_loader import YamlValue
 
 OutKind = Literal["out", "metric", "plot"]
 _SECTIONS: tuple[tuple[str, OutKind], ...] = (
@@ -60,12 +60,16 @@ def read_outs(definition: Mapping[str, Any]) -> tuple[DefinedOut, ...]:
     Raises:
         DefinitionError: A section is of another shape.
     """
-    return tuple(
+    outs = [
         out
         for section, kind in _SECTIONS
         if definition.get(section) is not None
         for out in _section(section, kind, definition[section])
-    )
+    ]
+    live = definition.get("live")
+    if isinstance(live, Mapping):  # DVC 2 only: the folder dvclive writes
+        outs.extend(_section("live", "plot", [live]))
+    return tuple(outs)
 
 
 def _section(section: str, kind: OutKind, items: YamlValue) -> Iterator[DefinedOut]:

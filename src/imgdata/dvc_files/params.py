@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from imgdata.dvc_files.yaml12 import YamlError, YamlValue, read_yaml
+from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 DEFAULT_PARAMS_FILE = "params.yaml"

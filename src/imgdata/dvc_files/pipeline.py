@@ -14,7 +14,6 @@ from imgdata.dvc_files.interpolation import (
     CommandStyle,
     InterpolationError,
     Variables,
-    has_reference,
     interpolate,
     load_vars,
     write_out,
@@ -24,7 +23,8 @@ from imgdata.dvc_files.outputs import DefinedOut, DefinitionError, read_outs
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.dvc_files.problems import Problem
-from imgdata.dvc_files.yaml12 import YamlError, YamlValue, read_yaml
+from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.ports import Tree
 
 PIPELINE_NAME = "dvc.yaml"
@@ -265,8 +265,3 @@ def _params(value: YamlValue) -> ParamKeys:
         else:
             files.setdefault(DEFAULT_PARAMS_FILE, []).append(_plain(item, "param"))
     return {file: () if file in whole else tuple(keys) for file, keys in files.items()}
-
-
-def uses_variables(definition: object) -> bool:
-    """Tell whether a definition in dvc.yaml holds `${...}` anywhere."""
-    return has_reference(definition)

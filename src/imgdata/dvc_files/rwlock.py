@@ -23,26 +23,30 @@ class Holder:
 
 
 def holders(tmp_dir: Path) -> Iterator[Holder]:
-    """Yield the paths of `rwlock` that a live process reads or writes."""
+    """Yield the paths of `rwlock` that a live process reads or writes.
+
+    What cannot be understood holds nothing: DVC replaces such a file too.
+    """
     try:
         content = json.loads((tmp_dir / "rwlock").read_text("utf-8"))
-        writers = content.get("write", {})
-        readers = content.get("read", {})
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError):
         return
-    entries = [(path, info) for path, info in writers.items() if info]
-    entries += [(path, info) for path, infos in readers.items() for info in infos]
-    for path, info in entries:
-        pid = int(info.get("pid", 0))
-        if pid and is_alive(pid):
-            yield Holder(path, pid, str(info.get("cmd", "")))
+    for kind in ("write", "read"):
+        section = content.get(kind) if isinstance(content, dict) else None
+        for path, info in section.items() if isinstance(section, dict) else ():
+            for one in info if isinstance(info, list) else [info]:
+                pid = one.get("pid") if isinstance(one, dict) else None
+                if isinstance(pid, int) and is_alive(pid):
+                    yield Holder(path, pid, str(one.get("cmd", "")))
 
 
 def is_alive(pid: int) -> bool:
     """Tell whether a process of this machine exists."""
+    if pid <= 0:
+        return False  # these mean groups of processes
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

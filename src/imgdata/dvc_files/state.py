@@ -9,6 +9,7 @@ import contextlib
 import getpass
 import hashlib
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgdata.system.files import Stamp
+
+logger = logging.getLogger(__name__)
 
 DVC_MAJOR = 3
 SALT = 0
@@ -87,15 +90,22 @@ class State:
         return row[1] if row and row[0] == checksum(stamp) else None
 
     def write(self, rows: Iterable[Row]) -> None:
-        """Add or replace rows, all in one transaction."""
+        """Add or replace rows, all in one transaction.
+
+        Where they cannot be kept (read-only checkout, damaged store, full disk), the files are
+        hashed again next time, nothing else.
+        """
         values = [(row.path, _row_text(row)) for row in rows]
         if not values:
             return
-        database = self._database()
-        if not database.is_file():
-            _create(database.parent)
-        with contextlib.closing(sqlite3.connect(database, timeout=60)) as store, store:
-            store.executemany(UPSERT, values)
+        try:
+            database = self._database()
+            if not database.is_file():
+                _create(database.parent)
+            with contextlib.closing(sqlite3.connect(database, timeout=60)) as store, store:
+                store.executemany(UPSERT, values)
+        except (OSError, sqlite3.Error) as error:
+            logger.info("state rows could not be kept: %s", error)
 
 
 def _row_text(row: Row) -> str:
@@ -114,9 +124,12 @@ def _query(store: sqlite3.Connection, paths: list[str]) -> Iterator[tuple[str, t
         marks = ",".join("?" * len(some))
         query = f"SELECT key, value FROM Cache WHERE key IN ({marks}) AND raw = 1"  # noqa: S608 - only marks
         for path, text in store.execute(query, some):
-            row = json.loads(text)
-            if row.get("version") == ROW_VERSION and (md5 := row["hash_info"].get("md5")):
-                yield path, (row["checksum"], md5)
+            try:
+                row = json.loads(text)
+                if row["version"] == ROW_VERSION and row["hash_info"].get("md5"):
+                    yield path, (str(row["checksum"]), str(row["hash_info"]["md5"]))
+            except (ValueError, LookupError, TypeError, AttributeError):
+                continue  # not a row of this version of DVC
 
 
 def _create(folder: Path) -> None:

@@ -8,8 +8,12 @@ from pathlib import Path
 from imgdata.dvc_files.directory import FolderEntry
 from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
 from imgdata.dvc_files.state import Row, State, checksum
-from imgdata.system.files import Stamp, file_md5, is_temporary
+from imgdata.system.files import Stamp, file_md5, is_temporary, machine_error
 from imgdata.system.folder_tree import FolderTree
+
+NOWHERE = Stamp(0, 0.0, 0)
+"""The stamp of a link that leads to no file."""
+FOLDER = Stamp(0, 0.0, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ class Workspace:
         if full.is_dir():
             rules = IgnoreRules(self._read, DVC_DEFAULTS, ".dvcignore", "")
             rules.enter_all_above(path)
-            return dict(_walk(str(full), path, "", rules))
+            return dict(_walk(str(full), path, "", rules, (os.path.realpath(full),)))
         try:
             return {"": Stamp.of(full.stat())}
         except (FileNotFoundError, NotADirectoryError):
@@ -87,7 +91,10 @@ class Workspace:
             if row is not None and row[0] == checksum(stamp):
                 hashes[name] = row[1]
                 continue
-            hashes[name] = file_md5(full[name])
+            if stamp == NOWHERE:
+                hashes[name] = ""
+                continue
+            hashes[name] = _read(full[name])
             if Stamp.of(os.stat(full[name])) == stamp:  # noqa: PTH116 - the same call as the scan
                 fresh.append(Row(full[name], stamp, hashes[name]))
         self._state.write(fresh)
@@ -110,21 +117,48 @@ class Workspace:
         )
 
 
-def _walk(full: str, path: str, below: str, rules: IgnoreRules) -> Iterator[tuple[str, Stamp]]:
-    with os.scandir(full) as listing:
-        entries = list(listing)
+def _read(path: str) -> str:
+    try:
+        return file_md5(path)
+    except OSError as error:
+        raise machine_error(error, "read", path) from error
+
+
+def _walk(
+    full: str, path: str, below: str, rules: IgnoreRules, above: tuple[str, ...]
+) -> Iterator[tuple[str, Stamp]]:
+    try:
+        with os.scandir(full) as listing:
+            entries = list(listing)
+    except OSError as error:
+        raise machine_error(error, "list", full) from error
     ignored = rules.enter(path, [entry.name for entry in entries])
     for entry in entries:
         name = f"{below}{entry.name}"
-        is_folder = entry.is_dir()
-        if is_temporary(entry.name) or ignored(f"{path}/{entry.name}", is_folder=is_folder):
+        stamp = _stamp(entry, above)
+        if is_temporary(entry.name) or ignored(f"{path}/{entry.name}", is_folder=stamp is FOLDER):
             continue
-        if is_folder:
-            yield from _walk(entry.path, f"{path}/{entry.name}", f"{name}/", rules)
-        elif entry.is_file():
-            yield name, Stamp.of(entry.stat())
-        elif entry.is_symlink():
-            yield name, Stamp(0, 0.0, 0)  # a link to nowhere is a file that cannot be right
+        if stamp is FOLDER:
+            inside = (*above, os.path.realpath(entry.path))
+            yield from _walk(entry.path, f"{path}/{entry.name}", f"{name}/", rules, inside)
+        elif stamp is not None:
+            yield name, stamp
+
+
+def _stamp(entry: os.DirEntry[str], above: tuple[str, ...]) -> Stamp | None:
+    """Return a file's stamp, that of a folder to walk into, or None for pipes and the like.
+
+    A link to nowhere, in a circle or back to a folder above is a file that cannot be right.
+    """
+    try:
+        if entry.is_dir():
+            loops = entry.is_symlink() and os.path.realpath(entry.path) in above
+            return NOWHERE if loops else FOLDER
+        if entry.is_file():
+            return Stamp.of(entry.stat())
+    except OSError:
+        return NOWHERE
+    return NOWHERE if entry.is_symlink() else None
 
 
 def recorded_files(entries: list[FolderEntry] | None, md5: str) -> dict[str, str]:

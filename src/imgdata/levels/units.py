@@ -87,8 +87,9 @@ class Unit:
 def unit_name(path: str) -> str:
     """Return the unit a path directly below a level is: `P1`, `P1.parquet`, `P1.zarr` are P1."""
     name = PurePosixPath(path).name
-    stem, dot, suffix = name.partition(".")
-    return stem if dot and stem and not suffix[0].isdecimal() else name
+    stem, _, suffix = name.partition(".")
+    has_format = bool(stem and suffix.strip(".")) and not suffix[0].isdecimal()
+    return stem if has_format else name
 
 
 @dataclass(frozen=True, slots=True)

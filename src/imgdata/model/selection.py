@@ -62,6 +62,10 @@ def parse_selection(texts: Iterable[str]) -> Selection:
         if not (equals and name.strip() and parts):
             msg = f"--select needs FIELD=VALUE[,VALUE], found '{text}'"
             raise UsageError(msg, remedy="for example: --select well=B03..B06")
+        half = [part for part in parts if part.startswith(RANGE) or part.endswith(RANGE)]
+        if half:
+            msg = f"a range has two ends, found '{half[0]}' in --select {text}"
+            raise UsageError(msg, remedy="for example: --select well=B03..B06")
         wanted[name.strip()] = wanted.get(name.strip(), ()) + parts
     return Selection(wanted)
 

@@ -9,10 +9,10 @@ STEP = 1000
 def format_size(size: int) -> str:
     """Return bytes in decimal units with at most three digits: `1.2 MB`."""
     power = 0
-    while size >= STEP ** (power + 1) and power < len(UNITS) - 1:
+    while power < len(UNITS) - 1 and round(size / STEP**power) >= STEP:
         power += 1
     amount = size / STEP**power
-    digits = 0 if power == 0 or amount >= STEP / 10 else 1
+    digits = 0 if power == 0 or round(amount, 1) >= STEP / 10 else 1
     return f"{amount:.{digits}f} {UNITS[power]}"
 
 

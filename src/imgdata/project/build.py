@@ -85,7 +85,7 @@ def _level(name: str, entry: Plain, repositories: Mapping[str, RepositoryConfig]
     unit = entry.get("unit", "plate")
     return Level(
         name=name,
-        path=entry["path"].strip("/"),
+        path=entry["path"].rstrip("/"),
         unit=None if unit == NO_UNIT else unit,
         description=entry.get("description"),
         origin=entry.get("origin"),

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -16,8 +17,10 @@ from imgdata.project.config import Config
 from imgdata.project.meaning import problems_of_meaning
 from imgdata.project.yaml_lines import Path as YamlPath
 from imgdata.project.yaml_lines import Problem, load_with_lines
+from imgdata.system.yaml_limits import TooMuchError
 
 CONFIG_NAME = "imgdata.yaml"
+NAME_PATTERN = "^[a-z][a-z0-9_-]{0,31}$"
 
 
 def schema_text() -> str:
@@ -50,6 +53,10 @@ def parse_config(text: str, *, name: str = CONFIG_NAME, known_good: Path | None 
         value, lines, problems = load_with_lines(text)
     except yaml.YAMLError as error:
         raise _not_yaml(error, name) from error
+    except (TooMuchError, RecursionError) as error:
+        problem = f"{name} is not valid YAML"
+        remedy = f"write {name} without aliases or deep nesting"
+        raise InvalidProjectError(problem, cause=f"{name}: {error}", remedy=remedy) from error
     stamp = hashlib.sha256((schema_text() + text).encode()).hexdigest()
     if known_good is None or _read_stamp(known_good) != stamp:
         problems += list(_problems_of_form(value, lines))
@@ -95,6 +102,8 @@ def _problems_of_form(value: object, lines: Mapping[YamlPath, int]) -> Iterator[
             for key in sorted(set(error.instance) - set(error.schema["properties"]), key=str):
                 if not str(key).startswith("x-"):
                     yield _line((*path, str(key)), lines), _unknown_key(str(key), error.schema)
+        elif "propertyNames" in error.absolute_schema_path:
+            yield _line((*path, str(error.instance)), lines), _wrong_name(error)
         else:
             yield _line(path, lines), _say(error, path)
 
@@ -106,10 +115,23 @@ def _unknown_key(key: str, schema: Mapping[str, Any]) -> str:
     return f"unknown key '{key}'{hint or f'; known: {known}'}"
 
 
+def _wrong_name(error: Any) -> str:  # noqa: ANN401 - jsonschema ships no types
+    if error.validator_value == NAME_PATTERN:
+        rule = "must be lower-case letters, digits, '-' or '_', 32 at most, a letter first"
+    else:
+        rule = f"does not fit {error.validator_value}"
+    return f"the name {_shown(error.instance)} {rule}"
+
+
+def _shown(value: object) -> str:
+    """Return the beginning of a value, whatever it stands for."""
+    return reprlib.repr(value)[:60]
+
+
 def _say(error: Any, path: YamlPath) -> str:  # noqa: ANN401 - jsonschema ships no types
     """Put one validation error into words."""
     where = f"'{path[-1]}'" if path else "the file"
-    shown = f"{error.instance!r}"[:60]
+    shown = _shown(error.instance)
     match error.validator:
         case "required":
             missing = sorted(set(error.validator_value) - set(error.instance))
@@ -120,11 +142,9 @@ def _say(error: Any, path: YamlPath) -> str:  # noqa: ANN401 - jsonschema ships 
         case "const":
             return f"{where} must be {error.validator_value}; found {shown}"
         case "type":
-            return f"{where} must be a {_type_words(error.validator_value)}; found {shown}"
-        case "pattern" if "propertyNames" in error.absolute_schema_path or (
-            error.validator_value == "^[a-z][a-z0-9_-]{0,31}$"
-        ):
-            return f"the name {shown} must be lower-case letters, digits, '-' or '_', 32 at most"
+            return f"{where} must be {_type_words(error.validator_value)}; found {shown}"
+        case "pattern" if error.validator_value == NAME_PATTERN:
+            return _wrong_name(error)
         case "format":
             return f"{where}: {shown} is not a {error.validator_value}"
         case "anyOf":
@@ -134,7 +154,14 @@ def _say(error: Any, path: YamlPath) -> str:  # noqa: ANN401 - jsonschema ships 
 
 
 def _type_words(types: str | list[str]) -> str:
-    words = {"object": "mapping", "array": "list", "string": "text", "boolean": "true or false"}
+    words = {
+        "object": "a mapping",
+        "array": "a list",
+        "string": "text",
+        "boolean": "true or false",
+        "integer": "a whole number",
+        "number": "a number",
+    }
     names = [types] if isinstance(types, str) else types
     return " or ".join(words.get(name, name) for name in names)
 

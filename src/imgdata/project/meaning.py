@@ -55,6 +55,8 @@ def _path_problems(level: Level) -> Iterator[Said]:
         yield (*where, "path"), f"the path '{level.path}' must be a folder inside the project"
     elif path.parts[0] in {".git", ".dvc", ".imgdata"}:
         yield (*where, "path"), f"the path '{level.path}' belongs to {path.parts[0]}"
+    elif not level.path.isprintable():
+        yield (*where, "path"), f"the path {level.path!r} has characters that cannot be printed"
 
 
 def _rule_problems(level: Level) -> Iterator[Said]:

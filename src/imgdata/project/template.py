@@ -8,6 +8,8 @@ from imgdata.errors import InvalidProjectError, UsageError
 
 SUFFIX = ".jinja"
 SKIPPED = {".git", "__pycache__"}
+# What wrong expressions raise in the middle of a template, beside jinja's own errors.
+WRONG_EXPRESSION = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError)
 
 
 def shipped_templates() -> dict[str, Path]:
@@ -35,7 +37,7 @@ def find_template(name: str) -> Path:
 
 
 def render_template(folder: Path, values: Mapping[str, object]) -> dict[str, bytes]:
-    """Return the files of a template, filled in, by path.
+    """Return the files of a template, filled in, by path; links out of it are left out.
 
     Raises:
         InvalidProjectError: A file uses a value that does not exist, or is no valid template.
@@ -46,16 +48,19 @@ def render_template(folder: Path, values: Mapping[str, object]) -> dict[str, byt
     environment = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "sort_keys": True}
     files: dict[str, bytes] = {}
+    home = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_file() or SKIPPED & set(path.relative_to(folder).parts):
+            continue
+        if not path.resolve().is_relative_to(home):
             continue
         if not name.endswith(SUFFIX):
             files[name] = path.read_bytes()
             continue
         try:
             text = environment.from_string(path.read_text("utf-8")).render(values)
-        except TemplateError as error:
+        except (TemplateError, *WRONG_EXPRESSION) as error:
             problem = f"the template's {name} cannot be filled in"
             raise InvalidProjectError(problem, cause=str(error)) from error
         files[name.removesuffix(SUFFIX)] = text.encode("utf-8")

@@ -9,4 +9,4 @@ if "pytest" in sys.modules:
     import pytest
 
     # A failed assertion of a shipped suite is told with its values, like one of one's own tests.
-    pytest.register_assert_rewrite("imgdata.testing.storage")
+    pytest.register_assert_rewrite("imgdata.testing.storage", "imgdata.testing.depository")

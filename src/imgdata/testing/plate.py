@@ -207,3 +207,10 @@ def _write_image(path: Path, pixels: "Pixels", channel: str) -> None:
         metadata=None,
         ome=False,
     )
+
+
+if __name__ == "__main__":
+    import sys
+
+    for written in write_plate(Path(sys.argv[1] if len(sys.argv) > 1 else "P1")):
+        sys.stdout.write(f"{written}\n")

@@ -5,6 +5,7 @@ A pytest plugin: name it in `pytest_plugins`. A server that does not start fails
 """
 
 import contextlib
+import getpass
 import os
 import secrets
 import shutil
@@ -25,6 +26,18 @@ READ_ONLY_POLICY = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",'
     ' "Action": ["s3:Get*", "s3:List*", "s3:Head*"], "Resource": "*"}]}'
 )
+SSHD_CONFIG = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/authorized_keys
+PidFile {folder}/sshd.pid
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+"""
 FULL_POLICY = (
     '{"Version": "2012-10-17", "Statement":'
     ' [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}'
@@ -65,6 +78,25 @@ class S3Server:
         return f"s3://{BUCKET}/{secrets.token_hex(6)}"
 
 
+@dataclass(frozen=True, slots=True)
+class SshServer:
+    """An SSH server that serves this machine's files to one key.
+
+    Attributes:
+        port: Where it listens on 127.0.0.1.
+        user: Who may log in.
+        keyfile: The private key of that person.
+        known_hosts: A list that holds the server's key.
+        folder: An empty folder for the tests.
+    """
+
+    port: int
+    user: str
+    keyfile: Path
+    known_hosts: Path
+    folder: Path
+
+
 class ServerNotStartedError(Exception):
     """A server of the tests ended or does not answer."""
 
@@ -80,6 +112,13 @@ def moto_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 def rclone_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """rclone serve s3: real bytes, as files in a folder."""
     with required("rclone"), rclone_s3_server(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    """OpenSSH's own server, which lets one key in."""
+    with required("ssh"), ssh_server(tmp_path_factory.mktemp("sshd")) as server:
         yield server
 
 
@@ -119,6 +158,28 @@ def rclone_s3_server(folder: Path) -> Iterator[S3Server]:
     line = [program("rclone"), "serve", "s3", "--addr", address, "--auth-key", ",".join(keys)]
     with running([*line, str(bucket.parent)], port, folder, {"RCLONE_CONFIG": os.devnull}):
         yield S3Server(f"http://{address}", *keys, folder=bucket)
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[SshServer]:
+    """Run sshd with keys and configuration of its own."""
+    port, user = free_port(), getpass.getuser()
+    for name in ("host_key", "user_key"):
+        line = [program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
+        subprocess.run(line, check=True, stdin=subprocess.DEVNULL)
+    shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
+    host_key = (folder / "host_key.pub").read_text().split(" ")
+    known_hosts = folder / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{port} {host_key[0]} {host_key[1]}\n")
+    # The path must be absolute: with a relative one sshd listens, but resets every connection.
+    config = folder / "sshd_config"
+    config.write_text(SSHD_CONFIG.format(port=port, folder=folder))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)
+    served = folder / "served"
+    served.mkdir()
+    with running([program("sshd"), "-D", "-e", "-f", str(config)], port, folder):
+        yield SshServer(port, user, folder / "user_key", known_hosts, served)
 
 
 @contextmanager
@@ -166,7 +227,9 @@ def program(name: str) -> str:
         ServerNotStartedError: It is not installed.
     """
     own = Path(sys.executable).with_name(name)
-    found = str(own) if own.exists() else shutil.which(name)
+    # sshd lies where only the administrator's PATH looks.
+    everywhere = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    found = str(own) if own.exists() else shutil.which(name, path=everywhere)
     if found is None:
         msg = f"{name} is not installed"
         raise ServerNotStartedError(msg)

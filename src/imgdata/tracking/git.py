@@ -34,8 +34,12 @@ class GitRepository(GitCommits):
 
     @property
     def staged(self) -> tuple[str, ...]:
-        """The paths this object added to the index, relative to the root."""
-        return tuple(self._staged)
+        """The paths this object added to the index that differ from the current commit."""
+        if not self._staged:
+            return ()
+        args = ("diff", "--cached", "--name-only", "--no-ext-diff", "-z", "--", *self._staged)
+        done = call_git(args, self._root)
+        return tuple(path for path in done.text.split("\0") if path)
 
     @property
     def root(self) -> Path:
@@ -72,6 +76,15 @@ class GitRepository(GitCommits):
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
+    def keeps(self, path: Path) -> bool:
+        """Tell whether git has files at or below a path in its index."""
+        name = os.path.relpath(path, self._root)
+        return bool(call_git(("ls-files", "-z", "--", name), self._root).stdout)
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+        return not self._not_ignored([os.path.relpath(path, self._root)])
+
     def _not_ignored(self, names: list[str]) -> list[str]:
         """Leave out what a .gitignore names: git refuses to add it."""
         given = "\0".join(names).encode("utf-8", "surrogateescape")
@@ -91,7 +104,7 @@ class GitRepository(GitCommits):
             remedy = 'git config user.name "Your Name" && git config user.email you@lab.example'
             raise MachineError(problem, remedy=remedy)
         args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only", "--")
-        call_git((*args, *self._staged), self._root)
+        call_git((*args, *self.staged), self._root)
         self._staged.clear()
         return self.head() or ""
 

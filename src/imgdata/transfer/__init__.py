@@ -1,1 +1,1 @@
-"""Move and check bytes between any two places that keep DVC's layout, and into the workspace."""
+"""Move, pack and check bytes between places that keep DVC's layout, and into the workspace."""

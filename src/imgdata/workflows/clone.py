@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from imgdata.dvc_files.config import DvcConfig
-from imgdata.dvc_files.directory import FolderEntry, read_folder
+from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
 from imgdata.errors import DamagedError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
 from imgdata.model.events import Event
+from imgdata.model.objects import is_folder, object_key
 from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, StageRunner, Storage
 from imgdata.project.config import Config, StorageConfig
@@ -24,6 +25,7 @@ from imgdata.transfer.move import Item, read_whole
 
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
 LOCK_WAIT_S = 2.0
+LIST_ABSENT = "(its file list is not here)"
 
 
 @dataclass(frozen=True)
@@ -129,24 +131,43 @@ class Clone:
         version = unit.version
         if version is None or not unit.is_folder:
             return None
-        item = Item(version, (f"the file list of {unit.title}",))
-        if self.cache.stat(item.key) is None:
+        if not self.has_list(unit):
             problem = f"the file list of {unit.title} is not here"
             raise DamagedError(problem, remedy=f"imgdata pull {unit.level}")
+        return self._read_list(version, unit.title)
+
+    def _read_list(self, version: str, title: str) -> list[FolderEntry]:
+        item = Item(version, (f"the file list of {title}",))
         return read_folder(read_whole(self.cache, item), version)
 
     def has_list(self, unit: Unit) -> bool:
         """Tell whether the unit's recorded files can be named without a storage."""
-        if unit.version is None:
-            return False
-        return not unit.is_folder or self.cache.stat(Item(unit.version, ("",)).key) is not None
+        return unit.version is not None and self._has_files_of(unit.version)
+
+    def _has_files_of(self, version: str) -> bool:
+        return not is_folder(version) or self.cache.stat(object_key(version)) is not None
 
     def compare(self, unit: Unit) -> Comparison:
-        """Compare a unit's files here with its record; an unrecorded unit records no file.
+        """Compare a unit's files here with its record; an unrecorded unit records no file."""
+        return self.compare_version(unit.path, unit.version)
+
+    def compare_version(self, path: str, version: str | None) -> Comparison:
+        """Compare the files of a tracked path with a recorded version.
+
+        Where the version's file list is not here, the files here are either all of them, or none
+        is known to be right.
 
         Raises:
-            DamagedError: The record's file list is not in the cache, or damaged.
+            DamagedError: The file list in the cache is damaged.
         """
-        version = unit.version
-        recorded = {} if version is None else recorded_files(self.folder_list(unit), version)
-        return self.workspace.compare(unit.path, recorded)
+        if version is None:
+            return self.workspace.compare(path, {})
+        if self._has_files_of(version):
+            entries = self._read_list(version, path) if is_folder(version) else None
+            return self.workspace.compare(path, recorded_files(entries, version))
+        hashes = self.workspace.hashes(path, self.workspace.scan(path))
+        entries = [FolderEntry(md5, name) for name, md5 in hashes.items()]
+        if write_folder(entries)[1] == version:
+            return self.workspace.compare(path, hashes)
+        found = self.workspace.compare(path, {})
+        return found if found.extra else replace(found, missing=(LIST_ABSENT,))

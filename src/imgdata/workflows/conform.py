@@ -6,7 +6,7 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from imgdata.dvc_files.config import (
     remote_section,
 )
 from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.outputs import OutFlags
 from imgdata.dvc_files.remote_options import stale_options
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.levels.units import Units, find_units
@@ -31,7 +32,9 @@ from imgdata.project.unit_list import example_lists
 from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
 
-DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"})
+DVC_ONLY = frozenset({"http", "https", "hdfs", "webhdfs", "oss", "gdrive", "remote"})
+"""What DVC speaks and imgdata does not: adopted remotes, which stay what they are."""
+DVC_SCHEMES = frozenset({"s3", "gs", "azure", "ssh", "webdav", "webdavs"}) | DVC_ONLY
 DVC_OPTIONS: Mapping[str, str] = {
     "endpoint_url": "endpointurl",
     "region": "region",
@@ -46,6 +49,7 @@ _SECRET_OPTION = re.compile(
     r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
     r"|customer_key|access_key_id)\w*\s*=\s*).+$"
 )
+_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s/]+@")
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
@@ -64,7 +68,7 @@ class FileChange:
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
-        return _SECRET_OPTION.sub(r"\1***", "\n".join(lines))
+        return _SECRET_IN_URL.sub(r"\1***@", _SECRET_OPTION.sub(r"\1***", "\n".join(lines)))
 
 
 def dvc_url(storage: StorageConfig, root: Path) -> str | None:
@@ -79,7 +83,7 @@ def dvc_url(storage: StorageConfig, root: Path) -> str | None:
         return unquote(parts.path)
     if ":" in storage.url.split("/", 1)[0]:
         return None
-    return str((root / Path(storage.url).expanduser()).absolute())
+    return os.path.normpath(root / Path(storage.url).expanduser())
 
 
 def dvc_remote_of(config: Config, level: Level) -> tuple[str | None, bool]:
@@ -108,17 +112,37 @@ def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Ite
     """Yield in words what DVC's files say otherwise than imgdata.yaml. Cheap: reads nothing."""
     for storage in config.storages.values():
         url = dvc_url(storage, root)
-        if url is not None and dvc.remotes.get(storage.name, {}).get("url", "").rstrip(
-            "/"
-        ) != url.rstrip("/"):
+        if url is not None and not _is_same_place(dvc, storage.name, url):
             yield f".dvc/config: remote '{storage.name}' is not {url}"
     for name, some in units.by_level.items():
         remote, push = dvc_remote_of(config, config.levels[name])
         for unit in some:
-            flags = unit.out.flags
-            if (flags.remote or None) != remote or flags.push != push:
+            if not _agrees(unit.out.flags, (remote, push), config, dvc):
                 said = f"remote {remote}" if push else "push: false"
                 yield f"{unit.stage.file}: {unit.path} should say {said}"
+
+
+def _is_same_place(dvc: DvcConfig, name: str, url: str) -> bool:
+    """Tell whether DVC's remote of a name is at a url, however a local path is written."""
+    known = dvc.remotes.get(name, {}).get("url", "")
+    if "://" not in url and known:
+        return os.path.normpath(known) == os.path.normpath(url)
+    return known.rstrip("/") == url.rstrip("/")
+
+
+def _agrees(
+    flags: OutFlags, target: tuple[str | None, bool], config: Config, dvc: DvcConfig
+) -> bool:
+    """Tell whether plain DVC takes an out where imgdata.yaml says.
+
+    An out that names no remote goes to DVC's default one. Where imgdata.yaml does not know that
+    remote, it is DVC's own business, and imgdata keeps its copies beside it.
+    """
+    remote, push = target
+    if flags.push != push or not push or flags.remote:
+        return (flags.remote or None, flags.push) == target
+    default = dvc.default_remote
+    return default is not None and (default == remote or default not in config.storages)
 
 
 class _WithOneUnit:
@@ -138,19 +162,29 @@ class _WithOneUnit:
         return self._lists.get(path) or self._tree.read(path)
 
 
-def plan_conform(config: Config, root: Path) -> tuple[FileChange, ...]:
-    """Return every file that must change so that DVC's files agree with imgdata.yaml."""
+def plan_conform(
+    config: Config, root: Path, *, extra: Sequence[Setting] = (), strict: bool = False
+) -> tuple[FileChange, ...]:
+    """Return every file that must change so that DVC's files agree with imgdata.yaml.
+
+    Args:
+        config: imgdata.yaml.
+        root: The project.
+        extra: Further settings for `.dvc/config`.
+        strict: Every out names its remote, also the default one; for a project made new.
+    """
     tree = FolderTree(root)
     kinds = {level.unit for level in config.levels.values() if level.unit}
     lists = {name: text for kind in kinds for name, text in example_lists(root, kind).items()}
     index = read_index(_WithOneUnit(tree, lists))
     changes = [
-        _config_change(config, root),
+        _config_change(config, root, extra, strict=strict),
         _local_config_change(config, root),
         _attributes_change(root),
         _schema_change(root),
     ]
-    changes += _pipeline_changes(config, index, root)
+    dvc = None if strict else read_config(root / ".dvc")
+    changes += _pipeline_changes(config, index, root, dvc)
     return tuple(change for change in changes if change.before != change.after)
 
 
@@ -162,9 +196,12 @@ def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
     return tuple(change.path for change in changes)
 
 
-def _config_change(config: Config, root: Path) -> FileChange:
+def _config_change(
+    config: Config, root: Path, extra: Sequence[Setting], *, strict: bool
+) -> FileChange:
     path = root / ".dvc" / "config"
-    settings = stale_options(config_sections(path), _dvc_urls(config, root))
+    settings = [*extra, *stale_options(config_sections(path), _dvc_urls(config, root))]
+    dvc = read_config(root / ".dvc")
     default = next(
         (name for level in config.levels.values() if (name := dvc_remote_of(config, level)[0])),
         None,
@@ -174,12 +211,12 @@ def _config_change(config: Config, root: Path) -> FileChange:
         if url is None:
             continue
         section = remote_section(storage.name)
-        settings.append(Setting(section, "url", url))
+        if not _is_same_place(dvc, storage.name, url):
+            settings.append(Setting(section, "url", url))
         wanted = _remote_options(storage)
         settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
-    if default is not None:
+    if default is not None and (strict or dvc.default_remote not in dvc.remotes):
         settings.append(Setting("core", "remote", default))
-    settings.append(Setting("core", "autostage", "true"))
     return FileChange(path, *edited_config(path, settings))
 
 
@@ -221,14 +258,17 @@ def _schema_change(root: Path) -> FileChange:
     return FileChange(path, before, schema_text())
 
 
-def _pipeline_changes(config: Config, index: Index, root: Path) -> Iterator[FileChange]:
+def _pipeline_changes(
+    config: Config, index: Index, root: Path, dvc: DvcConfig | None
+) -> Iterator[FileChange]:
     units = find_units(config, index)
     wanted: dict[str, dict[str, tuple[str | None, bool]]] = {}
     for name, some in units.by_level.items():
         target = dvc_remote_of(config, config.levels[name])
         for unit in some:
             flags = unit.out.flags
-            if (flags.remote or None, flags.push) != target:
+            fits = (flags.remote or None, flags.push) == target
+            if not fits and not (dvc and _agrees(flags, target, config, dvc)):
                 wanted.setdefault(unit.stage.file, {})[_address(unit.stage, unit.out)] = target
     for file, outs in wanted.items():
         path = root / file
@@ -249,13 +289,13 @@ def _address(stage: Stage, out: Out) -> str:
     return out.written if stage.kind != "stage" else f"{definition}\n{position}"
 
 
-def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+def _edit_tracked(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for out in value["outs"]:
         if out["path"] in outs:
             _set_flags(out, *outs[out["path"]])
 
 
-def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401
+def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> None:  # noqa: ANN401 - ruamel's own types
     for address, (remote, push) in outs.items():
         definition, position = address.split("\n")
         stage = value["stages"][definition]
@@ -270,7 +310,7 @@ def _edit_pipeline(value: Any, outs: Mapping[str, tuple[str | None, bool]]) -> N
         listed[number] = {name: flags} if flags else name
 
 
-def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - a pair
+def _set_flags(out: Any, remote: str | None, push: bool) -> None:  # noqa: ANN401, FBT001 - ruamel's type, a pair
     if remote is None:
         out.pop("remote", None)
     else:

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from imgdata.dvc_files.config import Setting, edited_config
@@ -24,6 +25,10 @@ ORIGIN_KINDS = ("own", "academic-collaborator", "industry-collaborator", "public
 NO_CREATOR = {"name": "", "orcid": "", "affiliation": ""}
 CACHE_TYPE = "reflink,hardlink,copy"
 EMPTY_ENOUGH = {".git", ".DS_Store"}
+BEGINNING = re.compile(
+    r"(README|LICEN[CS]E|COPYING)(\..*)?|\.git(ignore|attributes)?|\.DS_Store", re.IGNORECASE
+)
+InitKind = Literal["new", "adopt", "complete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,18 @@ class InitPlan:
     local: tuple[FileChange, ...] = field(default=())
 
 
+def is_beginning(root: Path) -> bool:
+    """Tell whether a folder is absent, empty, or holds what a new repository begins with."""
+    if not root.is_dir():
+        return True
+    return all(BEGINNING.fullmatch(path.name) for path in root.iterdir())
+
+
+def new_id() -> str:
+    """Return an id for a new project."""
+    return secrets.token_hex(16)
+
+
 def refuse_foreign_folder(root: Path) -> None:
     """Stop where the folder holds files that are no project and no repository.
 
@@ -104,7 +121,7 @@ def plan_init(root: Path, options: InitOptions) -> InitPlan:
     archive = default_archive(root)
     values = {
         "title": options.title,
-        "id": secrets.token_hex(16),
+        "id": new_id(),
         "license": options.license,
         "creators": [{**NO_CREATOR, **creator} for creator in options.creators],
         "archive_url": str(archive),
@@ -142,8 +159,13 @@ def _dvc_config(path: Path) -> str:
     return edited_config(path, settings)[1]
 
 
-def edit_config(text: str, options: InitOptions) -> tuple[str, bool]:
-    """Put storages and origins into a template's imgdata.yaml; tell whether the archive is used.
+def edit_config(text: str, options: InitOptions, *, keep_unused: bool = False) -> tuple[str, bool]:
+    """Put storages and origins into an imgdata.yaml; tell whether the archive is used.
+
+    Args:
+        text: A template's, or one that was proposed.
+        options: What was asked for.
+        keep_unused: Keep storages that no level names.
 
     Raises:
         UsageError: A level does not exist, or an origin's kind is not known.
@@ -153,10 +175,11 @@ def edit_config(text: str, options: InitOptions) -> tuple[str, bool]:
     for level, url in options.storages.items():
         if level not in levels:
             known = ", ".join(levels)
-            problem = f"--storage {level}=...: '{level}' is not a level of this template"
+            problem = f"--storage {level}=...: '{level}' is no level here"
             raise UsageError(problem, cause=f"levels: {known}")
         _set_storage(value, levels[level], url)
-    _drop_unused(levels, storages)
+    if not keep_unused:
+        _drop_unused(levels, storages)
     for name, kind in options.origins.items():
         _set_origin(value, name, kind)
     return dump_edited(value, text), "archive" in storages
@@ -231,7 +254,8 @@ def apply_init(plan: InitPlan) -> tuple[Path, ...]:
     """Write the planned files and make the default storage's folder; return the written paths."""
     plan.root.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, data in plan.files.items():
+    # imgdata.yaml comes last: with it there, the rest is complete.
+    for name, data in sorted(plan.files.items(), key=lambda item: item[0] == CONFIG_NAME):
         path = plan.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, data)
@@ -239,8 +263,22 @@ def apply_init(plan: InitPlan) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> None:
+def make_dvc_folder(root: Path) -> tuple[Path, ...]:
+    """Make the `.dvc` folder of a project that has none; return what was written."""
+    files = {
+        root / ".dvc" / ".gitignore": DVC_IGNORED,
+        root / ".dvc" / "config": _dvc_config(root / ".dvc" / "config"),
+    }
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    return tuple(files)
+
+
+def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> bool:
     """Give a clone what git does not bring: a private place for DVC's state rows, a shared cache.
+
+    Returns whether anything was missing.
 
     Only adds what is not set; DVC's own default is a folder that everyone on the machine can write
     and DVC unpickles from (CVE-2025-69872).
@@ -253,9 +291,10 @@ def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> None:
     if cache is not None:
         settings += [Setting("cache", "dir", str(cache)), Setting("cache", "shared", "group")]
     if not settings:
-        return
+        return False
     site_cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     before, after = edited_config(path, settings)
     if before != after:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, after)
+    return before != after

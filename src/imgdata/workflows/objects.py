@@ -72,7 +72,9 @@ def fields_of(unit: Unit, level: Level, paths: Iterable[str]) -> dict[str, Field
 def content_of(unit: Unit, entries: list[FolderEntry] | None) -> Content:
     """Return the content of a recorded unit from its folder list (None for a single file)."""
     version = unit.version
-    assert version is not None, "only recorded units have content"  # noqa: S101 - callers filter
+    if version is None:
+        msg = f"{unit.title} has no recorded version"
+        raise ValueError(msg)
     if entries is None:
         return Content(unit, {"": version}, None)
     item = Item(version, (f"the file list of {unit.title}",))

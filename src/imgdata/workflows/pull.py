@@ -21,7 +21,16 @@ from imgdata.project.config import Level
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placed, Placement, place_all
-from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item, Missing, Moved, move_all
+from imgdata.transfer.move import (
+    DEFAULT_JOBS,
+    Damaged,
+    Intact,
+    Item,
+    Missing,
+    Moved,
+    check_one,
+    move_all,
+)
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.objects import Content, content_of, copy_event, copy_key, fields_of
@@ -237,9 +246,7 @@ class _Fetch:
     def _is_cache_object(self, path: str, md5: str) -> bool:
         """Tell whether a differing file is the cache object itself, linked: damage, not an edit."""
         try:
-            return os.path.samefile(  # noqa: PTH121 - strings
-                self._full(path), self.clone.dvc.cache_dir / object_key(md5)
-            )
+            return Path(self._full(path)).samefile(self.clone.dvc.cache_dir / object_key(md5))
         except OSError:
             return False
 
@@ -276,8 +283,6 @@ class _Fetch:
             self.progress.finish()
 
     def _is_good(self, item: Item) -> bool:
-        from imgdata.transfer.move import Intact, check_one  # noqa: PLC0415 - rare
-
         return isinstance(check_one(item, self.clone.cache), Intact)
 
     def _fetch(self, items: list[Item]) -> None:

@@ -14,7 +14,7 @@ from imgdata.dvc_files.rwlock import refuse_busy_paths
 from imgdata.dvc_files.stages import Dep, Out, Stage
 from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.errors import DamagedError, RefusedError, StageFailedError, UsageError
-from imgdata.levels.changes import Comparison, recorded_files
+from imgdata.levels.changes import Comparison
 from imgdata.levels.staleness import Freshness, in_order, upstream_of
 from imgdata.levels.units import Unit, level_of
 from imgdata.model.events import Json, time_text
@@ -223,34 +223,16 @@ def refuse_unsafe(clone: Clone, plan: RunPlan) -> None:
         unfinished = leftovers.began(clone.root, stage)
         for out in stage.outs:
             if out.flags.cache and not out.flags.persist and out.is_inside:
-                if unfinished and not compare_out(clone, out, units.get(out.path)).is_complete:
+                if unfinished and not compare_out(clone, out).is_complete:
                     leftovers.set_aside(clone.root, stage, out)
-                _refuse_edited_output(clone, stage, out, units.get(out.path))
+                _refuse_edited_output(clone, stage, out)
 
 
-def compare_out(clone: Clone, out: Out, unit: Unit | None) -> Comparison:
-    """Compare any tracked out with its record."""
-    if unit is not None and unit.version is not None and not clone.has_list(unit):
-        return clone.workspace.compare(out.path, {})  # nobody can say which of its files are right
-    if unit is not None:
-        return clone.compare(unit)
+def compare_out(clone: Clone, out: Out) -> Comparison:
+    """Compare a tracked out with its record."""
     recorded = out.recorded
-    if recorded is None or recorded.hash is None:
-        return clone.workspace.compare(out.path, {})
-    found = clone.workspace.scan(out.path)
-    if recorded.hash.is_folder:
-        from imgdata.dvc_files.directory import read_folder  # noqa: PLC0415 - outs on no level
-        from imgdata.transfer.move import Item, read_whole  # noqa: PLC0415 - outs on no level
-
-        item = Item(recorded.hash.value, (out.path,))
-        if clone.cache.stat(item.key) is None:
-            files = dict.fromkeys(found, "")
-        else:
-            entries = read_folder(read_whole(clone.cache, item), item.object_id)
-            files = recorded_files(entries, "")
-    else:
-        files = {"": recorded.hash.value}
-    return clone.workspace.compare(out.path, files)
+    version = recorded.hash.value if recorded is not None and recorded.hash is not None else None
+    return clone.compare_version(out.path, version)
 
 
 def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -> None:
@@ -258,7 +240,7 @@ def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -
     if out.recorded is None:
         problem = f"the input {dep.path} does not exist yet"
         raise DamagedError(problem, remedy=f"imgdata run {level}")
-    comparison = compare_out(clone, out, unit)
+    comparison = compare_out(clone, out)
     if comparison.is_complete:
         return
     if comparison.is_absent:
@@ -282,8 +264,8 @@ def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -
     )
 
 
-def _refuse_edited_output(clone: Clone, stage: Stage, out: Out, unit: Unit | None) -> None:
-    comparison = compare_out(clone, out, unit)
+def _refuse_edited_output(clone: Clone, stage: Stage, out: Out) -> None:
+    comparison = compare_out(clone, out)
     at_risk = (*comparison.changed, *comparison.extra)
     if not at_risk:
         return
@@ -350,6 +332,8 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     stage = planned.stage
     head, dirty = clone.git.head(), clone.git.dirty_paths()
     environment = find_environment(stage.defined_cmd, clone.root / (stage.wdir or "."))
+    # What stages made is recorded by its hash in dvc.lock: it is no uncommitted code.
+    results = {out.path for one in clone.index.stages for out in one.outs}
     start = clone.clock.now()
     failure: StageFailedError | None = None
     output = ""
@@ -363,7 +347,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
         "stage": stage.address,
         "entry": None if failure else entry_hash(clone.root, stage),
         "code_commit": head,
-        "dirty_paths": [path for path in dirty if not _is_result(path)],
+        "dirty_paths": [path for path in dirty if path not in results and not _is_result(path)],
         "start": time_text(start),
         "end": time_text(end),
         "rc": 1 if failure else 0,

@@ -14,6 +14,7 @@ from imgdata.policy.ledger import Evidence
 from imgdata.project.config import Level
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
+from imgdata.workflows import merge_driver
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.objects import content_of, copy_key
@@ -104,6 +105,11 @@ def _notes(clone: Clone) -> Iterator[str]:
     told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
     if told:
         yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
+    if merge_driver.is_named(clone.root, clone.git) and not merge_driver.is_installed(clone.git):
+        yield (
+            "git in this clone does not merge dvc.lock stage by stage yet; "
+            "the next command that writes sets it up, or now: imgdata init"
+        )
     for problem in clone.index.problems:
         yield problem.sentence
 

@@ -2,14 +2,15 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
+from imgdata.levels.units import choose_levels
 from imgdata.ports import CanCreateRoot, CanErase, Storage
-from imgdata.project.config import Config, Option, StorageConfig
+from imgdata.project.config import NO_STORAGE, Config, Option, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
@@ -71,7 +72,6 @@ class AddPlan:
     """A new storage and the files that change with it; no changes when it is known already."""
 
     storage: StorageConfig
-    config: Config
     changes: tuple[FileChange, ...]
 
 
@@ -143,36 +143,63 @@ def _erase(storage: Storage, key: str) -> None:
         raise StorageError(problem, remedy=UNRELIABLE)
 
 
-def plan_add(clone: Clone, name: str, url: str, options: Mapping[str, Option]) -> AddPlan:
+def plan_add(
+    clone: Clone,
+    name: str,
+    url: str,
+    options: Mapping[str, Option],
+    levels: Sequence[str] = (),
+) -> AddPlan:
     """Decide what imgdata.yaml and DVC's files will say with a new storage; asks nothing.
 
+    Args:
+        clone: The project.
+        name: The storage's name; one that is known with the same url and options is no mistake.
+        url: Where it is.
+        options: Its other keys in imgdata.yaml.
+        levels: Levels that are to be kept there too, after their other storages.
+
     Raises:
-        UsageError: The name is not allowed, or another storage has it.
+        UsageError: The name is not allowed, another storage has it, or a level does not exist.
         InvalidProjectError: The url or an option is not understood.
     """
     storage = StorageConfig(name, url, dict(options))
+    choose_levels(clone.config, levels)
     if name in clone.config.storages:
         _refuse_other(clone.config.storages[name], storage)
-        return AddPlan(storage, clone.config, ())
-    if not NAME.fullmatch(name) or name == "none":
+    elif not NAME.fullmatch(name) or name == NO_STORAGE:
         problem = f"'{name}' cannot be the name of a storage"
         remedy = "use lower-case letters, digits, - and _, up to 32, a letter first"
         raise UsageError(problem, remedy=remedy)
     path = clone.root / CONFIG_NAME
     before = path.read_text("utf-8")
-    after = with_storage(before, storage)
+    after = with_storage(before, storage, levels)
     config = parse_config(after)
-    edited = FileChange(path, before, after)
-    return AddPlan(storage, config, (edited, *plan_conform(config, clone.root)))
+    changes = (FileChange(path, before, after), *plan_conform(config, clone.root))
+    return AddPlan(storage, tuple(one for one in changes if one.before != one.after))
 
 
-def with_storage(text: str, storage: StorageConfig) -> str:
-    """Return the text of imgdata.yaml with one more storage; comments and order stay."""
+def with_storage(text: str, storage: StorageConfig, levels: Sequence[str]) -> str:
+    """Return the text of imgdata.yaml with the storage, and the levels kept there.
+
+    Comments and order stay; what is there already is not written again.
+    """
     value = load_editable(text)
+    before = dump_edited(value, text)
     if value.get("storages") is None:
         value["storages"] = {}
-    value["storages"][storage.name] = {"url": storage.url, **storage.options}
-    return dump_edited(value, text)
+    if storage.name not in value["storages"]:
+        value["storages"][storage.name] = {"url": storage.url, **storage.options}
+    for name in levels:
+        level = value["levels"][name]
+        kept = level.get("storage", NO_STORAGE)
+        if isinstance(kept, str):
+            # Read from text, so that it is written on one line like the lists of the templates.
+            kept = level["storage"] = load_editable("[]" if kept == NO_STORAGE else f"[{kept}]")
+        if storage.name not in kept:
+            kept.append(storage.name)
+    after = dump_edited(value, text)
+    return text if after == before else after
 
 
 def prepare_new(storage: Storage) -> None:
@@ -181,13 +208,13 @@ def prepare_new(storage: Storage) -> None:
         storage.create_root()
 
 
-def claim(clone: Clone, plan: AddPlan, storage: Storage) -> None:
+def claim(clone: Clone, config: StorageConfig, storage: Storage) -> None:
     """Mark the storage's prefix as this project's.
 
     Raises:
         RefusedError: It belongs to another project.
     """
-    mark_or_refuse(storage, plan.storage.name, clone.config.id, clone.config.title)
+    mark_or_refuse(storage, config.name, clone.config.id, clone.config.title)
 
 
 def _refuse_other(known: StorageConfig, wanted: StorageConfig) -> None:

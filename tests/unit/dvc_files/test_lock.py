@@ -83,6 +83,28 @@ stages:
 """
 
 
+GOLDEN_3_67 = f"""\
+schema: '2.0'
+datasets:
+- name: plates
+  type: url
+  url: https://example.org/plates
+stages:
+  train:
+    cmd: python train.py
+    deps:
+    - path: ds://plates
+      dataset:
+        name: plates
+        url: https://example.org/plates
+    outs:
+    - path: model.pt
+      hash: md5
+      md5: {OTHER}
+      size: 4
+"""
+
+
 def lock_of(entry: str) -> bytes:
     """A lock whose one stage `s` has these lines, indented by four."""
     lines = "".join(f"    {line}\n" for line in entry.splitlines())
@@ -118,6 +140,12 @@ def test_a_lock_of_dvc_3_names_the_hash() -> None:
     assert entry.cmd == ("python train.py", 'echo "done: it"')
     assert entry.outs[0].hash == RecordedHash("md5", OTHER)
     assert entry.outs[0].hash.is_md5
+
+
+def test_a_lock_of_dvc_3_67_may_hold_datasets() -> None:
+    lock = read_lock(GOLDEN_3_67.encode())
+    (dataset,) = lock.entries["train"].deps
+    assert (dataset.path, dataset.hash, lock.problems) == ("ds://plates", None, ())
 
 
 @pytest.mark.parametrize("text", [GOLDEN_2, GOLDEN_3])

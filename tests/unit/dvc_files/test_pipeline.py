@@ -51,6 +51,55 @@ def test_a_stage_that_cannot_be_resolved_is_named_and_the_others_come_out(
     assert "bad" in pipeline.unresolved
 
 
+@pytest.mark.parametrize(
+    ("items", "named"),
+    [
+        ("[params.yaml:a, params.yaml]", "'params.yaml:a' is loaded already"),
+        ("[more.yaml:x, more.yaml]", "'more.yaml' is loaded already"),
+        ("[more.yaml:x, 'more.yaml:x,y']", "'more.yaml:x,y' is loaded already"),
+        ("[more.yaml:none]", "there is no 'none' in 'more.yaml'"),
+        ("[{a: 2}]", "'a' from vars[0] is defined already"),
+        ("[{m: {k: 2}}]", "'m.k' from vars[0] is defined already"),
+        ("['${a}']", "vars cannot hold"),
+        ("[3]", "vars[0] is neither a file nor a mapping"),
+        ("{a: 1}", "vars is not a list"),
+    ],
+)
+def test_variables_are_never_redefined_in_silence(items: str, named: str) -> None:
+    files = {"params.yaml": "a: 1\nm: {k: 1}\n", "more.yaml": "x: 1\ny: 2\n"}
+    text = f"vars: {items}\nstages:\n{GOOD}"
+    pipeline = read_pipeline(MemoryTree({"dvc.yaml": text, **files}), "dvc.yaml")
+    (problem,) = pipeline.problems
+    assert (problem.unit, named in problem.message) == ("vars", True)
+    assert list(pipeline.stages) == ["good"]
+
+
+def test_variables_are_loaded_whole_twice_and_in_parts() -> None:
+    files = {"params.yaml": "m: {k: 1}\n", "sub/more.yaml": "x: 1\ny: 2\nz: 3\n"}
+    text = (
+        "vars: [params.yaml, sub/more.yaml:x, 'sub/more.yaml:y', {m: {n: 2}}]\n"
+        "stages:\n  s:\n    cmd: ${m.k} ${m.n} ${x} ${y}\n"
+    )
+    pipeline = read_pipeline(MemoryTree({"dvc.yaml": text, **files}), "dvc.yaml")
+    assert pipeline.problems == ()
+    assert pipeline.stages["s"].cmd == "1 2 1 2"
+
+
+def test_items_cannot_be_overwritten_by_the_stages_own_variables() -> None:
+    pipeline = pipeline_of(
+        "  g:\n    foreach: [a]\n    do:\n      vars: [{item: b}]\n      cmd: run ${item}\n"
+    )
+    assert list(pipeline.stages) == ["good"]
+    assert "reserved" in pipeline.problems[0].message
+
+
+def test_a_matrix_without_end_is_refused() -> None:
+    axes = ", ".join(f"a{n}: [{', '.join('x' * 10)}]" for n in range(9))
+    pipeline = pipeline_of(f"  bad:\n    matrix: {{{axes}}}\n    cmd: x\n")
+    assert "1000000000 stages" in pipeline.problems[0].message
+    assert list(pipeline.stages) == ["good"]
+
+
 def test_one_bad_item_of_a_group_costs_only_its_stage() -> None:
     pipeline = pipeline_of(
         "  g:\n    foreach: [{a: 1}, {b: 2}]\n    do:\n      cmd: run ${item.a}\n"
@@ -84,7 +133,7 @@ def test_what_imgdata_does_not_need_is_tolerated() -> None:
         "  s:\n    cmd: x\n    unknown_key: 1\n    outs:\n    - o: {checkpoint: true, other: 1}\n"
         "    live: {dvclive: {summary: true}}\n"
     )
-    assert list(pipeline.stages) == ["s", "good"]
+    assert [out.path for out in pipeline.stages["s"].outs] == ["o", "dvclive"]
     assert pipeline.problems == ()
 
 

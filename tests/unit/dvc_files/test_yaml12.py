@@ -6,12 +6,14 @@ import io
 import math
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from imgdata.dvc_files.yaml12 import YamlError, read_yaml, resolves_to_text
+from imgdata.dvc_files.yaml12 import YamlError, read_yaml
+from imgdata.dvc_files.yaml_loader import load, load_by_constructor, resolves_to_text
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,19 @@ def test_plain_scalars_are_read_as_ruamel_reads_them(text: str) -> None:
 def test_no_text_makes_the_parser_fail_otherwise(text: str) -> None:
     with contextlib.suppress(YamlError):
         read_yaml(text)
+
+
+PIECES = st.sampled_from(
+    ["a", "1", "1e3", "on", "~", "md5", "path", "true", "2020-01-01", "|\n", ">-\n", "\n", "  "]
+) | st.sampled_from([": ", ":\n", "- ", "    ", "[", "]", "{", "}", ", ", "'", '"', "#", "? "])
+
+
+@given(st.lists(PIECES, max_size=25).map("".join))
+def test_texts_without_anchors_are_built_the_same_both_ways(text: str) -> None:
+    try:
+        wanted = load_by_constructor(text)
+    except (YAMLError, yaml.YAMLError, ValueError, TypeError):
+        with pytest.raises((yaml.YAMLError, ValueError, TypeError)):
+            load(text)
+        return
+    assert repr(load(text)) == repr(wanted)

@@ -188,7 +188,7 @@ def test_saturated_images_fail_with_their_field(script: Script, project: Path) -
 
 
 def test_a_blurred_image_has_less_focus(script: Script) -> None:
-    from scipy import ndimage  # noqa: PLC0415 - heavy
+    from scipy import ndimage
 
     sharp = np.random.default_rng(1).integers(0, 4000, (128, 128)).astype(np.uint16)
     sharp = ndimage.gaussian_filter(sharp, 1.5)

@@ -1,0 +1,293 @@
+"""`imgdata publish`."""
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
+from imgdata.cli.session import Session
+from imgdata.errors import UsageError
+from imgdata.model.deposits import DepositRecord, PlannedPack
+from imgdata.model.selection import parse_selection
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.model.deposits import Deposit, DepositPlan, Question
+    from imgdata.repositories import Publishing
+    from imgdata.workflows.publish import Deposited
+
+SHOWN = 10
+Listing = Annotated[bool, typer.Option("--list", help="Show this project's deposits.")]
+Discard = Annotated[
+    str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
+]
+NewVersion = Annotated[
+    bool, typer.Option("--new-version", help="Open the next version of what is published.")
+]
+Closed = Annotated[
+    bool, typer.Option("--restricted", help="Files stay closed, the description is public.")
+]
+Into = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
+]
+Embargo = Annotated[
+    str, typer.Option(metavar="DATE", help="First day on which the files are open.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(publish)
+
+
+def publish(  # noqa: PLR0913 - one argument an option
+    context: typer.Context,
+    levels: Levels = None,
+    *,
+    level: LevelOption = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="REPOSITORY", help="A repository's name.")
+    ] = None,
+    select: Select = None,
+    version: Annotated[str, typer.Option(help="Version of the data, as v1.2.")] = "",
+    new_version: NewVersion = False,
+    embargo: Embargo = "",
+    restricted: Closed = False,
+    community: Annotated[
+        str, typer.Option(metavar="NAME", help="Hand the draft to this community's curators.")
+    ] = "",
+    publish_now: Annotated[
+        bool, typer.Option("--publish", help="Make the verified draft public for ever.")
+    ] = False,
+    listing: Listing = False,
+    discard: Discard = "",
+    into: Into = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Deposit levels in a data repository: draft, upload, verify, stop; --publish mints the DOI."""
+    from imgdata.repositories import DepositOptions, Publishing  # noqa: PLC0415 - keeps --help fast
+
+    session = session_of(context)
+    project = session.open(writing=not dry_run)
+    chosen = names(levels, level)
+    repository = to or _only_repository(list(project.config.repositories))
+    publishing = Publishing(project.clone, repository, session.progress())
+    if listing:
+        _list(session, publishing, ask=not dry_run)
+    elif discard:
+        session.confirm(f"throw away draft {discard}?", yes=yes, why=f"discards draft {discard}")
+        publishing.discard(discard)
+        session.say(f"draft {discard} is discarded")
+    elif not chosen:
+        problem = "which levels?"
+        raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
+    elif publish_now:
+        _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
+    else:
+        options = DepositOptions(
+            parse_selection(select or ()), _date(embargo), restricted, version, new_version
+        )
+        plan = publishing.plan(chosen, options)
+        _show_plan(session, plan, publishing)
+        if dry_run:
+            return
+        if publishing.is_packaged:
+            _show_package(session, publishing.package(plan, into))
+            return
+        done = publishing.deposit(plan, new_version=new_version)
+        _show_draft(session, publishing, done, chosen)
+    if not dry_run and not listing:
+        session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _only_repository(known: list[str]) -> str:
+    if len(known) == 1:
+        return known[0]
+    problem = "to which repository?"
+    raise UsageError(
+        problem,
+        cause=f"repositories: {', '.join(known) or 'none in imgdata.yaml'}",
+        remedy="imgdata publish LEVEL --to REPOSITORY",
+    )
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        problem = f"'{text}' is not a date"
+        raise UsageError(problem, remedy="write it as 2027-06-01") from error
+
+
+def _show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -> None:
+    """Say what would go, what stays, what is missing and what it would mean."""
+    packs = [item for item in plan.items if isinstance(item, PlannedPack)]
+    packed = f"{len(packs)} packed, " if packs else ""
+    limits = "ok" if not plan.over else "EXCEEDED"
+    session.say(
+        f"will upload {plan.files} files, {format_size(plan.size)} to {publishing.service.address} "
+        f"({packed}manifest, RO-Crate, citation, recipe)   limits: {limits}"
+    )
+    for item in plan.items[: None if session.verbose else SHOWN]:
+        holds = f", {len(item.files)} files" if isinstance(item, PlannedPack) else ""
+        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
+    if len(plan.items) > SHOWN and not session.verbose:
+        session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
+    for text in plan.over:
+        session.say(f"  over: {text}")
+    for held in plan.held:
+        session.say(f"blocked: {held.level} {held.unit}, {held.files} files: {held.reason}")
+    for question in plan.questions:
+        word = "missing" if question.required else "advised"
+        session.say(f"{word}: {question.name}: {question.text}   -> {question.where}")
+    session.say(f"licence: {plan.metadata.license or 'none'}   files: {_access(plan)}")
+    session.say(
+        "DOI: a draft reserves one; nothing becomes public until "
+        f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
+    )
+    session.add(_plan_json(plan, publishing.service.address))
+
+
+def _access(plan: "DepositPlan") -> str:
+    access = plan.access
+    until = f" until {access.until.isoformat()}" if access.until else ""
+    return f"{access.visibility.value}{until}"
+
+
+def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
+    return {
+        "repository": plan.repository,
+        "address": address,
+        "levels": list(plan.levels),
+        "files": plan.files,
+        "bytes": plan.size,
+        "items": [
+            {
+                "name": item.name,
+                "bytes": item.size,
+                "packed": len(item.files) if isinstance(item, PlannedPack) else 0,
+            }
+            for item in plan.items
+        ],
+        "documents": list(plan.documents),
+        "blocked": [
+            {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
+            for h in plan.held
+        ],
+        "questions": [_question_json(question) for question in plan.questions],
+        "over": list(plan.over),
+        "license": plan.metadata.license,
+        "access": plan.access.visibility.value,
+    }
+
+
+def _question_json(question: "Question") -> dict[str, object]:
+    return {
+        "name": question.name,
+        "text": question.text,
+        "where": question.where,
+        "required": question.required,
+    }
+
+
+def _show_package(session: Session, written: tuple[Path, ...]) -> None:
+    for path in written:
+        session.say(f"wrote {path}")
+    session.say("nothing was sent: the next steps are in CHECKLIST.md")
+    session.add({"package": [str(path) for path in written]})
+
+
+def _show_draft(
+    session: Session, publishing: "Publishing", done: "Deposited", levels: tuple[str, ...]
+) -> None:
+    from imgdata.model.deposits import Uploaded  # noqa: PLC0415 - keeps --help fast
+
+    sent = sum(1 for outcome in done.outcomes if isinstance(outcome, Uploaded))
+    deposit = done.deposit
+    link = publishing.reviewer_link(deposit.identifier) if session.verbose else ""
+    session.say(
+        f"draft {deposit.identifier}: {sent} files sent, {len(deposit.files)} verified by the "
+        "repository's checksums; nothing is public"
+    )
+    session.say(f"  DOI (reserved): {deposit.doi or 'given at publication'}")
+    session.say(f"  look at it: {deposit.url}")
+    if link:
+        session.say(f"  for reviewers: {link}")
+    repository = publishing.settings.name
+    session.say(f"  then: imgdata publish {' '.join(levels)} --to {repository} --publish")
+    session.add(
+        {
+            **_deposit_json(deposit),
+            "sent": sent,
+            "reviewer_link": link,
+        }
+    )
+
+
+def _deposit_json(deposit: "Deposit") -> dict[str, object]:
+    return {
+        "id": deposit.identifier,
+        "doi": deposit.doi,
+        "url": deposit.url,
+        "state": deposit.state.value,
+        "files": [{"name": f.name, "bytes": f.size, "md5": f.md5} for f in deposit.files],
+    }
+
+
+def _publish(
+    session: Session,
+    publishing: "Publishing",
+    levels: tuple[str, ...],
+    community: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Show what becomes public for ever, ask, then publish."""
+    draft = publishing.verified(levels)
+    size = sum(file.size for file in draft.files)
+    session.say(
+        f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
+        f"{len(draft.files)} files, {format_size(size)}"
+    )
+    for file in draft.files:
+        session.say(f"  {file.name}  {format_size(file.size)}")
+    if dry_run:
+        session.add(_record_json(draft))
+        return
+    why = "publishing cannot be taken back"
+    session.confirm("publish? it cannot be taken back", yes=yes, why=why)
+    done = publishing.publish(levels, community)
+    session.add(_deposit_json(done))
+    if done.state.value == "in-review":
+        session.say(f"handed to the curators of the community: {done.url}")
+        return
+    session.say(f"published: https://doi.org/{done.doi}" if done.doi else f"published: {done.url}")
+
+
+def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:
+    records = publishing.refresh() if ask and publishing.has_token else publishing.deposits()
+    for record in records:
+        session.say(
+            f"{record.state.value:<10} {record.identifier or '-':<14} {record.doi or '-':<28} "
+            f"{', '.join(record.levels)}   {record.url}"
+        )
+        session.add(_record_json(record))
+    if not records:
+        session.say("no deposits yet")
+
+
+def _record_json(record: DepositRecord) -> dict[str, object]:
+    return {
+        "repository": record.repository,
+        "address": record.address,
+        "id": record.identifier,
+        "doi": record.doi,
+        "url": record.url,
+        "state": record.state.value,
+        "levels": list(record.levels),
+        "files": len(record.files),
+    }

@@ -1,0 +1,6 @@
+"""Words for the terminal."""
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 file`, `1,204 files`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,1 @@
+"""Data repositories: one file each, nothing else knows them."""

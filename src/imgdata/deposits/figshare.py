@@ -1,0 +1,374 @@
+"""Figshare and Figshare+, by API v2.
+
+Files go in parts to an upload service that remembers which have arrived, so an upload goes on
+where it stopped. A new version is the same article, changed and published again.
+
+Source: https://docs.figshare.com, API 2.0; the upload service: "Upload files" there.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from imgdata.deposits.web import (
+    PATIENT,
+    Answer,
+    AnswerError,
+    Json,
+    Patience,
+    UnclearError,
+    Web,
+)
+from imgdata.errors import (
+    DamagedError,
+    NothingFoundError,
+    PartlyDoneError,
+    StorageError,
+    UsageError,
+)
+from imgdata.model.deposits import (
+    Access,
+    Creator,
+    Deposit,
+    DepositedFile,
+    DepositLimits,
+    DepositMetadata,
+    DepositState,
+    Question,
+    Visibility,
+)
+from imgdata.ports import Content, Depository
+from imgdata.system.credentials import Token
+from imgdata.system.progress import Progress
+
+ADDRESS = "https://api.figshare.com/v2"
+LIMITS = DepositLimits(
+    files=500,
+    total=20 * 10**9,
+    file=20 * 10**9,
+    note="20 GB of private storage on figshare.com; institutions differ, and for more ask "
+    "Figshare for Figshare+ (ordered and reviewed by their staff)",
+)
+_READS = 8
+_BAD = 400
+_PENDING = "PENDING"
+
+
+@dataclass(frozen=True, slots=True)
+class FigshareService:
+    """Figshare before anybody connects."""
+
+    address: str = ADDRESS
+    publisher: str = "figshare"
+    limits: DepositLimits = LIMITS
+
+    def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Ask for what Figshare publishes nothing without."""
+        where = "metadata/figshare.yaml"
+        missing = []
+        if not metadata.answer("figshare.categories"):
+            text = "Which categories of Figshare, as 'Cell Biology'?"
+            missing.append(Question("figshare.categories", text, where, required=True))
+        if not metadata.keywords:
+            text = "Figshare publishes nothing without keywords; which?"
+            missing.append(Question("keywords", text, "imgdata.yaml", required=True))
+        return tuple(missing)
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+        return Figshare(self.address, token)
+
+
+def open_figshare(name: str, url: str) -> FigshareService:
+    """Return Figshare for `figshare:`, or another address of its API."""
+    address = url.partition(":")[2] or ADDRESS
+    if not address.startswith(("https://", "http://")):
+        msg = f"repository '{name}': '{url}' is neither figshare: nor figshare:https://..."
+        raise UsageError(msg, remedy="correct its url in imgdata.yaml")
+    return FigshareService(address.rstrip("/"))
+
+
+class Figshare:
+    """One account of Figshare as a `Depository`."""
+
+    def __init__(self, address: str, token: Token | None, patience: Patience = PATIENT) -> None:
+        headers = {"Accept": "application/json"}
+        self._web = Web(address, token=token, scheme="token", headers=headers, patience=patience)
+        # Parts go to an address the service names: the account's token stays here.
+        self._parts = Web("https://", headers=headers, patience=patience)
+        self.address = address.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"Figshare({self.address!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._web.close()
+        self._parts.close()
+
+    def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
+        """Open an article with the marker among its keywords, then describe it without."""
+        document = self._document(metadata)
+        document["keywords"] = [*document["keywords"], _keyword(marker)]
+        body = self._told("POST", "/account/articles", document).body
+        identifier = str(_field(body, "entity_id"))
+        return self.describe(identifier, metadata, access)
+
+    def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
+        """Replace the description, reserve the DOI where there is none, set the embargo."""
+        path = f"/account/articles/{_number(identifier)}"
+        self._told("PUT", path, self._document(metadata))
+        if not self.read(identifier).doi:
+            self._reserve(path)
+        if access.visibility is not Visibility.OPEN:
+            until = access.until.isoformat() if access.until else "0"
+            embargo = {"is_embargoed": True, "embargo_date": until, "embargo_type": "file"}
+            self._told("PUT", f"{path}/embargo", embargo)
+        return self.read(identifier)
+
+    def _reserve(self, path: str) -> None:
+        try:
+            self._web.post(f"{path}/reserve_doi")
+        except (AnswerError, UnclearError):
+            # Reading shows whether it was reserved; publishing mints one in any case.
+            return
+
+    def _document(self, metadata: DepositMetadata) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "title": metadata.title,
+            "description": metadata.description,
+            "defined_type": "dataset",
+            "authors": [_author(creator) for creator in metadata.creators],
+            "keywords": list(metadata.keywords),
+            "categories": self._categories(metadata.answer("figshare.categories")),
+            "license": self._license(metadata.license),
+            "references": [
+                f"https://doi.org/{one.identifier}" if one.scheme == "doi" else one.identifier
+                for one in metadata.related
+            ],
+        }
+        return document
+
+    def _categories(self, wanted: str) -> list[int]:
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
+        known = {
+            str(one.get("title", "")).lower(): int(one.get("id", 0))
+            for one in _listed(self._web.get("/account/categories").body)
+        }
+        for name in names:
+            if name.lower() not in known:
+                msg = f"Figshare has no category '{name}'"
+                near = ", ".join(sorted(known)[:10])
+                raise UsageError(msg, cause=f"it has {near}, ...", remedy="metadata/figshare.yaml")
+        return [known[name.lower()] for name in names]
+
+    def _license(self, spdx: str) -> int:
+        """Return Figshare's number of a licence, looked up now."""
+        wanted = spdx.lower().replace("-", " ")
+        found = _listed(self._web.get("/account/licenses").body)
+        for one in found:
+            name = str(one.get("name", "")).lower().replace("-", " ")
+            if name == wanted or (wanted == "cc0 1.0" and name == "cc0"):
+                return int(one["value"])
+        names = ", ".join(str(one.get("name", "")) for one in found)
+        msg = f"Figshare does not offer the licence {spdx}"
+        raise UsageError(msg, cause=f"it offers {names}", remedy="choose another in imgdata.yaml")
+
+    def _told(self, method: str, path: str, body: Json) -> Answer:
+        """Send a description; a refusal is a usage error with Figshare's words."""
+        try:
+            return self._web.put(path, body) if method == "PUT" else self._web.post(path, body)
+        except AnswerError as error:
+            if error.status not in {_BAD, 422}:
+                raise
+            msg = f"{self._web.service} refuses this"
+            raise UsageError(msg, cause="\n".join(error.messages)) from error
+
+    def read(self, identifier: str) -> Deposit:
+        """Return the article as its owner sees it, with its files."""
+        path = f"/account/articles/{_number(identifier)}"
+        body = self._web.get(path).body
+        files = _listed(self._web.get(f"{path}/files", {"page_size": 1000}).body)
+        found = body if isinstance(body, dict) else {}
+        url = found.get("url_public_html") or found.get("url_private_html") or ""
+        return Deposit(
+            identifier=str(_field(body, "id")),
+            concept=str(_field(body, "id")),
+            doi=str(found.get("doi") or ""),
+            url=str(url),
+            state=_state(found),
+            files=tuple(sorted((_file(one) for one in files), key=lambda file: file.name)),
+        )
+
+    def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
+        """Send one file in parts; parts that have arrived are not sent again."""
+        base = f"/account/articles/{_number(identifier)}/files"
+        info = self._begun(base, content) or self._begin(base, content)
+        number, upload = int(_field(info, "id")), str(_field(info, "upload_url"))
+        self._refuse_strange(upload)
+        table = self._parts.get(upload).body
+        for part in _listed(table.get("parts") if isinstance(table, dict) else None):
+            start, end = int(part["startOffset"]), int(part["endOffset"]) + 1
+            if part.get("status") == _PENDING:
+                self._send(f"{upload}/{int(part['partNo'])}", content, start, end - start)
+            progress.advance(size=end - start)
+        # Whether it was told is seen by reading, which follows in any case.
+        with suppress(UnclearError):
+            self._web.post(f"{base}/{number}")
+        return self._available(f"{base}/{number}", content)
+
+    def _begun(self, base: str, content: Content) -> Json | None:
+        """Return an unfinished upload of the very same file; remove others of that name."""
+        same = None
+        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+            if one.get("name") != content.name:
+                continue
+            mine = (one.get("size"), one.get("supplied_md5")) == (content.size, content.md5)
+            if mine and one.get("status") == "created" and same is None:
+                same = one
+            else:
+                self._web.delete(f"{base}/{int(one['id'])}")
+        return same
+
+    def _begin(self, base: str, content: Content) -> Json:
+        asked = {"name": content.name, "size": content.size, "md5": content.md5}
+        try:
+            location = str(_field(self._told("POST", base, asked).body, "location"))
+        except AnswerError as error:
+            if any("quota" in line.lower() for line in error.messages):
+                msg = f"{content.name} does not fit: the quota on {self._web.service} is used up"
+                raise StorageError(msg, cause=error.cause, remedy=LIMITS.note) from error
+            raise
+        return self._web.get(f"{base}/{location.rstrip('/').rpartition('/')[2]}").body
+
+    def _refuse_strange(self, upload: str) -> None:
+        """Parts go over TLS, or to the host we speak with."""
+        own = urlsplit(self.address)
+        named = urlsplit(upload)
+        if named.scheme != "https" and named.hostname != own.hostname:
+            msg = f"{self._web.service} names an upload address that is not safe"
+            raise StorageError(msg, cause=f"{named.scheme}://{named.hostname}")
+
+    def _send(self, url: str, content: Content, start: int, length: int) -> None:
+        wait = self._parts.patience.first_wait
+        for attempt in range(1, self._parts.patience.tries + 1):
+            try:
+                self._parts.send(url, lambda: content.chunks(start, length), length)
+            except UnclearError:
+                if attempt == self._parts.patience.tries:
+                    raise
+                self._parts.patience.sleep(wait)
+                wait *= 2
+                continue
+            return
+
+    def _available(self, path: str, content: Content) -> DepositedFile:
+        """Wait until Figshare has put the parts together and computed its checksum."""
+        wait = self._web.patience.first_wait
+        for _ in range(_READS):
+            info = self._web.get(path).body
+            if isinstance(info, dict) and info.get("status") == "available":
+                return _file(info)
+            self._web.patience.sleep(wait)
+            wait *= 2
+        msg = f"{self._web.service} has not put {content.name} together yet"
+        raise StorageError(msg, remedy="run the same command again; it goes on from there")
+
+    def remove_file(self, identifier: str, name: str) -> None:
+        """Remove all files of that name from the article."""
+        base = f"/account/articles/{_number(identifier)}/files"
+        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+            if one.get("name") == name:
+                self._web.delete(f"{base}/{int(one['id'])}")
+
+    def publish(self, identifier: str) -> Deposit:
+        """Publish the article; asked once, then read until it is known."""
+        try:
+            self._told("POST", f"/account/articles/{_number(identifier)}/publish", None)
+        except UnclearError as error:
+            wait = self._web.patience.first_wait
+            for _ in range(_READS):
+                found = self.read(identifier)
+                if found.state is not DepositState.DRAFT:
+                    return found
+                self._web.patience.sleep(wait)
+                wait *= 2
+            msg = f"{self._web.service} did not say whether article {identifier} was published"
+            raise PartlyDoneError(
+                msg, cause=error.problem, remedy="wait some minutes, then: imgdata publish --list"
+            ) from error
+        found = self.read(identifier)
+        if found.state is DepositState.DRAFT:
+            # Groups may ask for curation: asked for, but not public.
+            return replace(found, state=DepositState.IN_REVIEW)
+        return found
+
+    def new_version(self, identifier: str) -> Deposit:
+        """Return the article itself: changed and published again it is the next version."""
+        return replace(self.read(identifier), state=DepositState.DRAFT)
+
+    def discard(self, identifier: str) -> None:
+        """Delete an article that was never published."""
+        try:
+            self._web.delete(f"/account/articles/{_number(identifier)}")
+        except NothingFoundError:
+            return
+
+    def find_draft(self, marker: str) -> Deposit | None:
+        """Look through this account's newest articles for the marker."""
+        query: dict[str, str | int] = {"page_size": 30, "page": 1}
+        for one in _listed(self._web.get("/account/articles", query).body):
+            identifier = str(_field(one, "id"))
+            body = self._web.get(f"/account/articles/{_number(identifier)}").body
+            keywords = body.get("keywords") or body.get("tags") if isinstance(body, dict) else None
+            if _keyword(marker) in (keywords or []):
+                return self.read(identifier)
+        return None
+
+    def reviewer_link(self, identifier: str) -> str:
+        """Make a private link that shows the article to whoever has it."""
+        path = f"/account/articles/{_number(identifier)}/private_links"
+        body = self._web.post(path, {}).body
+        return str(_field(body, "html_location"))
+
+
+def _keyword(marker: str) -> str:
+    return f"imgdata-{marker}"
+
+
+def _author(creator: Creator) -> dict[str, str]:
+    name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
+    return {"name": name, "orcid_id": creator.orcid} if creator.orcid else {"name": name}
+
+
+def _state(body: dict[str, Any]) -> DepositState:
+    if body.get("status") == "public":
+        return DepositState.PUBLISHED
+    if body.get("curation_status") in {"pending", "in-review"}:
+        return DepositState.IN_REVIEW
+    return DepositState.DRAFT
+
+
+def _file(info: dict[str, Any]) -> DepositedFile:
+    md5 = str(info.get("computed_md5") or "") if info.get("status") == "available" else ""
+    return DepositedFile(str(info.get("name", "")), int(info.get("size") or 0), md5)
+
+
+def _number(identifier: str) -> int:
+    if not identifier.isdigit():
+        msg = f"Figshare has no article '{identifier}'"
+        raise NothingFoundError(msg)
+    return int(identifier)
+
+
+def _field(body: Json, name: str) -> Json:
+    found = body.get(name) if isinstance(body, dict) else None
+    if found is None:
+        msg = f"Figshare's answer has no '{name}'"
+        raise DamagedError(msg)
+    return found
+
+
+def _listed(body: Json) -> list[dict[str, Any]]:
+    return [one for one in body if isinstance(one, dict)] if isinstance(body, list) else []

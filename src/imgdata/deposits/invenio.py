@@ -1,0 +1,525 @@
+"""Zenodo and every other InvenioRDM, by the records API.
+
+Draft, files, publish: `POST /records`, `POST|PUT .../draft/files`, `POST .../actions/publish`.
+An answer with HTTP 200 and `errors` is a failure. The server does not check a checksum it is
+sent; it computes its own md5, which `read` and `add_file` return.
+
+Source: docs-invenio-rdm, reference/rest_api_drafts_records.md; recorded against
+invenio-rdm-records 36.0.0.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from imgdata.deposits.web import (
+    PATIENT,
+    Answer,
+    AnswerError,
+    Json,
+    Patience,
+    UnclearError,
+    Web,
+    clock_difference,
+    field_errors,
+)
+from imgdata.errors import (
+    DamagedError,
+    MachineError,
+    NothingFoundError,
+    PartlyDoneError,
+    RefusedError,
+    StorageError,
+    UsageError,
+)
+from imgdata.model.deposits import (
+    Access,
+    Creator,
+    Deposit,
+    DepositedFile,
+    DepositLimits,
+    DepositMetadata,
+    DepositState,
+    Question,
+    Visibility,
+)
+from imgdata.ports import Content, Depository
+from imgdata.system.credentials import Token
+from imgdata.system.progress import Progress
+
+ADDRESSES = {
+    "sandbox": "https://sandbox.zenodo.org",
+    "production": "https://zenodo.org",
+}
+LIMITS = DepositLimits(
+    files=100,
+    total=50 * 10**9,
+    file=50 * 10**9,
+    note="100 files and 50 GB a record; Zenodo adds up to 150 GB in total to your own drafts "
+    "on the upload page",
+)
+# On a record, plain JSON would be answered in Zenodo's old form; files are plain JSON only.
+ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.5"
+_DAY = 24 * 3600.0
+_READS_AFTER_PUBLISH = 5
+_TOO_EARLY = 400
+
+
+@dataclass(frozen=True, slots=True)
+class InvenioService:
+    """One InvenioRDM before anybody connects."""
+
+    address: str
+    publisher: str
+    limits: DepositLimits = LIMITS
+
+    def asks(self, _metadata: DepositMetadata) -> tuple[Question, ...]:
+        """Ask for nothing more than a DOI needs."""
+        return ()
+
+    def connect(self, token: Token) -> Depository:
+        """Return the service for one account. Makes no request."""
+        return InvenioRdm(self.address, token)
+
+
+def open_zenodo(name: str, url: str) -> InvenioService:
+    """Return Zenodo for `zenodo:sandbox` (also `zenodo:`) or `zenodo:production`."""
+    which = url.partition(":")[2] or "sandbox"
+    if which not in ADDRESSES:
+        msg = f"repository '{name}': '{url}' is neither zenodo:sandbox nor zenodo:production"
+        raise UsageError(msg, remedy="correct its url in imgdata.yaml")
+    return InvenioService(ADDRESSES[which], "Zenodo")
+
+
+def open_invenio(name: str, url: str) -> InvenioService:
+    """Return the InvenioRDM at `invenio:https://HOST`."""
+    address = url.partition(":")[2].rstrip("/")
+    if not re.fullmatch(r"https?://[^/\s@]+(/[^\s@?#]*)?", address):
+        msg = f"repository '{name}': '{url}' has no address of an InvenioRDM"
+        raise UsageError(msg, remedy="write it as invenio:https://data.university.example")
+    return InvenioService(address.removesuffix("/api"), urlsplit(address).netloc)
+
+
+class InvenioRdm:
+    """One InvenioRDM service as a `Depository`."""
+
+    def __init__(self, address: str, token: Token | None, patience: Patience = PATIENT) -> None:
+        self._web = Web(
+            f"{address.rstrip('/')}/api",
+            token=token,
+            headers={"Accept": ACCEPT},
+            patience=patience,
+        )
+        self.address = address.rstrip("/")
+
+    def __repr__(self) -> str:
+        return f"InvenioRdm({self.address!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._web.close()
+
+    def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
+        """Open a draft and reserve its DOI; complaints about the description are in the answer."""
+        answer = self._told(lambda: self._web.post("/records", _document(metadata, access, marker)))
+        self._refuse_wrong_clock(answer)
+        self._reserve_doi(_text(answer.body, "id"))
+        found = self.read(_text(answer.body, "id"))
+        return _with_complaints(found, self._complaints(answer))
+
+    def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
+        """Replace the description of a draft; identifiers, DOI and files stay."""
+        path = f"/records/{quote(identifier, safe='')}/draft"
+        now = self._web.get(path).body
+        document = _document(metadata, access, "")
+        kept = now.get("metadata", {}).get("identifiers") if isinstance(now, dict) else None
+        document["metadata"].update({"identifiers": kept} if kept else {})
+        document["pids"] = now.get("pids", {})
+        answer = self._told(lambda: self._web.put(path, document))
+        if not _doi(answer.body):
+            self._reserve_doi(identifier)
+        return _with_complaints(self.read(identifier), self._complaints(answer))
+
+    def read(self, identifier: str) -> Deposit:
+        """Return the draft, else the published record, with the files' checksums."""
+        path = f"/records/{quote(identifier, safe='')}"
+        try:
+            body = self._web.get(f"{path}/draft").body
+            files = self._web.get(f"{path}/draft/files").body
+        except NothingFoundError:
+            body = self._web.get(path).body
+            files = self._web.get(f"{path}/files").body
+        return _deposit(body, files)
+
+    def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
+        """Send one file in one stream; a dropped attempt is removed and begun again."""
+        base = f"/records/{quote(identifier, safe='')}/draft/files"
+        one = f"{base}/{quote(content.name, safe='')}"
+        wait = self._web.patience.first_wait
+        for attempt in range(1, self._web.patience.tries + 1):
+            self.remove_file(identifier, content.name)
+            self._opened(base, content.name)
+            sent = _Counted(content, progress)
+            try:
+                answer = self._web.send(f"{one}/content", sent.chunks, content.size)
+            except UnclearError:
+                sent.take_back()
+                if attempt == self._web.patience.tries:
+                    raise
+                self._web.patience.sleep(wait)
+                wait *= 2
+                continue
+            except AnswerError as error:
+                raise self._over_quota(error, content) from error
+            self._no_errors(answer, content.name)
+            break
+        return self._committed(one, content.name)
+
+    def _opened(self, base: str, name: str) -> None:
+        """Announce a file; after an unclear answer look whether it was announced."""
+        try:
+            answer = self._web.post(base, [{"key": name}])
+        except UnclearError:
+            if name not in {file.name for file in _files(self._web.get(base).body)}:
+                raise
+            return
+        except AnswerError as error:
+            if any("max amount" in line for line in error.messages):
+                msg = f"{self._web.service} takes no more files in this draft"
+                raise RefusedError(
+                    msg, cause=error.cause, remedy="pack the levels: fewer, larger files"
+                ) from error
+            raise
+        self._no_errors(answer, name)
+
+    def _committed(self, one: str, name: str) -> DepositedFile:
+        """Finish a file. Committing twice is answered like once, so it is repeated."""
+        for attempt in range(1, self._web.patience.tries + 1):
+            try:
+                answer = self._web.post(f"{one}/commit")
+            except UnclearError:
+                if attempt == self._web.patience.tries:
+                    raise
+                self._web.patience.sleep(self._web.patience.first_wait)
+                continue
+            self._no_errors(answer, name)
+            found = _file(answer.body)
+            if not found.md5:
+                break
+            return found
+        msg = f"{self._web.service} did not complete {name}"
+        raise StorageError(msg, remedy="run the same command again; it goes on from there")
+
+    def _no_errors(self, answer: Answer, name: str) -> None:
+        if errors := self._complaints(answer):
+            msg = f"{self._web.service} did not take {name}"
+            raise StorageError(
+                msg,
+                cause="\n".join(errors),
+                remedy="run the same command again; it goes on from there",
+            )
+
+    def _over_quota(self, error: AnswerError, content: Content) -> StorageError:
+        if not any("exceeded" in line.lower() for line in error.messages):
+            return error
+        return StorageError(
+            f"{content.name} ({content.size} bytes) does not fit: the quota of this draft on "
+            f"{self._web.service} is used up",
+            cause=error.cause,
+            remedy="ask for more storage on the draft's upload page, or publish fewer levels",
+        )
+
+    def remove_file(self, identifier: str, name: str) -> None:
+        """Remove one file of a draft, finished or not."""
+        draft = f"/records/{quote(identifier, safe='')}/draft"
+        try:
+            self._web.delete(f"{draft}/files/{quote(name, safe='')}")
+        except NothingFoundError:
+            return
+
+    def publish(self, identifier: str) -> Deposit:
+        """Publish a draft; asked once, then read until it is known."""
+        if self._is_published(identifier):
+            return self.read(identifier)
+        path = f"/records/{quote(identifier, safe='')}/draft/actions/publish"
+        try:
+            answer = self._told(lambda: self._web.post(path))
+        except UnclearError as error:
+            return self._after_unclear_publish(identifier, error)
+        if errors := self._complaints(answer):
+            msg = f"{self._web.service} did not publish the draft"
+            raise UsageError(msg, cause="\n".join(errors))
+        return self.read(identifier)
+
+    def _is_published(self, identifier: str) -> bool:
+        try:
+            body = self._web.get(f"/records/{quote(identifier, safe='')}").body
+        except NothingFoundError:
+            return False
+        return bool(isinstance(body, dict) and body.get("is_published"))
+
+    def _after_unclear_publish(self, identifier: str, error: UnclearError) -> Deposit:
+        """Read until the record is there; publishing is never asked a second time."""
+        wait = self._web.patience.first_wait
+        for _ in range(_READS_AFTER_PUBLISH):
+            if self._is_published(identifier):
+                return self.read(identifier)
+            self._web.patience.sleep(wait)
+            wait *= 2
+        msg = f"{self._web.service} did not say whether draft {identifier} was published"
+        raise PartlyDoneError(
+            msg,
+            cause=f"{error.problem}\nafterwards the record was not there {_READS_AFTER_PUBLISH} "
+            "times; publishing was not asked for again",
+            remedy="wait some minutes, then: imgdata publish --list",
+        ) from error
+
+    def new_version(self, identifier: str) -> Deposit:
+        """Return the draft of the next version; the published files are in it, unsent."""
+        answer = self._web.post(f"/records/{quote(identifier, safe='')}/versions")
+        draft = quote(_text(answer.body, "id"), safe="")
+        files = self._web.get(f"/records/{draft}/draft/files").body
+        if not _files(files):
+            # Only an empty draft takes them; one that has files was begun earlier.
+            self._web.post(f"/records/{draft}/draft/actions/files-import")
+        self._reserve_doi(draft)
+        return self.read(draft)
+
+    def discard(self, identifier: str) -> None:
+        """Throw a draft away."""
+        try:
+            self._web.delete(f"/records/{quote(identifier, safe='')}/draft")
+        except NothingFoundError:
+            return
+
+    def find_draft(self, marker: str) -> Deposit | None:
+        """Look through this account's uploads for the marker."""
+        query: dict[str, str | int] = {
+            "q": f'metadata.identifiers.identifier:"{_urn(marker)}"',
+            "size": 25,
+        }
+        hits = self._web.get("/user/records", query).body
+        listed = hits.get("hits", {}).get("hits", []) if isinstance(hits, dict) else []
+        for hit in listed if isinstance(listed, list) else []:
+            identifiers = hit.get("metadata", {}).get("identifiers", [])
+            if any(item.get("identifier") == _urn(marker) for item in identifiers):
+                return self.read(_text(hit, "id"))
+        return None
+
+    def reviewer_link(self, identifier: str) -> str:
+        """Make a link that shows the draft, files included, to whoever has it."""
+        record = quote(identifier, safe="")
+        body = self._web.post(f"/records/{record}/access/links", {"permission": "view"}).body
+        secret = _text(body, "token")
+        return f"{self.address}/records/{record}?preview=1&token={quote(secret, safe='')}"
+
+    def submit_to(self, identifier: str, community: str) -> Deposit:
+        """Ask the community's curators to review the draft; they publish it."""
+        found = self._web.get(f"/communities/{quote(community, safe='')}").body
+        review = {
+            "receiver": {"community": _text(found, "id")},
+            "type": "community-submission",
+        }
+        draft = f"/records/{quote(identifier, safe='')}/draft"
+        self._told(lambda: self._web.put(f"{draft}/review", review))
+        answer = self._told(lambda: self._web.post(f"{draft}/actions/submit-review"))
+        if errors := self._complaints(answer):
+            msg = f"the community '{community}' did not get the draft"
+            raise UsageError(msg, cause="\n".join(errors))
+        return self.read(identifier)
+
+    def _reserve_doi(self, identifier: str) -> None:
+        """Reserve the DOI. A second time is answered so, hence asking again does no harm."""
+        path = f"/records/{quote(identifier, safe='')}/draft/pids/doi"
+        for attempt in range(1, self._web.patience.tries + 1):
+            try:
+                self._web.post(path)
+            except AnswerError as error:
+                if not any("already exists" in line for line in error.messages):
+                    raise
+            except UnclearError:
+                if attempt == self._web.patience.tries:
+                    raise
+                self._web.patience.sleep(self._web.patience.first_wait)
+                continue
+            return
+
+    def _complaints(self, answer: Answer) -> tuple[str, ...]:
+        return tuple(self._web.clean(line) for line in field_errors(answer.body))
+
+    def _told(self, ask: Any) -> Answer:  # noqa: ANN401 - a parameterless call
+        """Turn a refused description into a usage error with the server's words."""
+        try:
+            answer: Answer = ask()
+        except AnswerError as error:
+            if error.status != _TOO_EARLY:
+                raise
+            msg = f"{self._web.service} refuses this"
+            raise UsageError(msg, cause="\n".join(error.messages)) from error
+        return answer
+
+    def _refuse_wrong_clock(self, answer: Answer) -> None:
+        ahead = clock_difference(answer)
+        if abs(ahead) > _DAY:
+            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self._web.service}'s"
+            raise MachineError(
+                msg,
+                cause="dates of publication and embargo would be wrong",
+                remedy="set the clock, then run the same command again",
+            )
+
+
+class _Counted:
+    """Reports the bytes of an attempt, and takes them back when it fails."""
+
+    def __init__(self, content: Content, progress: Progress) -> None:
+        self._content = content
+        self._progress = progress
+        self._done = 0
+
+    def chunks(self) -> Any:  # noqa: ANN401 - an iterator of bytes, fresh each time
+        """Yield the content and count it."""
+        for chunk in self._content.chunks():
+            self._done += len(chunk)
+            self._progress.advance(size=len(chunk))
+            yield chunk
+
+    def take_back(self) -> None:
+        """Uncount what a failed attempt had counted."""
+        self._progress.advance(size=-self._done)
+        self._done = 0
+
+
+def _urn(marker: str) -> str:
+    return f"urn:uuid:{marker}"
+
+
+def _document(metadata: DepositMetadata, access: Access, marker: str) -> dict[str, Any]:
+    """Return the record as the API takes it."""
+    described: dict[str, Any] = {
+        "resource_type": {"id": "dataset"},
+        "title": metadata.title,
+        "creators": [_creator(creator) for creator in metadata.creators],
+        "publication_date": metadata.published.isoformat(),
+        "publisher": metadata.publisher or "Zenodo",
+        "description": _paragraphs(metadata.description),
+        "rights": [{"id": metadata.license.lower()}] if metadata.license else [],
+        "subjects": [{"subject": keyword} for keyword in metadata.keywords],
+        "related_identifiers": [
+            {
+                "identifier": related.identifier,
+                "scheme": related.scheme,
+                "relation_type": {"id": related.relation.lower()},
+            }
+            for related in metadata.related
+        ],
+    }
+    if metadata.version:
+        described["version"] = metadata.version
+    if marker:
+        described["identifiers"] = [{"identifier": _urn(marker), "scheme": "urn"}]
+    return {
+        "access": _access(access),
+        "files": {"enabled": True},
+        "metadata": {key: value for key, value in described.items() if value not in ("", [])},
+    }
+
+
+def _creator(creator: Creator) -> dict[str, Any]:
+    if creator.is_person:
+        person: dict[str, Any] = {"type": "personal", "family_name": creator.family}
+        if creator.given:
+            person["given_name"] = creator.given
+        if creator.orcid:
+            person["identifiers"] = [{"scheme": "orcid", "identifier": creator.orcid}]
+    else:
+        person = {"type": "organizational", "name": creator.name}
+    found: dict[str, Any] = {"person_or_org": person}
+    if creator.affiliation:
+        found["affiliations"] = [{"name": creator.affiliation}]
+    return found
+
+
+def _paragraphs(text: str) -> str:
+    parts = re.split(r"\n\s*\n", text.strip())
+    return "".join(f"<p>{html.escape(part.strip())}</p>" for part in parts if part.strip())
+
+
+def _access(access: Access) -> dict[str, Any]:
+    files = "public" if access.visibility is Visibility.OPEN else "restricted"
+    stated: dict[str, Any] = {"record": "public", "files": files}
+    if access.until is not None:
+        stated["embargo"] = {
+            "active": True,
+            "until": access.until.isoformat(),
+            "reason": "embargo set by the depositors",
+        }
+    return stated
+
+
+def _deposit(body: Json, files: Json) -> Deposit:
+    """Return what two answers say about a draft or record."""
+    parent = body.get("parent") if isinstance(body, dict) else None
+    links = body.get("links") if isinstance(body, dict) else None
+    concept = parent.get("id") if isinstance(parent, dict) else ""
+    url = links.get("self_html") if isinstance(links, dict) else ""
+    return Deposit(
+        identifier=_text(body, "id"),
+        concept=str(concept or ""),
+        doi=_doi(body),
+        url=str(url or ""),
+        state=_state(body),
+        files=tuple(sorted(_files(files), key=lambda file: file.name)),
+    )
+
+
+def _state(body: Mapping[str, Json]) -> DepositState:
+    if body.get("is_published"):
+        return DepositState.PUBLISHED
+    return DepositState.IN_REVIEW if body.get("status") == "in_review" else DepositState.DRAFT
+
+
+def _doi(body: Json) -> str:
+    pids = body.get("pids") if isinstance(body, dict) else None
+    doi = pids.get("doi") if isinstance(pids, dict) else None
+    return str(doi.get("identifier", "")) if isinstance(doi, dict) else ""
+
+
+def _files(body: Json) -> list[DepositedFile]:
+    entries = body.get("entries") if isinstance(body, dict) else None
+    return [_file(entry) for entry in entries if isinstance(entry, dict)] if entries else []
+
+
+def _file(entry: Json) -> DepositedFile:
+    """Return a file entry; its md5 stays empty until the transfer is complete."""
+    checksum = str(entry.get("checksum") or "")
+    whole = entry.get("status") == "completed" and checksum.startswith("md5:")
+    size = entry.get("size")
+    return DepositedFile(
+        name=_text(entry, "key"),
+        size=size if isinstance(size, int) else 0,
+        md5=checksum.removeprefix("md5:") if whole else "",
+    )
+
+
+def _text(body: Json, key: str) -> str:
+    found = body.get(key) if isinstance(body, dict) else None
+    if not isinstance(found, str) or not found:
+        msg = f"the repository's answer has no '{key}'"
+        raise DamagedError(msg, cause="it does not speak the InvenioRDM records API")
+    return found
+
+
+def _with_complaints(deposit: Deposit, complaints: tuple[str, ...]) -> Deposit:
+    return Deposit(
+        deposit.identifier,
+        deposit.concept,
+        deposit.doi,
+        deposit.url,
+        deposit.state,
+        deposit.files,
+        complaints,
+    )

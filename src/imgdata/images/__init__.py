@@ -1,0 +1,1 @@
+"""Readers of image formats: one file a family, chosen by a file's first bytes."""

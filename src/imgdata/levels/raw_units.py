@@ -1,0 +1,73 @@
+"""Which raw units a unit was made from: what restrictions flow along."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.stages import Stage
+from imgdata.levels.units import Unit, Units
+
+
+@dataclass(slots=True)
+class RawUnits:
+    """Walks from a unit up to the raw units, over the deps of now and those of the last run.
+
+    Cost: each stage is visited once, whatever is asked.
+    """
+
+    index: Index
+    units: Units
+    _by_path: dict[str, Stage] = field(init=False)
+    _paths: list[str] = field(init=False)
+    _raw: dict[str, Unit] = field(init=False)
+    _known: dict[str, frozenset[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._by_path = {out.path: s for s in self.index.stages for out in s.outs if out.is_inside}
+        self._paths = sorted(self._by_path)
+        self._raw = {u.path: u for all_ in self.units.by_level.values() for u in all_ if u.is_raw}
+        self._known = {}
+
+    def of(self, unit: Unit) -> tuple[Unit, ...]:
+        """Return the raw units upstream of a unit, or the unit itself where it is raw."""
+        if unit.is_raw:
+            return (unit,)
+        return tuple(self._raw[path] for path in sorted(self._above(unit.stage)))
+
+    def _above(self, stage: Stage) -> frozenset[str]:
+        """Return the paths of the raw units above a stage; a loop ends where it closes."""
+        pending, seen, found = [stage], {stage.address}, set[str]()
+        while pending:
+            current = pending.pop()
+            if current.address in self._known:
+                found |= self._known[current.address]
+                continue
+            for path in _dep_paths(current):
+                for out in self._touching(path):
+                    maker = self._by_path[out]
+                    if out in self._raw:
+                        found.add(out)
+                    elif maker.address not in seen:
+                        seen.add(maker.address)
+                        pending.append(maker)
+        self._known[stage.address] = frozenset(found)
+        return self._known[stage.address]
+
+    def _touching(self, path: str) -> Iterator[str]:
+        """Yield outs that are the path, a folder above it, or lie below it."""
+        parts = path.split("/")
+        for length in range(1, len(parts) + 1):
+            above = "/".join(parts[:length])
+            if above in self._by_path:
+                yield above
+        below = f"{path}/"
+        at = bisect_left(self._paths, below)
+        while at < len(self._paths) and self._paths[at].startswith(below):
+            yield self._paths[at]
+            at += 1
+
+
+def _dep_paths(stage: Stage) -> set[str]:
+    now = {dep.path for dep in stage.deps if dep.is_inside}
+    return now | {located.path for located in stage.recorded_deps}

@@ -1,0 +1,1 @@
+"""Lineage: how a file was made, joined from what was recorded. Reads only through the ports."""

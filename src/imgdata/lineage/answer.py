@@ -1,0 +1,255 @@
+"""The answer to "how was this file made?", as frozen values.
+
+Field names are those of the JSON form. Paths are relative to the root of the git repository.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from imgdata.model.commits import Commit
+
+Status = Literal["recorded", "modified", "missing", "orphan", "untracked"]
+Kind = Literal["stage", "add", "import", "import-url", "datalad-run"]
+Relation = Literal["exact", "contains", "inside", "source", "missing", "import", "url"]
+Trust = Literal["recorded", "re-verified"]
+How = Literal["map", "join", "by key, not recorded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """What was recorded about the file, or about the tracked folder it is in.
+
+    Attributes:
+        path: As written in the record, so relative to the stage's wdir.
+        hash: Name of the hash when the record names one.
+        md5: The hash; ends with `.dir` for a folder.
+        size: Bytes.
+        nfiles: Files of a folder.
+    """
+
+    path: str
+    hash: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    nfiles: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """Who ran a stage, when, where and in which environment, as imgdata or DataLad noted it."""
+
+    by: str | None = None
+    host: str | None = None
+    start: str | None = None
+    end: str | None = None
+    rc: int | None = None
+    code_commit: str | None = None
+    dirty_paths: tuple[str, ...] = ()
+    environment: Mapping[str, object] | None = None
+    commit: Commit | None = None
+    record: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One activity: a stage, an add, an import, or a DataLad run.
+
+    Attributes:
+        id: `<lock path>::<stage>`, the path of a `.dvc` file, or `datalad-run:<commit>`.
+        cmd: The command that ran, as recorded; a tuple when there were several.
+        params: Values used, by parameter file and dotted key.
+        flags: What is particular about it, such as `frozen`; only what is true.
+        run: What was noted when it ran, if anything was.
+        outs: What it made.
+        level: The level its first out is on, if the project says so.
+        origin: Where raw data came from.
+    """
+
+    id: str
+    kind: Kind
+    wdir: str
+    cmd: str | tuple[str, ...] | None = None
+    params: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    flags: Mapping[str, object] = field(default_factory=dict)
+    run: RunNote | None = None
+    outs: tuple[Out, ...] = ()
+    level: str | None = None
+    origin: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One input of an activity, and where it came from.
+
+    Attributes:
+        consumer: Id of the activity that read it.
+        dep: The input's path, or its url.
+        recorded: The hash the consumer recorded.
+        relation: How dep and producer are joined.
+        producer: Id of the activity that made it.
+        producer_path: The producer's out, where it is not the dep itself.
+        producer_hash: What the producer has now.
+        match: False when the producer, or the file in git, has moved on; None when no hash joins
+            them.
+        at: The commit at which the recorded hash was current, where it no longer is.
+        git: Kind and id of the object in git.
+        introduced: The commit that brought this content of a source file.
+        trust: Whether the recorded hash was compared with the bytes that are here.
+        url: Where an import came from.
+    """
+
+    consumer: str
+    dep: str
+    recorded: str | None
+    relation: Relation
+    producer: str | None = None
+    producer_path: str | None = None
+    producer_hash: str | None = None
+    match: bool | None = None
+    at: str | None = None
+    git: str | None = None
+    introduced: Commit | None = None
+    trust: Trust = "recorded"
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One input file that a file came from, directly or through others, and how that is known.
+
+    Attributes:
+        path: The input file.
+        hash: Its md5 as the stage read it.
+        how: The evidence for this one step.
+        level: The level it is on.
+        producer: Id of the activity that made it.
+        of: The file it is an input of.
+        label: The object's number in this mask, when a row was asked about.
+    """
+
+    path: str
+    hash: str | None
+    how: How
+    level: str | None = None
+    producer: str | None = None
+    of: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table, as far as it says what it was measured on."""
+
+    number: int
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProducedBy:
+    """The commit of the DataLad run that made a file."""
+
+    commit: Commit
+    run_record: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class InGit:
+    """What git and git-annex know about a file that DVC does not track.
+
+    Attributes:
+        git_mode: git's file mode.
+        blob: Id of the object: the content, or the link to annexed content.
+        annex_key: git-annex's key of the content.
+        produced_by: The run that made this content; None when no run did.
+        added_by: The commit that brought the content when no run did.
+        restored_by: A later commit that brought the run's content back.
+        not_the_producer: Later commits that touched the file without making its content.
+        previous_version_by: The commit that brought the version before this one.
+        earlier_versions_by_run: Commits of runs that made earlier contents.
+        upstream_runs: Commits of runs that made an input of the run.
+        input_submodules_at_run: Commit of each submodule that held inputs, before the run.
+    """
+
+    git_mode: str
+    blob: str
+    annex_key: str | None = None
+    produced_by: ProducedBy | None = None
+    added_by: Commit | None = None
+    restored_by: Commit | None = None
+    not_the_producer: tuple[str, ...] = ()
+    previous_version_by: Commit | None = None
+    earlier_versions_by_run: tuple[str, ...] = ()
+    upstream_runs: tuple[str, ...] = ()
+    input_submodules_at_run: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One recorded version of a file.
+
+    Attributes:
+        commit: The commit that recorded it.
+        hash: What it recorded; None where it dropped the file.
+        producer: Id of the entry that recorded it.
+        changes: What differs from the version before, in words.
+    """
+
+    commit: Commit
+    hash: str | None
+    producer: str
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Downstream:
+    """One thing made from the file, directly or through others.
+
+    Attributes:
+        path: The out, or a member of it.
+        level: The level it is on.
+        producer: Id of the activity that made it.
+        via: The input through which the file entered.
+        stale: Whether it would be stale if the file changed: always, but for frozen stages.
+        current: False when it was made from another version than the one that is recorded now.
+        how: For members, how the join is known.
+    """
+
+    path: str
+    level: str | None
+    producer: str
+    via: str
+    stale: bool
+    current: bool
+    how: How | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The lineage of one file."""
+
+    file: str
+    commit: str | None
+    status: Status
+    out: Out | None = None
+    level: str | None = None
+    unit: str | None = None
+    member: str | None = None
+    member_hash: str | None = None
+    producer: str | None = None
+    other_lock_entries: tuple[str, ...] = ()
+    first_recorded: Commit | None = None
+    entry_last_changed: Commit | None = None
+    stage_last_changed: Commit | None = None
+    current_streak_since: Commit | None = None
+    first_recorded_any_path: Commit | None = None
+    historical_producers: tuple[str, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    in_git: InGit | None = None
+    members: tuple[Member, ...] = ()
+    row: Row | None = None
+    history: tuple[Version, ...] | None = None
+    down: tuple[Downstream, ...] | None = None
+    diff: tuple[str, ...] | None = None
+    gaps: tuple[str, ...] = ()

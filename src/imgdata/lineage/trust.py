@@ -1,0 +1,99 @@
+"""How far recorded lineage can be trusted: what is here is hashed again and compared.
+
+A lock can be edited by hand. Two traces of that are looked for: a recorded hash that no bytes
+match, and an entry whose inputs, parameters or command changed in a commit that left its outs
+as they were.
+"""
+
+from dataclasses import replace
+from typing import Protocol
+
+from imgdata.lineage.answer import Answer, Edge, Node
+from imgdata.lineage.index import Stage
+from imgdata.lineage.resolve import hash_of
+from imgdata.lineage.upstream import Snapshot
+from imgdata.lineage.versions import Versions
+
+
+class Bytes(Protocol):
+    """Bytes that are on this machine."""
+
+    def matches(self, path: str, digest: str) -> bool | None:
+        """Hash what is here under a path or a digest; None when nothing is here."""
+
+
+def verified_answer(answer: Answer, here: Bytes, snapshot: Snapshot) -> Answer:
+    """Return the answer with each edge re-verified where that was possible, and what differs."""
+    gaps: list[str] = []
+    edges = tuple(_verified(edge, here, gaps) for edge in answer.edges)
+    nodes = tuple(_checked(node, here, snapshot, gaps) for node in answer.nodes)
+    return replace(
+        answer, edges=edges, nodes=nodes, gaps=tuple(dict.fromkeys((*answer.gaps, *gaps)))
+    )
+
+
+def _verified(edge: Edge, here: Bytes, gaps: list[str]) -> Edge:
+    if edge.recorded is None:
+        return edge
+    if edge.relation == "source" and edge.match is not None:
+        # The object of git that has the recorded hash was found by hashing it.
+        return replace(edge, trust="re-verified")
+    if edge.relation in {"exact", "inside", "source", "missing", "contains"}:
+        found = here.matches(edge.dep, edge.recorded)
+        if found:
+            return replace(edge, trust="re-verified")
+        if found is False and edge.match is not False:
+            gaps.append(f"{edge.dep} is here with other content than {edge.consumer} recorded")
+        elif found is None:
+            gaps.append(f"{edge.dep} ({edge.recorded}) is not here, so it could not be re-verified")
+    return edge
+
+
+def _checked(node: Node, here: Bytes, snapshot: Snapshot, gaps: list[str]) -> Node:
+    stage = snapshot.index.stages.get(node.id)
+    if stage is None:
+        return node
+    flags = dict(node.flags)
+    for record in stage.entry.outs:
+        digest = hash_of(record)
+        path = stage.place(record.path, snapshot.index.home).path
+        if digest is not None and here.matches(path, digest) is False:
+            gaps.append(
+                f"no bytes here match what {node.id} recorded of {path} ({digest}): the file was "
+                "changed afterwards, or the record was edited by hand"
+            )
+            flags["unmatched"] = True
+    if snapshot.versions is not None and stage.kind == "stage" and node.run is None:
+        said = edited_by_hand(snapshot.versions, stage)
+        if said:
+            gaps.append(said)
+            flags["edited"] = True
+    return replace(node, flags=flags)
+
+
+def edited_by_hand(versions: Versions, stage: Stage) -> str:
+    """Return what makes the last change of an entry look like an edit by hand; empty if nothing."""
+    line = versions.timeline(stage.file, stage.name)
+    changed = line.last_change()
+    if changed is None or line.tip is None:
+        return ""
+    before = line.before(changed)
+    if before is None or not line.tip.outs:
+        return ""
+    same_outs = before.outs == line.tip.outs
+    inputs = {dep.path: hash_of(dep) for dep in before.deps}
+    now = {dep.path: hash_of(dep) for dep in line.tip.deps}
+    if same_outs and (before.cmd, before.params, inputs) != (line.tip.cmd, line.tip.params, now):
+        return (
+            f"commit {changed.id[:7]} changed what {stage.id} says it ran with, but not its outs, "
+            "and no run record of imgdata tells of it: a run with the same result, or an edit by "
+            "hand"
+        )
+    if not same_outs and (before.cmd, before.params, inputs) == (
+        line.tip.cmd, line.tip.params, now,
+    ):  # fmt: skip
+        return (
+            f"commit {changed.id[:7]} changed the outs of {stage.id} while its command, parameters "
+            "and inputs stayed the same: a stage that is not deterministic, or an edit by hand"
+        )
+    return ""

@@ -1,0 +1,380 @@
+"""Deposits in data repositories: what is described, sent, remembered and limited."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Creator:
+    """A person or organisation to be cited.
+
+    Attributes:
+        name: `Family, Given` for a person; an organisation's name as it stands.
+        orcid: 16 digits as `0000-0002-1825-0097`, or empty.
+        affiliation: Name of the institution, or empty.
+        is_person: False for an organisation.
+    """
+
+    name: str
+    orcid: str = ""
+    affiliation: str = ""
+    is_person: bool = True
+
+    @property
+    def family(self) -> str:
+        """The part of the name a bibliography sorts by."""
+        return self.name.partition(",")[0].strip()
+
+    @property
+    def given(self) -> str:
+        """The other names, or empty."""
+        return self.name.partition(",")[2].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """Another work this deposit stands in relation to.
+
+    Attributes:
+        identifier: A DOI (`10.x/...`) or an https URL.
+        relation: DataCite's relationType, as `IsDerivedFrom`.
+    """
+
+    identifier: str
+    relation: str
+
+    @property
+    def scheme(self) -> str:
+        """`doi` or `url`."""
+        return "doi" if self.identifier.startswith("10.") else "url"
+
+
+@dataclass(frozen=True, slots=True)
+class DepositMetadata:
+    """The description of a deposit, after DataCite 4.5; every repository's form is made from it.
+
+    Attributes:
+        title: Three characters or more.
+        creators: In the order of citation.
+        description: Plain text, paragraphs separated by an empty line.
+        license: SPDX id, as `CC-BY-4.0`.
+        published: The date of publication, UTC.
+        publisher: The repository's name.
+        keywords: Free subjects.
+        version: Of the data, as `v1.2`; may be empty.
+        related: Papers, sources, code.
+        answers: REMBI and MIFA answers by dotted name, as `specimen.organism`.
+
+    Source: DataCite Metadata Schema 4.5, https://doi.org/10.14454/g8e5-6293.
+    """
+
+    title: str
+    creators: tuple[Creator, ...]
+    description: str
+    license: str
+    published: date
+    publisher: str = ""
+    keywords: tuple[str, ...] = ()
+    version: str = ""
+    related: tuple[Related, ...] = ()
+    answers: tuple[tuple[str, str], ...] = ()
+
+    def answer(self, name: str) -> str:
+        """Return the answer of that dotted name, or an empty text."""
+        return dict(self.answers).get(name, "")
+
+
+class Visibility(StrEnum):
+    """Who may read the files of a published deposit. Its description is always public."""
+
+    OPEN = "open"
+    EMBARGOED = "embargoed"
+    RESTRICTED = "restricted"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may read the files, and until when not.
+
+    Attributes:
+        visibility: Open, embargoed or restricted.
+        until: The first day on which embargoed files are open; None unless embargoed.
+    """
+
+    visibility: Visibility = Visibility.OPEN
+    until: date | None = None
+
+    def __post_init__(self) -> None:
+        if (self.visibility is Visibility.EMBARGOED) != (self.until is not None):
+            msg = "an embargo has an end date, and only an embargo has one"
+            raise ValueError(msg)
+
+
+OPEN = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class DepositLimits:
+    """What one record of a repository can hold. Bytes; None: no published limit.
+
+    Attributes:
+        files: Number of files.
+        total: Bytes of all files together.
+        file: Bytes of one file.
+        note: Where the limit comes from, and what to do beyond it.
+    """
+
+    files: int | None
+    total: int | None
+    file: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFile:
+    """One file of a level, as the project has it.
+
+    Attributes:
+        level: Level's name.
+        unit: Unit's name; empty for a level tracked as a whole.
+        path: Relative to the project, `/` between parts.
+        local: Absolute path of bytes to read (workspace or cache).
+        size: Bytes.
+        md5: As recorded; what is read must agree with it.
+    """
+
+    level: str
+    unit: str
+    path: str
+    local: str
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedFile:
+    """A file of a level and what its name means, as `{"well": "B07", "channel": "DAPI"}`."""
+
+    file: LevelFile
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPack:
+    """Files that travel as one zip.
+
+    Attributes:
+        name: The pack's file name in the deposit.
+        level: Level's name.
+        unit: Unit's name, empty when the pack holds several.
+        files: What it holds, sorted by path.
+        size: Bytes of the pack; exact.
+    """
+
+    name: str
+    level: str
+    unit: str
+    files: tuple[LevelFile, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One file that travels as it is; `name` is its name in the deposit."""
+
+    name: str
+    file: LevelFile
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.file.size
+
+
+PlannedItem = PlannedPack | PlannedFile
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Files that may not leave.
+
+    Attributes:
+        level: Level's name.
+        unit: Unit's name.
+        files: Number of files.
+        reason: In words, with the origin's name.
+    """
+
+    level: str
+    unit: str
+    files: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something only a person can answer.
+
+    Attributes:
+        name: Dotted name, as `creators` or `specimen.organism`.
+        text: The question.
+        where: The file the answer belongs in.
+        required: The repository refuses the deposit without it.
+    """
+
+    name: str
+    text: str
+    where: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DepositPlan:
+    """What one deposit would hold, decided without network and token.
+
+    Attributes:
+        repository: Its name in imgdata.yaml.
+        levels: In the order asked for.
+        items: What would be sent of the levels.
+        documents: Names of the metadata files that go along.
+        held: What stays, and why.
+        questions: What is missing; the required ones stop the deposit.
+        over: Limits that are exceeded, one sentence each; they stop it too.
+        limits: The repository's.
+        access: Of the files.
+        metadata: As it would be written.
+    """
+
+    repository: str
+    levels: tuple[str, ...]
+    items: tuple[PlannedItem, ...]
+    documents: tuple[str, ...]
+    held: tuple[HeldBack, ...]
+    questions: tuple[Question, ...]
+    over: tuple[str, ...]
+    limits: DepositLimits
+    access: Access
+    metadata: DepositMetadata
+
+    @property
+    def size(self) -> int:
+        """Bytes of the levels' items; the metadata files add a few kilobytes."""
+        return sum(item.size for item in self.items)
+
+    @property
+    def files(self) -> int:
+        """Number of files in the deposit."""
+        return len(self.items) + len(self.documents)
+
+    @property
+    def missing(self) -> tuple[Question, ...]:
+        """The questions that stop the deposit."""
+        return tuple(question for question in self.questions if question.required)
+
+
+class DepositState(StrEnum):
+    """How far a deposit has come."""
+
+    OPENING = "opening"
+    DRAFT = "draft"
+    VERIFIED = "verified"
+    PUBLISHING = "publishing"
+    IN_REVIEW = "in-review"
+    PUBLISHED = "published"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, slots=True)
+class DepositedFile:
+    """A file as the repository describes it.
+
+    Attributes:
+        name: Its name in the deposit.
+        size: Bytes.
+        md5: The repository's own checksum; empty while the file is not complete.
+    """
+
+    name: str
+    size: int
+    md5: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """A draft or published record, as the repository describes it now.
+
+    Attributes:
+        identifier: The repository's id of this version.
+        concept: The id all versions share; empty where there is none.
+        doi: Reserved or minted; empty before.
+        url: The page a person opens.
+        state: Draft, in review or published.
+        files: Sorted by name.
+        complaints: What the repository finds wrong with the description, one line each.
+    """
+
+    identifier: str
+    concept: str
+    doi: str
+    url: str
+    state: DepositState
+    files: tuple[DepositedFile, ...] = ()
+    complaints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRecord:
+    """One `deposit` event of the project's log.
+
+    Attributes:
+        repository: Its name in imgdata.yaml.
+        address: The service's address, so that sandbox and production are never confused.
+        marker: Random text written into the draft's description, to find it again when the
+            answer to its creation was lost.
+        state: What happened.
+        identifier: The repository's id; empty while opening.
+        concept: The id all versions share, or empty.
+        doi: Or empty.
+        url: The page a person opens, or empty.
+        levels: What the deposit is made of.
+        files: Verified files with the repository's checksums.
+        contents: Versions the deposit is a copy of: (level, unit, version).
+    """
+
+    repository: str
+    address: str
+    marker: str
+    state: DepositState
+    identifier: str = ""
+    concept: str = ""
+    doi: str = ""
+    url: str = ""
+    levels: tuple[str, ...] = ()
+    files: tuple[DepositedFile, ...] = ()
+    contents: tuple[tuple[str, str, str], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The file was sent, and the repository's checksum of it is ours."""
+
+    file: DepositedFile
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDeposited:
+    """The repository has the file with our checksum; nothing was sent."""
+
+    file: DepositedFile
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """The draft had a file that is no longer part of the deposit."""
+
+    name: str
+
+
+UploadOutcome = Uploaded | AlreadyDeposited | Removed

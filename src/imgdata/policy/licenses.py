@@ -1,0 +1,53 @@
+"""Which licence a deposit may carry, given the licences of the data in it. SPDX ids."""
+
+_PERMISSIVE = frozenset(
+    {
+        "CC0-1.0",
+        "CC-BY-4.0",
+        "CC-BY-3.0",
+        "PDDL-1.0",
+        "ODC-BY-1.0",
+        "MIT",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "APACHE-2.0",
+    }
+)
+_SHARE_ALIKE = frozenset({"CC-BY-SA-4.0", "CC-BY-SA-3.0", "ODBL-1.0"})
+_ZERO = "CC0-1.0"
+
+
+def is_known(license_id: str) -> bool:
+    """Tell whether the text looks like a licence data repositories know."""
+    upper = license_id.upper()
+    known = {name.upper() for name in _PERMISSIVE | _SHARE_ALIKE}
+    return upper in known or upper.startswith("CC-BY-")
+
+
+def conflict(deposit: str, origin: str) -> str | None:
+    """Say why data under the origin's licence cannot be deposited under another, or None.
+
+    Conservative: an unknown licence conflicts with every other one. Attribution is kept by
+    citing the origin, so any permissive licence goes into any deposit except CC0, which would
+    drop the duty to attribute.
+    """
+    ours, theirs = deposit.upper(), origin.upper()
+    if ours == theirs or theirs in {_ZERO, "PDDL-1.0"}:
+        return None
+    if theirs in {name.upper() for name in _PERMISSIVE}:
+        if ours == _ZERO:
+            return f"{deposit} would drop the attribution {origin} asks for"
+        return None
+    return _unlike(deposit, origin)
+
+
+def _unlike(deposit: str, origin: str) -> str:
+    """Say what an origin's licence that is not permissive demands."""
+    ours, theirs = deposit.upper(), origin.upper()
+    if not is_known(origin):
+        return f"{origin} is not known to allow redistribution under {deposit}"
+    if "-ND-" in theirs:
+        return f"{origin} allows no derived works and no other licence"
+    if "-NC-" in theirs and "-NC-" not in ours:
+        return f"{origin} forbids commercial use, {deposit} does not"
+    return f"{origin} asks for the same licence, the deposit has {deposit}"

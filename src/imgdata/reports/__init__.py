@@ -1,0 +1,1 @@
+"""What is known, written down in the forms other people read."""

@@ -1,0 +1,103 @@
+"""All answers of a question as one graph of activities and the files between them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from imgdata.lineage.answer import Answer, Edge, Node, Out
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file in one version.
+
+    Attributes:
+        path: From the repository's root; a url for what came from elsewhere.
+        hash: What was recorded; None if nothing was.
+        size: Bytes, None if not known.
+    """
+
+    path: str
+    hash: str | None
+    size: int | None = None
+
+
+@dataclass
+class Graph:
+    """Activities by id, files, and who used and made which. Everything in the order found."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+    files: dict[tuple[str, str | None], File] = field(default_factory=dict)
+    used: dict[tuple[str, str, str | None], Edge] = field(default_factory=dict)
+    made: dict[tuple[str, str, str | None], None] = field(default_factory=dict)
+    parts: dict[tuple[File, File], None] = field(default_factory=dict)
+    """(whole, part): a folder and something inside it."""
+
+    def add(self, path: str, digest: str | None, size: int | None = None) -> File:
+        """Return the file, known from now on."""
+        key = path, digest
+        known = self.files.get(key)
+        if known is None or (known.size is None and size is not None):
+            self.files[key] = File(path, digest, size)
+        return self.files[key]
+
+
+def build_graph(answers: Sequence[Answer]) -> Graph:
+    """Join answers into one graph."""
+    graph = Graph()
+    for answer in answers:
+        for node in answer.nodes:
+            graph.nodes.setdefault(node.id, node)
+        _add_target(graph, answer)
+        for edge in answer.edges:
+            _add_edge(graph, edge)
+        for node in answer.nodes:
+            for path, out in outs_of(node):
+                graph.add(path, out.md5, out.size)
+                graph.made.setdefault((node.id, path, out.md5))
+    return graph
+
+
+def _add_target(graph: Graph, answer: Answer) -> None:
+    digest = answer.member_hash if answer.member else (answer.out.md5 if answer.out else None)
+    size = answer.out.size if answer.out and not answer.member else None
+    file = graph.add(answer.file, digest, size)
+    if answer.producer in graph.nodes and answer.member is None:
+        graph.made.setdefault((str(answer.producer), file.path, file.hash))
+    elif answer.producer in graph.nodes and answer.member is not None and answer.out is not None:
+        folder = answer.file[: -len(answer.member) - 1]
+        whole = graph.add(folder, answer.out.md5, answer.out.size)
+        graph.parts.setdefault((whole, file))
+
+
+def _add_edge(graph: Graph, edge: Edge) -> None:
+    used = graph.add(edge.dep, edge.recorded)
+    graph.used.setdefault((edge.consumer, edge.dep, edge.recorded), edge)
+    if edge.producer is None or edge.producer not in graph.nodes:
+        return
+    if edge.producer_path is None:
+        graph.made.setdefault((edge.producer, edge.dep, edge.producer_hash or edge.recorded))
+        graph.add(edge.dep, edge.producer_hash or edge.recorded)
+        return
+    made = graph.add(edge.producer_path, edge.producer_hash)
+    graph.made.setdefault((edge.producer, made.path, made.hash))
+    graph.parts.setdefault((used, made) if edge.relation == "contains" else (made, used))
+
+
+def outs_of(node: Node) -> Iterator[tuple[str, Out]]:
+    """Yield an activity's outs with their paths from the repository's root."""
+    base = [] if node.wdir in {"", "."} or node.kind == "datalad-run" else node.wdir.split("/")
+    for out in node.outs:
+        parts = list(base)
+        for part in out.path.replace("\\", "/").split("/"):
+            if part == ".." and parts and parts[-1] != "..":
+                parts.pop()
+            elif part not in {"", "."}:
+                parts.append(part)
+        yield "/".join(parts), out
+
+
+def command_text(node: Node) -> str:
+    """Return the command of an activity as one text."""
+    if node.cmd is None:
+        return ""
+    return node.cmd if isinstance(node.cmd, str) else "\n".join(node.cmd)

@@ -1,0 +1,283 @@
+"""`imgdata init` in a repository that exists: propose what imgdata.yaml could say, change nothing.
+
+Adoption is additive. Data, pipelines, records and remotes stay as they are, so plain DVC behaves
+as before; imgdata.yaml and the few lines it needs come beside them once a person said yes.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from imgdata.dvc_files.collecting import dvc_roots
+from imgdata.dvc_files.config import REMOTE, DvcConfig, Setting, config_sections, read_config
+from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.stages import Out, Stage
+from imgdata.errors import UsageError
+from imgdata.levels.proposal import DataPath, ProposedLevel, propose_levels
+from imgdata.levels.units import refuse_outside
+from imgdata.model.objects import is_folder
+from imgdata.project.loader import CONFIG_NAME, parse_config
+from imgdata.system.folder_tree import FolderTree
+from imgdata.workflows.conform import DVC_ONLY, DVC_OPTIONS, FileChange, plan_conform
+from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
+
+DVC_FOLDER = ".dvc"
+STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
+_PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
+_NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
+IMAGE_SUFFIXES = frozenset(
+    {".tif", ".tiff", ".flex", ".nd2", ".czi", ".lif", ".lsm", ".oib", ".oif", ".oir", ".vsi"}
+    | {".ims", ".zarr", ".dv", ".stk", ".c01", ".dib", ".png", ".jpg", ".h5", ".hdf5", ".mrc"}
+    | {".dcm", ".svs"}
+)
+IMAGE_FOLDERS_DEEP = 5
+RAW = DataPath("data/raw", is_folder=True)
+
+Ask = Callable[[Path], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionPlan:
+    """What adopting a repository would write.
+
+    Attributes:
+        root: The DVC root, or what becomes it.
+        levels: The proposed levels.
+        changes: Every file that is new or gets lines.
+        notes: What a person should know: remotes left to DVC, files that cannot be read.
+        archive: A folder to make for the first storage; None where remotes were adopted.
+    """
+
+    root: Path
+    levels: tuple[ProposedLevel, ...]
+    changes: tuple[FileChange, ...]
+    notes: tuple[str, ...]
+    archive: Path | None
+
+    @property
+    def text(self) -> str:
+        """The plan as a person reads it: the difference of every file, then the notes."""
+        parts = [change.diff(self.root) for change in self.changes if _is_worth_reading(change)]
+        return "\n".join([*parts, *(f"note: {note}" for note in self.notes)])
+
+
+def _is_worth_reading(change: FileChange) -> bool:
+    return not change.path.name.endswith(".schema.json")
+
+
+def adoption_root(folder: Path, git_root: Path) -> Path:
+    """Return the DVC root that is meant: at or above the folder, else the only one below.
+
+    Raises:
+        UsageError: There are several below.
+    """
+    for one in (folder, *folder.parents):
+        if (one / DVC_FOLDER).is_dir():
+            return one
+        if one == git_root:
+            break
+    below = dvc_roots(FolderTree(folder))
+    if len(below) > 1:
+        problem = f"{folder} holds {len(below)} DVC projects"
+        cause = "\n".join(below)
+        raise UsageError(problem, cause=cause, remedy=f"choose one: imgdata init {below[0]}")
+    return folder / below[0] if below else folder
+
+
+def plan_adoption(
+    root: Path, options: InitOptions, project_id: str, is_tracked: Ask, is_ignored: Ask
+) -> AdoptionPlan:
+    """Propose imgdata.yaml and what goes with it. Reads DVC's files and folder names, no data.
+
+    Args:
+        root: As `adoption_root` found it.
+        options: Title, licence and the like; storages and origins by level.
+        project_id: For imgdata.yaml.
+        is_tracked: Tells whether git itself keeps files below a path.
+        is_ignored: Tells whether a `.gitignore` leaves a path out.
+
+    Raises:
+        InvalidProjectError: A DVC file names an out outside the repository.
+    """
+    index = read_index(FolderTree(root))
+    refuse_outside(index)
+    dvc = read_config(root / DVC_FOLDER)
+    remotes, notes = _storages(root, dvc)
+    found = list(_data(index)) or list(_image_folders(root, is_tracked)) or [RAW]
+    levels = propose_levels(found)
+    archive = None if remotes else root.parent / f"{root.name}-archive"
+    if archive is not None:
+        remotes = {"archive": {"url": str(archive)}}
+    text = _config_text(levels, remotes, _place_of(remotes, dvc), options, project_id)
+    if options.storages or options.origins:
+        text, _ = edit_config(text, options, keep_unused=True)
+    config = parse_config(text)
+    has_dvc = (root / DVC_FOLDER).is_dir()
+    extra = () if has_dvc else (Setting("core", "analytics", "false"),)
+    changes = [FileChange(root / CONFIG_NAME, "", text)]
+    if not has_dvc:
+        changes.append(FileChange(root / DVC_FOLDER / ".gitignore", "", DVC_IGNORED))
+    changes += plan_conform(config, root, extra=extra)
+    notes += [problem.sentence for problem in index.problems]
+    notes += [
+        f"git ignores {level.path}, and DVC with it: take it out of .gitignore before imgdata add"
+        for level in levels
+        if not index.stages and is_ignored(root / level.path)
+    ]
+    return AdoptionPlan(root, levels, tuple(changes), tuple(notes), archive)
+
+
+def _data(index: Index) -> Iterator[DataPath]:
+    """Yield what DVC keeps: outs with a cache, metrics and plots left out."""
+    for stage in index.stages:
+        deps = tuple(dep.path for dep in stage.deps if dep.is_inside)
+        for out in stage.outs:
+            if out.is_inside and out.path and out.flags.cache and out.flags.kind == "out":
+                place = (out.flags.remote or "") if out.flags.push else None
+                yield DataPath(out.path, _is_folder(out), _group(stage, out), place, deps)
+
+
+def _group(stage: Stage, out: Out) -> str:
+    """Name what a foreach or matrix makes together: its outs at the same place of the list."""
+    return f"{stage.file}:{stage.group}:{stage.outs.index(out)}" if stage.group else ""
+
+
+def _is_folder(out: Out) -> bool:
+    if out.recorded is not None and out.recorded.hash is not None:
+        return out.recorded.nfiles is not None or is_folder(out.recorded.hash.value)
+    return not PurePosixPath(out.path).suffix
+
+
+def _image_folders(root: Path, is_tracked: Ask) -> Iterator[DataPath]:
+    """Yield folders that hold images git does not keep, in a repository without DVC."""
+    tree = FolderTree(root)
+    pending = [("", 0)]
+    while pending:
+        folder, depth = pending.pop()
+        folders, files = tree.children(folder)
+        inner = [name for name in folders if not name.startswith(".")]
+        names = (*files, *(name for name in inner if name.endswith(".zarr")))
+        if folder and any(PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES for name in names):
+            if not is_tracked(root / folder):
+                yield DataPath(folder, is_folder=True)
+        elif depth < IMAGE_FOLDERS_DEEP:
+            pending += [(f"{folder}/{name}".lstrip("/"), depth + 1) for name in inner]
+
+
+def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]], list[str]]:
+    """Return the remotes of `.dvc/config` as storages of the same names, and what was left out."""
+    storages: dict[str, dict[str, object]] = {}
+    notes = []
+    shared = {
+        found[1]: options
+        for section, options in config_sections(root / DVC_FOLDER / "config").items()
+        if (found := REMOTE.match(section)) and options.get("url")
+    }
+    for name, options in shared.items():
+        why = _not_adopted(name, options["url"])
+        if why:
+            notes.append(f"the remote '{name}' stays DVC's own: {why}")
+            continue
+        storages[name] = _storage(options, root)
+        if urlsplit(options["url"]).scheme in DVC_ONLY:
+            notes.append(f"only DVC speaks to '{name}': push and pull its levels with dvc")
+    notes += [
+        f"the remote '{name}' stays DVC's own: it is known on this machine alone"
+        for name in sorted(set(dvc.remotes) - set(shared))
+        if "url" in dvc.remotes[name]
+    ]
+    return storages, notes
+
+
+def _not_adopted(name: str, url: str) -> str:
+    if not STORAGE_NAME.match(name) or name == "none":
+        new = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "storage"
+        return f"names of storages are lower-case; dvc remote rename '{name}' {new}"
+    if "://" in url and urlsplit(url).password:
+        return "its url holds a password, which does not belong in a file of the project"
+    return ""
+
+
+def _storage(options: Mapping[str, str], root: Path) -> dict[str, object]:
+    url = options["url"]
+    if "://" not in url and not Path(url).is_absolute() and not url.startswith("~"):
+        url = os.path.relpath(os.path.normpath(root / DVC_FOLDER / url), root)
+    storage: dict[str, object] = {"url": url}
+    for ours, theirs in DVC_OPTIONS.items():
+        if theirs in options:
+            storage[ours] = _value(ours, options[theirs])
+    return storage
+
+
+def _value(option: str, text: str) -> object:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    return int(text) if option == "port" and text.isdecimal() else text
+
+
+def _place_of(
+    storages: Mapping[str, object], dvc: DvcConfig
+) -> Callable[[str | None], list[str] | str]:
+    """Return what a level's `storage` says for where plain DVC keeps its data."""
+    default = dvc.default_remote if dvc.default_remote in storages else next(iter(storages))
+
+    def place(remote: str | None) -> list[str] | str:
+        if remote is None:
+            return "none"
+        return [remote if remote in storages else str(default)]
+
+    return place
+
+
+def _config_text(
+    levels: Iterable[ProposedLevel],
+    storages: Mapping[str, Mapping[str, object]],
+    place: Callable[[str | None], list[str] | str],
+    options: InitOptions,
+    project_id: str,
+) -> str:
+    """Return the proposed imgdata.yaml. JSON values are YAML, and quote what needs it."""
+    creators = [{**NO_CREATOR, **creator} for creator in options.creators]
+    known = [{key: value for key, value in one.items() if value} for one in creators]
+    lines = [
+        "# yaml-language-server: $schema=.imgdata/imgdata.schema.json",
+        "# Proposed by imgdata init from what DVC and git knew. Correct it, then:",
+        "#   imgdata storage apply",
+        "version: 1",
+        f"id: {_yaml(project_id)}",
+        f"title: {_yaml(options.title)}",
+        f"license: {_yaml(options.license)}",
+        f"creators: {_yaml(known)}",
+        "currency: USD",
+        "commit: ask",
+        "release_branch: main",
+        "",
+        "# Where copies are kept. Nothing is known yet about what really lies there.",
+        "storages:",
+        *(f"  {name}: {_yaml(storage)}" for name, storage in storages.items()),
+        "",
+        "levels:",
+    ]
+    for level in levels:
+        lines += [f"  {level.name}:", f"    path: {_yaml(level.path)}"]
+        lines.append(f"    unit: {level.unit or 'none'}")
+        if level.sources:
+            lines.append(f"    from: {_yaml(level.sources)}")
+        lines.append(f"    storage: {_yaml(place(level.place))}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(value: object) -> str:
+    """Return a value in one line of YAML; quoted where a plain word would not do."""
+    if isinstance(value, str):
+        is_plain = _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT
+        return value if is_plain else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_yaml(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_yaml(item) for item in value)}]"
+    return json.dumps(value)

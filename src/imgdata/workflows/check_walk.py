@@ -1,0 +1,94 @@
+"""Find the files a check looks at; a folder named `*.zarr` is one file."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pathspec
+
+from imgdata.errors import NothingFoundError
+
+SKIPPED = frozenset(
+    {".git", ".dvc", ".datalad", ".imgdata", "__pycache__", ".venv", "node_modules"}
+)
+ZARR = ".zarr"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One file that may be an image, and its stat.
+
+    Attributes:
+        path: Where it is.
+        name: Its path below the checked folder, `/` between parts.
+        size: Bytes; of a zarr folder, those of its metadata.
+        mtime_ns: Time of its last change.
+        inode: What tells it from a copy put in its place.
+    """
+
+    path: Path
+    name: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+def is_thumb(name: str) -> bool:
+    """Tell thumbnails that microscopes write beside their images."""
+    stem = name.rsplit("/", 1)[-1].lower()
+    return "_thumb" in stem or stem.startswith(("thumb.", "thumbs.db"))
+
+
+def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Iterator[Candidate]:
+    """Yield the files below some paths, sorted, each once; names are relative to `root`.
+
+    Raises:
+        NothingFoundError: A path does not exist.
+    """
+    ignored = pathspec.PathSpec.from_lines("gitignore", ignore)
+    seen: set[str] = set()
+    for path in paths:
+        if not path.exists():
+            msg = f"{path} does not exist"
+            raise NothingFoundError(msg, remedy="imgdata check FOLDER")
+        found = _below(path) if path.is_dir() and path.suffix.lower() != ZARR else _one(path)
+        for full, status in found:
+            name = os.path.relpath(full, root).replace(os.sep, "/")
+            if name in seen or ignored.match_file(name):
+                continue
+            seen.add(name)
+            yield Candidate(Path(full), name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _one(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    yield str(path), _zarr_status(path) if path.is_dir() else path.stat()
+
+
+def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except PermissionError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name in SKIPPED:
+                continue
+            path = Path(entry.path)
+            if path.suffix.lower() == ZARR:
+                yield entry.path, _zarr_status(path)
+            else:
+                yield from _below(path)
+        elif entry.is_file():
+            yield entry.path, entry.stat()
+
+
+def _zarr_status(path: Path) -> os.stat_result:
+    """Return the newest stat of the folder and the metadata on its top, to notice a change."""
+    newest = path.stat()
+    for name in (".zattrs", ".zgroup", ".zarray", "zarr.json"):
+        file = path / name
+        if file.is_file() and file.stat().st_mtime_ns > newest.st_mtime_ns:
+            newest = file.stat()
+    return newest

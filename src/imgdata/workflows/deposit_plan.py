@@ -1,0 +1,314 @@
+"""What a deposit would hold: decided from what is known here, without network and token."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import groupby
+
+from imgdata.model.deposits import (
+    Access,
+    DepositLimits,
+    DepositMetadata,
+    DepositPlan,
+    HeldBack,
+    LevelFile,
+    PlannedFile,
+    PlannedItem,
+    PlannedPack,
+    Question,
+)
+from imgdata.policy import licenses
+from imgdata.policy.restrictions import MayLeave, Restricted, Source, may_leave
+from imgdata.project.config import Origin
+from imgdata.transfer.packing import pack_size
+
+PACK_FROM = 10
+"""A unit of more files than this travels as one pack; a handful stays as it is."""
+
+Unit = tuple[str, str]
+_ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
+_SHORTEST_TITLE = 3
+DOCUMENTS = (
+    "README.md",
+    "LICENSE.txt",
+    "CITATION.cff",
+    "ro-crate-metadata.json",
+    "manifest.csv",
+    "workflow.zip",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DepositRequest:
+    """All that a plan is made from.
+
+    Attributes:
+        repository: Its name in imgdata.yaml.
+        levels: In the order asked for.
+        files: Every file of those levels.
+        sources: Raw units upstream of each (level, unit).
+        rules: Origins by name, as the release branch and as the working tree state them.
+        metadata: The description.
+        access: Who may read the files.
+        limits: The repository's.
+        today: UTC.
+        pack: By level: True packs every unit, False none; absent: decided by count.
+        asked: What the repository asks beyond the description, already judged.
+        documents: Names of the metadata files that go along.
+    """
+
+    repository: str
+    levels: tuple[str, ...]
+    files: tuple[LevelFile, ...]
+    sources: Mapping[Unit, tuple[Source, ...]]
+    rules: Sequence[Mapping[str, Origin]]
+    metadata: DepositMetadata
+    access: Access
+    limits: DepositLimits
+    today: date
+    pack: Mapping[str, bool]
+    asked: tuple[Question, ...] = ()
+    documents: tuple[str, ...] = DOCUMENTS
+
+
+def plan_deposit(request: DepositRequest) -> DepositPlan:
+    """Decide what goes, in which packs, what stays, and what is missing."""
+    held, going = _split_restricted(request)
+    items = lay_out(going, request.limits, request.pack, reserved=request.documents)
+    questions = (
+        *_questions(request.metadata),
+        *_access_questions(request.access, request.today),
+        *_license_questions(request, {(file.level, file.unit) for file in going}),
+        *request.asked,
+    )
+    return DepositPlan(
+        repository=request.repository,
+        levels=request.levels,
+        items=items,
+        documents=request.documents,
+        held=held,
+        questions=questions,
+        over=_over(items, len(request.documents), request.limits),
+        limits=request.limits,
+        access=request.access,
+        metadata=request.metadata,
+    )
+
+
+def _split_restricted(
+    request: DepositRequest,
+) -> tuple[tuple[HeldBack, ...], tuple[LevelFile, ...]]:
+    """Return what the restrictions hold back, and the files that may go."""
+    held: list[HeldBack] = []
+    going: list[LevelFile] = []
+    for (level, unit), group in _by_unit(request.files):
+        sources = request.sources.get((level, unit), ())
+        match may_leave(level, sources, request.rules, request.today):
+            case Restricted(reasons):
+                held.append(HeldBack(level, unit, len(group), "; ".join(reasons)))
+            case MayLeave():
+                going.extend(group)
+    return tuple(held), tuple(going)
+
+
+def _by_unit(files: Iterable[LevelFile]) -> list[tuple[Unit, tuple[LevelFile, ...]]]:
+    ordered = sorted(files, key=lambda file: (file.level, file.unit, file.path))
+    return [(unit, tuple(group)) for unit, group in groupby(ordered, lambda f: (f.level, f.unit))]
+
+
+def lay_out(
+    files: Iterable[LevelFile],
+    limits: DepositLimits,
+    pack: Mapping[str, bool],
+    reserved: Sequence[str] = (),
+) -> tuple[PlannedItem, ...]:
+    """Decide which files travel alone and which in packs, one pack a unit.
+
+    Units of more than `PACK_FROM` files are packed. Where the limit on files is still exceeded,
+    the units with most files follow, then whole levels become one pack each. A pack over the
+    limit on one file is cut into parts, never a file.
+    """
+    units = _by_unit(files)
+    packed = {
+        unit
+        for unit, group in units
+        if pack.get(unit[0], len(group) > PACK_FROM) and pack.get(unit[0]) is not False
+    }
+    room = (limits.files or 10**9) - len(reserved)
+    for unit, group in sorted(units, key=lambda entry: (-len(entry[1]), entry[0])):
+        if _count(units, packed) <= room:
+            break
+        if len(group) > 1 and pack.get(unit[0]) is not False:
+            packed.add(unit)
+    groups: list[tuple[Unit, tuple[LevelFile, ...]]] = []
+    if _count(units, packed) <= room:
+        groups = [entry for entry in units if entry[0] in packed]
+    else:
+        for level, same in groupby(units, lambda entry: entry[0][0]):
+            members = tuple(file for _, group in same for file in group)
+            if pack.get(level) is not False:
+                groups.append(((level, ""), members))
+    in_packs = {file for _, group in groups for file in group}
+    names = _Names(reserved)
+    packs = [p for unit, group in groups for p in _packs(unit, group, limits, names)]
+    loose = [file for _, group in units for file in group if file not in in_packs]
+    alone = [PlannedFile(names.of_file(file), file) for file in loose]
+    return (*packs, *alone)
+
+
+def _count(units: Sequence[tuple[Unit, tuple[LevelFile, ...]]], packed: set[Unit]) -> int:
+    return sum(1 if unit in packed else len(group) for unit, group in units)
+
+
+def _packs(
+    unit: Unit, files: Sequence[LevelFile], limits: DepositLimits, names: "_Names"
+) -> list[PlannedPack]:
+    """Return one pack of a unit's files, or as many parts as the limit on one file asks for."""
+    level, plate = unit
+    stem = f"{level}_{plate}" if plate else level
+    parts: list[list[LevelFile]] = [[]]
+    filled = 0
+    for file in files:
+        # 400 bytes a member are more than header, directory and manifest line need here.
+        weight = file.size + 400 + 4 * len(file.path.encode())
+        if limits.file is not None and parts[-1] and filled + weight > limits.file:
+            parts.append([])
+            filled = 0
+        parts[-1].append(file)
+        filled += weight
+    total = len(parts)
+    return [
+        PlannedPack(
+            name=names.of_pack(stem if total == 1 else f"{stem}.part{number}of{total}"),
+            level=level,
+            unit=plate,
+            files=tuple(part),
+            size=pack_size((file.path, file.size) for file in part),
+        )
+        for number, part in enumerate(parts, start=1)
+    ]
+
+
+class _Names:
+    """Gives out file names that every repository takes: flat, plain, each once."""
+
+    def __init__(self, reserved: Sequence[str]) -> None:
+        self._taken = {name.lower() for name in reserved}
+
+    def of_pack(self, stem: str) -> str:
+        """Return the name of a pack."""
+        return self._once(f"{_plain(stem)}.zip")
+
+    def of_file(self, file: LevelFile) -> str:
+        """Return the name of a file that travels alone: its own if it is still free."""
+        own = _plain(file.path.rpartition("/")[2])
+        if own.lower() in self._taken:
+            own = _plain(file.path.replace("/", "_"))
+        return self._once(own)
+
+    def _once(self, name: str) -> str:
+        stem, dot, suffix = name.rpartition(".")
+        found, number = name, 2
+        while found.lower() in self._taken:
+            found = f"{stem}-{number}{dot}{suffix}" if dot else f"{name}-{number}"
+            number += 1
+        self._taken.add(found.lower())
+        return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") or "file"
+
+
+def _over(items: Sequence[PlannedItem], documents: int, limits: DepositLimits) -> tuple[str, ...]:
+    """Say which limits the layout exceeds."""
+    found: list[str] = []
+    count, size = len(items) + documents, sum(item.size for item in items)
+    if limits.files is not None and count > limits.files:
+        found.append(f"{count} files, a record takes {limits.files}")
+    if limits.total is not None and size > limits.total:
+        found.append(f"{size} bytes, a record takes {limits.total}")
+    found.extend(
+        f"{item.name} has {item.size} bytes, a file may have {limits.file}"
+        for item in items
+        if limits.file is not None and item.size > limits.file
+    )
+    if not items:
+        found.append("nothing is left to deposit")
+    return tuple(found)
+
+
+def _questions(metadata: DepositMetadata) -> Iterable[Question]:
+    """Ask for what every DOI needs, then for what makes data findable."""
+    where = "imgdata.yaml"
+    if len(metadata.title.strip()) < _SHORTEST_TITLE:
+        yield Question("title", "What is the data set called?", where, required=True)
+    if not metadata.creators:
+        yield Question("creators", "Who made the data, in order of citation?", where, required=True)
+    if not metadata.license:
+        yield Question("license", "Under which licence, as CC-BY-4.0?", where, required=True)
+    if not metadata.description.strip():
+        yield Question(
+            "study.description", "What was studied and how?", "metadata/rembi.yaml", required=True
+        )
+    for creator in metadata.creators:
+        if creator.orcid and not valid_orcid(creator.orcid):
+            text = f"{creator.orcid} of {creator.name} is no ORCID; which one is right?"
+            yield Question("creators.orcid", text, where, required=True)
+    if not metadata.keywords:
+        yield Question(
+            "study.keywords", "Under which keywords?", "metadata/rembi.yaml", required=False
+        )
+
+
+def valid_orcid(text: str) -> bool:
+    """Tell whether an ORCID is well formed and its check digit right.
+
+    Source: ISO/IEC 7064, MOD 11-2, as ORCID's structure of the identifier says.
+    """
+    if not _ORCID.fullmatch(text):
+        return False
+    digits = text.replace("-", "")
+    total = 0
+    for digit in digits[:-1]:
+        total = (total + int(digit)) * 2
+    check = (12 - total % 11) % 11
+    return digits[-1] == ("X" if check == 10 else str(check))  # noqa: PLR2004 - MOD 11-2
+
+
+def _access_questions(access: Access, today: date) -> Iterable[Question]:
+    if access.until is not None and access.until <= today:
+        text = f"The embargo ends {access.until.isoformat()}, which is not in the future; when?"
+        yield Question("embargo", text, "--embargo", required=True)
+
+
+def _license_questions(request: DepositRequest, units: set[Unit]) -> Iterable[Question]:
+    """Ask about every origin whose licence does not fit the deposit's."""
+    used = {s.origin for unit in units for s in request.sources.get(unit, ())}
+    asked: set[tuple[str, str]] = set()
+    for origins in request.rules:
+        for name in sorted(used & origins.keys()):
+            found = _license_question(request.metadata.license, origins[name])
+            if found is not None and (name, found.text) not in asked:
+                asked.add((name, found.text))
+                yield found
+
+
+def _license_question(deposit: str, origin: Origin) -> Question | None:
+    name = f"origins.{origin.name}.license"
+    if not origin.license:
+        if origin.kind == "own":
+            return None
+        text = f"Which licence allows data of origin '{origin.name}' to be published?"
+        return Question(name, text, "imgdata.yaml", required=True)
+    reason = licenses.conflict(deposit, origin.license) if deposit else None
+    if reason is None:
+        return None
+    text = f"Origin '{origin.name}': {reason}; which licence is right?"
+    return Question(name, text, "imgdata.yaml", required=True)
+
+
+def with_published(plan: DepositPlan, published: date) -> DepositPlan:
+    """Return the plan with another date of publication."""
+    return replace(plan, metadata=replace(plan.metadata, published=published))

@@ -1,0 +1,230 @@
+"""What a project says about a deposit: files, sources, description, how it was made."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from imgdata.errors import DamagedError, UsageError
+from imgdata.levels.raw_units import RawUnits
+from imgdata.levels.units import Unit, choose_levels
+from imgdata.model.deposits import (
+    Access,
+    Creator,
+    DepositLimits,
+    DepositMetadata,
+    LevelFile,
+    Related,
+)
+from imgdata.model.makings import Making, WorkflowFile
+from imgdata.model.objects import object_key
+from imgdata.model.selection import Selection
+from imgdata.policy.restrictions import Source
+from imgdata.project.config import Config, Origin
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.deposit_plan import DepositRequest
+from imgdata.workflows.objects import content_of
+
+LARGEST_SOURCE = 5 * 2**20
+_WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.toml", "uv.lock")
+_ENVIRONMENT = ("requirements.txt", "environment.yml", "pixi.lock", "conda-lock.yml")
+_PLATE_MAPS = "metadata/"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for on the command line.
+
+    Attributes:
+        levels: In the order asked for.
+        repository: Its name in imgdata.yaml.
+        select: A part of the levels.
+        access: Who may read the files.
+        version: Of the data, or empty.
+    """
+
+    levels: tuple[str, ...]
+    repository: str
+    select: Selection
+    access: Access
+    version: str = ""
+
+
+def request_of(
+    clone: Clone,
+    wish: Wish,
+    rules: Sequence[Mapping[str, Origin]],
+    limits: DepositLimits,
+    answers: Mapping[str, str],
+) -> DepositRequest:
+    """Gather what a plan needs. Reads DVC's files, folder lists and file sizes, no contents.
+
+    Raises:
+        UsageError: A level is unknown, or has no recorded unit.
+        DamagedError: A folder list is not in the cache.
+    """
+    today = clone.clock.now().date()
+    units = units_of(clone, wish.levels)
+    raw = RawUnits(clone.index, clone.units)
+    sources = {
+        (unit.level, unit.name or ""): tuple(
+            Source(up.title.replace(" ", "/"), up.origin or "") for up in raw.of(unit)
+        )
+        for unit in units
+    }
+    used = {source.origin for group in sources.values() for source in group}
+    return DepositRequest(
+        repository=wish.repository,
+        levels=wish.levels,
+        files=tuple(file for unit in units for file in _files(clone, unit, wish.select)),
+        sources=sources,
+        rules=rules,
+        metadata=_metadata(clone.config, wish, today, used, answers),
+        access=wish.access,
+        limits=limits,
+        today=today,
+        pack={},
+    )
+
+
+def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:
+    """Return the recorded units of the levels.
+
+    Raises:
+        UsageError: There are none.
+    """
+    chosen = choose_levels(clone.config, levels)
+    units = tuple(
+        unit for unit in clone.units.of(level.name for level in chosen) if unit.version is not None
+    )
+    if not units:
+        msg = f"nothing is recorded yet on {', '.join(levels)}"
+        raise UsageError(msg, remedy="imgdata run makes it, imgdata add takes raw data in")
+    return units
+
+
+def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
+    """Yield a unit's files as recorded; the bytes are read from cache or workspace."""
+    level = clone.config.levels[unit.level]
+    content = content_of(unit, clone.folder_list(unit)).selected(select, level)
+    for relpath, md5 in sorted(content.files.items()):
+        path = f"{unit.path}/{relpath}" if relpath else unit.path
+        places = (clone.dvc.cache_dir / object_key(md5), clone.root / path)
+        local = next((place for place in places if place.is_file()), None)
+        if local is None:
+            msg = f"{path} is recorded, but its bytes are not here"
+            raise DamagedError(msg, remedy=f"imgdata pull {unit.level}")
+        yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
+
+
+def _metadata(
+    config: Config, wish: Wish, today: date, origins: Iterable[str], answers: Mapping[str, str]
+) -> DepositMetadata:
+    known = [config.origins[name] for name in sorted(origins) if name in config.origins]
+    return DepositMetadata(
+        title=config.title,
+        creators=tuple(_creator(c.name, c.orcid, c.affiliation) for c in config.creators),
+        description=answers.get("study.description", "") or config.description or "",
+        license=config.license or "",
+        published=today,
+        publisher="Zenodo",
+        keywords=config.keywords,
+        version=wish.version,
+        related=tuple(related for origin in known for related in _related(origin)),
+        answers=tuple(sorted({**_contact(config), **answers}.items())),
+    )
+
+
+def _contact(config: Config) -> dict[str, str]:
+    """Return institution and e-mail of the first creator who states them.
+
+    They are for repositories whose curators write back; no metadata file of a deposit has them.
+    """
+    mails = [one.email for one in config.creators if one.email]
+    places = [one.affiliation for one in config.creators if one.affiliation]
+    found = {"creators.email": mails[:1], "creators.affiliation": places[:1]}
+    return {name: values[0] for name, values in found.items() if values}
+
+
+def _creator(name: str, orcid: str | None, affiliation: str | None) -> Creator:
+    """Return a creator; `Ada Lovelace` is written as `Lovelace, Ada`."""
+    if "," not in name and " " in name.strip():
+        given, _, family = name.strip().rpartition(" ")
+        name = f"{family}, {given}"
+    short = (orcid or "").rstrip("/").rpartition("/")[2]
+    return Creator(name.strip(), short, affiliation or "", is_person=True)
+
+
+def _related(origin: Origin) -> Iterable[Related]:
+    """Yield where an origin's data came from, when that is public."""
+    source = (origin.source or "").strip()
+    for prefix in ("https://doi.org/", "http://doi.org/", "doi:"):
+        if source.lower().startswith(prefix):
+            yield Related(source[len(prefix) :], "IsDerivedFrom")
+            return
+    if source.startswith("10.") or (source.startswith("https://") and origin.kind == "public"):
+        yield Related(source, "IsDerivedFrom")
+
+
+def makings_of(clone: Clone, levels: Sequence[str]) -> tuple[Making, ...]:
+    """Return how each recorded unit of the levels was made, and what made its inputs."""
+    runs = {
+        event.text("stage"): (event.text("start"), event.text("end"))
+        for event in clone.events
+        if event.event == "run" and event.details.get("rc") == 0
+    }
+    return tuple(
+        _making(unit, runs) for unit in units_of(clone, levels) if unit.stage.kind == "stage"
+    )
+
+
+def _making(unit: Unit, runs: Mapping[str, tuple[str, str]]) -> Making:
+    stage = unit.stage
+    command = stage.cmd or stage.defined_cmd
+    lines = command if isinstance(command, str) else "\n".join(command)
+    started, ended = runs.get(stage.name, runs.get(stage.dvc_name, ("", "")))
+    inputs = tuple(
+        (dep.path, dep.recorded.hash.value if dep.recorded and dep.recorded.hash else "")
+        for dep in stage.deps
+    )
+    return Making(
+        unit.level, unit.name or "", stage.name, lines, inputs, str(unit.version), started, ended
+    )
+
+
+def workflow_files(clone: Clone) -> tuple[WorkflowFile, ...]:
+    """Return the recipe: dvc.yaml, dvc.lock, params, scripts, lists of packages.
+
+    Left out: plate maps, what is too large to be a recipe, and links.
+    """
+    data = {out.path for stage in clone.index.stages for out in stage.outs}
+    wanted = {*_WORKFLOW, *_ENVIRONMENT}
+    for stage in clone.index.stages:
+        if stage.kind == "stage":
+            wanted.add(stage.file)
+            wanted |= {dep.path for dep in stage.deps if dep.is_inside} - data
+            folder = f"{stage.wdir}/" if stage.wdir else ""
+            wanted |= {f"{folder}{name}" for name in stage.defined_params}
+    environments = clone.root / ".imgdata" / "environments"
+    wanted |= {f".imgdata/environments/{p.name}" for p in environments.glob("*.txt")}
+    return tuple(file for path in sorted(wanted) for file in _recipe_files(clone, path))
+
+
+def _recipe_files(clone: Clone, path: str) -> Iterable[WorkflowFile]:
+    """Yield a file, or the files of a folder of scripts."""
+    place = clone.root / path
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    for one in found:
+        name = one.relative_to(clone.root).as_posix()
+        hidden = name.startswith(_PLATE_MAPS) or "__pycache__" in name
+        if hidden or one.is_symlink() or not one.is_file():
+            continue
+        if one.stat().st_size <= LARGEST_SOURCE and _tracked_here(clone, name):
+            yield WorkflowFile(name, one.read_bytes())
+
+
+def _tracked_here(clone: Clone, name: str) -> bool:
+    """Data of a level is never part of the recipe."""
+    return not any(
+        name == level.path or name.startswith(f"{level.path}/")
+        for level in clone.config.levels.values()
+    )

@@ -1,0 +1,432 @@
+"""Deposit levels in a data repository: draft, files, verify, stop; publishing is another act.
+
+What happened is remembered as `deposit` events before and after every step that cannot be
+taken back, so that a rerun goes on and never opens a second record.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from imgdata.errors import (
+    CredentialsError,
+    DamagedError,
+    NothingFoundError,
+    PartlyDoneError,
+    RefusedError,
+    UsageError,
+)
+from imgdata.model.deposits import (
+    AlreadyDeposited,
+    Deposit,
+    DepositedFile,
+    DepositPlan,
+    DepositRecord,
+    DepositState,
+    Removed,
+    Uploaded,
+    UploadOutcome,
+)
+from imgdata.ports import (
+    CanDiscard,
+    CanFindDraft,
+    CanJoinCommunity,
+    CanRemoveFile,
+    CanVersion,
+    Content,
+    DepositLog,
+    Depository,
+)
+from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.content import Prepared, prepare
+
+Contents = tuple[tuple[str, str, str], ...]
+Documents = Callable[[Deposit, Prepared], Sequence[Content]]
+_OPEN = frozenset({DepositState.DRAFT, DepositState.VERIFIED, DepositState.PUBLISHING})
+_SENT_TWICE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a deposit is made: the service, its name in imgdata.yaml, and the memory."""
+
+    repository: str
+    depository: Depository
+    log: DepositLog
+    progress: Progress = SILENT
+
+
+@dataclass(frozen=True, slots=True)
+class Deposited:
+    """A draft whose every file the repository holds with our checksum; nothing is public yet."""
+
+    deposit: Deposit
+    outcomes: tuple[UploadOutcome, ...]
+
+
+def latest(
+    records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
+) -> DepositRecord | None:
+    """Return the last event about the deposit of these levels at this service."""
+    wanted = sorted(levels)
+    found = None
+    for record in records:
+        same = (record.repository, record.address) == (repository, address)
+        if same and sorted(record.levels) == wanted:
+            found = record
+    return found
+
+
+def refuse_unready(plan: DepositPlan) -> None:
+    """Stop before a byte moves when something is missing or does not fit.
+
+    Raises:
+        UsageError: Mandatory answers are missing; all are listed.
+        RefusedError: A limit is exceeded, or nothing may leave.
+    """
+    if plan.over:
+        held = [f"{h.level}/{h.unit}: {h.reason}" for h in plan.held]
+        msg = f"this does not fit into a deposit on '{plan.repository}'"
+        raise RefusedError(
+            msg,
+            cause="\n".join((*plan.over, *held)),
+            remedy=plan.limits.note or "publish fewer levels, or a part with --select",
+        )
+    if plan.missing:
+        count = len(plan.missing)
+        msg = f"{count} answer{'s are' if count > 1 else ' is'} missing for a deposit"
+        raise UsageError(
+            msg,
+            cause="\n".join(f"{q.where}: {q.name}: {q.text}" for q in plan.missing),
+            remedy="imgdata describe asks these questions",
+        )
+
+
+def deposit(
+    plan: DepositPlan,
+    desk: Desk,
+    documents: Documents,
+    contents: Contents = (),
+    *,
+    new_version: bool = False,
+) -> Deposited:
+    """Bring a plan into the one open draft of its levels, verified; publishes nothing.
+
+    Args:
+        plan: What to deposit.
+        desk: Where.
+        documents: Makes the metadata files, once DOI and checksums are known.
+        contents: The versions the deposit is a copy of, for the ledger.
+        new_version: Open the next version of a published deposit.
+
+    Raises:
+        DamagedError: A file is not what was recorded, or arrives wrong twice.
+        RefusedError: The levels are published already and no new version was asked for.
+    """
+    refuse_unready(plan)
+    prepared = prepare(plan.items, desk.progress)
+    opened, record = _open(plan, desk, new_version=new_version)
+    if opened.complaints:
+        msg = f"'{desk.repository}' keeps the draft, but refuses its description"
+        raise UsageError(msg, cause="\n".join(opened.complaints), remedy=f"see {opened.url}")
+    sending: list[Content] = [*prepared.contents, *documents(opened, prepared)]
+    outcomes = tuple(_upload(opened, sending, desk))
+    verified = _verify(opened, sending, desk)
+    desk.log.note_deposit(
+        replace(
+            _known(record, verified),
+            state=DepositState.VERIFIED,
+            files=verified.files,
+            contents=contents,
+        )
+    )
+    return Deposited(verified, outcomes)
+
+
+def _known(record: DepositRecord, found: Deposit) -> DepositRecord:
+    return replace(
+        record,
+        identifier=found.identifier,
+        concept=found.concept,
+        doi=found.doi,
+        url=found.url,
+    )
+
+
+def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit, DepositRecord]:
+    """Return the draft to fill: the open one, the next version's, or a new one."""
+    repository = desk.depository
+    last = latest(desk.log.deposits(), desk.repository, repository.address, plan.levels)
+    if last is not None and last.state is DepositState.OPENING:
+        found = _find_lost(last, desk)
+        if found is not None:
+            return _describe(plan, desk, found, _known(last, found))
+    if last is not None and last.state in _OPEN | {DepositState.IN_REVIEW}:
+        found = _reopen(last, desk)
+        if found is not None and found.state is DepositState.IN_REVIEW:
+            raise _in_review(last)
+        if found is not None and found.state is DepositState.DRAFT:
+            return _describe(plan, desk, found, _known(last, found))
+        if found is not None:
+            last = replace(_known(last, found), state=DepositState.PUBLISHED)
+    if last is not None and last.state is DepositState.PUBLISHED:
+        return _next_version(plan, desk, last, wanted=new_version)
+    return _create(plan, desk)
+
+
+def _create(plan: DepositPlan, desk: Desk) -> tuple[Deposit, DepositRecord]:
+    """Open a new draft; its marker is remembered first, so that it cannot get lost."""
+    record = DepositRecord(
+        repository=desk.repository,
+        address=desk.depository.address,
+        marker=str(uuid.uuid4()),
+        state=DepositState.OPENING,
+        levels=plan.levels,
+    )
+    desk.log.note_deposit(record)
+    try:
+        opened = desk.depository.create(plan.metadata, plan.access, record.marker)
+    except (UsageError, CredentialsError):
+        # A clear refusal: there is no draft to look for.
+        desk.log.note_deposit(replace(record, state=DepositState.DISCARDED))
+        raise
+    record = replace(_known(record, opened), state=DepositState.DRAFT)
+    desk.log.note_deposit(record)
+    return opened, record
+
+
+def _find_lost(last: DepositRecord, desk: Desk) -> Deposit | None:
+    """Look for a draft whose creation was begun and not answered."""
+    if not isinstance(desk.depository, CanFindDraft):
+        return None
+    found = desk.depository.find_draft(last.marker)
+    if found is not None:
+        desk.log.note_deposit(replace(_known(last, found), state=DepositState.DRAFT))
+    return found
+
+
+def _reopen(last: DepositRecord, desk: Desk) -> Deposit | None:
+    """Read a remembered draft; one that is gone or was published meanwhile is noted so."""
+    try:
+        found = desk.depository.read(last.identifier)
+    except NothingFoundError:
+        desk.log.note_deposit(replace(last, state=DepositState.DISCARDED))
+        return None
+    if found.state is DepositState.PUBLISHED:
+        desk.log.note_deposit(_published(last, found))
+    return found
+
+
+def _published(record: DepositRecord, found: Deposit) -> DepositRecord:
+    files = found.files or record.files
+    return replace(_known(record, found), state=DepositState.PUBLISHED, files=files)
+
+
+def _in_review(last: DepositRecord) -> RefusedError:
+    return RefusedError(
+        f"the deposit is with the curators of its community and is not changed: {last.url}",
+        remedy="wait for them, or take it back on that page",
+    )
+
+
+def _describe(
+    plan: DepositPlan, desk: Desk, found: Deposit, record: DepositRecord
+) -> tuple[Deposit, DepositRecord]:
+    described = desk.depository.describe(found.identifier, plan.metadata, plan.access)
+    return described, _known(record, described)
+
+
+def _next_version(
+    plan: DepositPlan, desk: Desk, last: DepositRecord, *, wanted: bool
+) -> tuple[Deposit, DepositRecord]:
+    if not wanted:
+        msg = f"{', '.join(plan.levels)} is published already: {last.doi or last.url}"
+        raise RefusedError(
+            msg,
+            cause="a published record does not change",
+            remedy=f"imgdata publish {' '.join(plan.levels)} --to {desk.repository} --new-version",
+        )
+    if not isinstance(desk.depository, CanVersion):
+        msg = f"'{desk.repository}' has no new versions by program"
+        raise UsageError(msg, remedy=f"see {last.url}")
+    opened = desk.depository.new_version(last.identifier)
+    record = replace(_known(last, opened), state=DepositState.DRAFT, files=(), contents=())
+    desk.log.note_deposit(record)
+    return _describe(plan, desk, opened, record)
+
+
+def _upload(opened: Deposit, sending: Sequence[Content], desk: Desk) -> Iterator[UploadOutcome]:
+    """Make the draft hold exactly these files, sending only what differs."""
+    held = {file.name: file for file in opened.files}
+    wanted = {content.name for content in sending}
+    if isinstance(desk.depository, CanRemoveFile):
+        for name in sorted(held.keys() - wanted):
+            desk.depository.remove_file(opened.identifier, name)
+            yield Removed(name)
+    desk.progress.start("upload", items=len(sending), size=sum(c.size for c in sending))
+    try:
+        for content in sending:
+            there = held.get(content.name)
+            if there is not None and _same(there, content):
+                desk.progress.advance(size=content.size)
+                yield AlreadyDeposited(there)
+            else:
+                yield Uploaded(_send(opened.identifier, content, desk))
+            desk.progress.advance(items=1)
+    finally:
+        desk.progress.finish()
+
+
+def _same(there: DepositedFile, content: Content) -> bool:
+    return (there.size, there.md5) == (content.size, content.md5)
+
+
+def _send(identifier: str, content: Content, desk: Desk) -> DepositedFile:
+    """Send one file; what arrives wrong is sent once more."""
+    arrived = desk.depository.add_file(identifier, content, desk.progress)
+    for _ in range(_SENT_TWICE - 1):
+        if _same(arrived, content):
+            return arrived
+        desk.progress.advance(size=-content.size)
+        arrived = desk.depository.add_file(identifier, content, desk.progress)
+    if not _same(arrived, content):
+        raise _arrived_wrong(arrived, content, desk.repository)
+    return arrived
+
+
+def _arrived_wrong(arrived: DepositedFile, content: Content, repository: str) -> DamagedError:
+    return DamagedError(
+        f"{content.name} does not arrive as it was sent to '{repository}'",
+        cause=f"sent {content.size} bytes, md5 {content.md5}; "
+        f"'{repository}' has {arrived.size} bytes, md5 {arrived.md5 or 'unknown'}",
+        remedy="run the same command again; if it stays so, tell the repository",
+    )
+
+
+def _verify(opened: Deposit, sending: Sequence[Content], desk: Desk) -> Deposit:
+    """Read the draft back: the same names, sizes and checksums, no more and no less."""
+    found = desk.depository.read(opened.identifier)
+    held = {file.name: file for file in found.files}
+    for content in sending:
+        there = held.pop(content.name, DepositedFile(content.name, 0, ""))
+        if not _same(there, content):
+            raise _arrived_wrong(there, content, desk.repository)
+    if held and isinstance(desk.depository, CanRemoveFile):
+        msg = f"the draft on '{desk.repository}' holds files that were not sent"
+        raise DamagedError(msg, cause="\n".join(sorted(held)), remedy=f"see {found.url}")
+    return found
+
+
+def remembered_draft(
+    records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
+) -> DepositRecord:
+    """Return the draft of these levels that is ready to be published, or is already.
+
+    Raises:
+        NothingFoundError: There is none.
+    """
+    last = latest(records, repository, address, levels)
+    ready = {DepositState.VERIFIED, DepositState.PUBLISHING, DepositState.PUBLISHED}
+    if last is None or last.state not in ready:
+        shown = ", ".join(levels)
+        msg = f"there is no verified draft of {shown} on '{repository}'"
+        raise NothingFoundError(msg, remedy=f"imgdata publish {' '.join(levels)} --to {repository}")
+    return last
+
+
+def publish(desk: Desk, levels: Sequence[str], community: str = "") -> Deposit:
+    """Make a verified draft public for ever, or hand it to a community's curators.
+
+    The draft is read once more: what anybody changed since it was verified stops it.
+
+    Raises:
+        DamagedError: The draft does not hold the verified files any more.
+        PartlyDoneError: Whether it was published could not be found out.
+    """
+    record = remembered_draft(desk.log.deposits(), desk.repository, desk.depository.address, levels)
+    found = desk.depository.read(record.identifier)
+    if found.state is DepositState.PUBLISHED:
+        if record.state is not DepositState.PUBLISHED:
+            desk.log.note_deposit(_published(record, found))
+        return found
+    _refuse_changed(found, record, desk.repository)
+    if community:
+        return _submit(desk, record, community)
+    desk.log.note_deposit(replace(record, state=DepositState.PUBLISHING))
+    published = desk.depository.publish(record.identifier)
+    if published.state is DepositState.IN_REVIEW:
+        desk.log.note_deposit(replace(_known(record, published), state=published.state))
+        return published
+    if published.state is not DepositState.PUBLISHED:
+        msg = f"'{desk.repository}' answered, but the record is not public yet"
+        raise PartlyDoneError(msg, remedy="imgdata publish --list reads it again")
+    desk.log.note_deposit(_published(record, published))
+    return published
+
+
+def _refuse_changed(found: Deposit, record: DepositRecord, repository: str) -> None:
+    held = {(f.name, f.size, f.md5) for f in found.files}
+    verified = {(f.name, f.size, f.md5) for f in record.files}
+    if held != verified:
+        names = sorted({name for name, _, _ in held ^ verified})
+        msg = f"the draft on '{repository}' changed after it was verified"
+        raise DamagedError(
+            msg,
+            cause="\n".join(names),
+            remedy=f"imgdata publish {' '.join(record.levels)} --to {repository} brings it in line",
+        )
+
+
+def _submit(desk: Desk, record: DepositRecord, community: str) -> Deposit:
+    if not isinstance(desk.depository, CanJoinCommunity):
+        msg = f"'{desk.repository}' has no communities"
+        raise UsageError(msg)
+    found = desk.depository.submit_to(record.identifier, community)
+    state = found.state if found.state is DepositState.PUBLISHED else DepositState.IN_REVIEW
+    desk.log.note_deposit(replace(_known(record, found), state=state))
+    return found
+
+
+def discard(desk: Desk, identifier: str) -> None:
+    """Throw away an open draft that this project made; never a published record.
+
+    Raises:
+        UsageError: This project has no such draft, or the repository cannot do it.
+    """
+    known = [r for r in desk.log.deposits() if r.identifier == identifier]
+    mine = known[-1] if known else None
+    if mine is None or mine.state in {DepositState.PUBLISHED, DepositState.DISCARDED}:
+        msg = f"this project has no open draft '{identifier}' on '{desk.repository}'"
+        raise UsageError(msg, remedy="imgdata publish --list")
+    if not isinstance(desk.depository, CanDiscard):
+        msg = f"'{desk.repository}' cannot discard a draft by program"
+        raise UsageError(msg, remedy=f"see {mine.url}")
+    if _state_there(desk, identifier) is DepositState.PUBLISHED:
+        msg = f"'{identifier}' is published; a published record stays"
+        raise RefusedError(msg)
+    desk.depository.discard(identifier)
+    desk.log.note_deposit(replace(mine, state=DepositState.DISCARDED))
+
+
+def _state_there(desk: Desk, identifier: str) -> DepositState | None:
+    try:
+        return desk.depository.read(identifier).state
+    except NothingFoundError:
+        return None
+
+
+def reread(desk: Desk, record: DepositRecord) -> None:
+    """Read a remembered deposit again; what became of it meanwhile is noted."""
+    found = _reopen(record, desk)
+    if found is not None and found.state is DepositState.IN_REVIEW is not record.state:
+        desk.log.note_deposit(replace(_known(record, found), state=found.state))
+
+
+def open_deposits(records: Iterable[DepositRecord]) -> tuple[DepositRecord, ...]:
+    """Return the last event of every deposit, discarded ones left out; for `--list`."""
+    last: dict[tuple[str, str, str], DepositRecord] = {}
+    for record in records:
+        last.pop((record.repository, record.address, record.marker), None)
+        key = (record.repository, record.address, record.identifier or record.marker)
+        last[key] = record
+    return tuple(r for r in last.values() if r.state is not DepositState.DISCARDED)

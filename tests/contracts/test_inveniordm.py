@@ -1,0 +1,190 @@
+"""The Zenodo connector against a real InvenioRDM."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import gettempdir
+
+import httpx
+import pytest
+
+from imgdata.deposits.invenio import InvenioRdm
+from imgdata.deposits.web import Patience
+from imgdata.errors import CredentialsError, RefusedError, StorageError, UsageError
+from imgdata.model.deposits import Access, DepositState, Visibility
+from imgdata.system.credentials import Token
+from imgdata.system.progress import SILENT
+from imgdata.testing.depository import (
+    METADATA,
+    PLATES,
+    DepositoryContract,
+    MemoryLog,
+    level_files,
+    plan_of,
+    readme,
+)
+from imgdata.transfer.content import BytesContent
+from imgdata.workflows.publish import Desk, deposit, publish
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("IMGDATA_SHARED", REPOSITORY.parent / "shared"))
+START_SECONDS = 120
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("inveniordm")]
+
+
+def _environment(requirements: Path) -> Path:
+    """Return the Python of an environment with InvenioRDM, made once and kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = cache / "imgdata-tests" / "inveniordm"
+    python = folder / "venv" / "bin" / "python"
+    stamp = folder / "requirements.txt"
+    if python.exists() and stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
+        return python
+    uv = shutil.which("uv") or str(REPOSITORY / ".uv" / "bin" / "uv")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    subprocess.run([uv, "venv", "-q", folder / "venv", "--python", "3.11"], check=True)
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, "-r", requirements], check=True)
+    stamp.write_bytes(requirements.read_bytes())
+    return python
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class Served:
+    """A running server: its address, its token, and what it refuses beyond."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.address = address
+        self.token = Token("zenodo", token)
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    tool = SHARED / "tools" / "inveniordm"
+    if not tool.is_dir():
+        pytest.skip(f"no {tool} beside the repository")
+    python = _environment(tool / "requirements.txt")
+    instance = tmp_path_factory.mktemp("inveniordm")
+    arguments: list[str | Path] = [
+        *(python, tool / "serve.py", "--port", str(_free_port()), "--instance", instance / "i"),
+        *("--max-files", "20", "--quota-bytes", "2000000"),
+    ]
+    log = (instance / "log").open("wb")
+    server = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=log, cwd=gettempdir(), text=True
+    )
+    watchdog = threading.Timer(START_SECONDS, server.kill)
+    watchdog.start()
+    try:
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        assert line, (instance / "log").read_text()[-3000:]
+        said = json.loads(line)
+        yield Served(said["api"].removesuffix("/api"), said["token"])
+    finally:
+        watchdog.cancel()
+        server.terminate()
+        server.wait(20)
+        if server.stdout is not None:
+            server.stdout.close()
+        log.close()
+
+
+@pytest.fixture
+def depository(served: Served) -> Iterator[InvenioRdm]:
+    opened = InvenioRdm(served.address, served.token, Patience(tries=2, first_wait=0.1))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def desk(depository: InvenioRdm) -> Desk:
+    return Desk("zenodo", depository, MemoryLog())
+
+
+class TestInvenioRdm(DepositoryContract):
+    @pytest.fixture
+    def desk(self, depository: InvenioRdm) -> Desk:
+        return Desk("zenodo", depository, MemoryLog())
+
+
+def test_an_embargo_closes_the_files_and_leaves_the_description_open(
+    desk: Desk, tmp_path: Path, served: Served
+) -> None:
+    until = datetime.now(UTC).date() + timedelta(days=400)
+    access = Access(Visibility.EMBARGOED, until)
+    plan = replace(plan_of(level_files(tmp_path, PLATES)), access=access)
+    deposit(plan, desk, readme)
+    record = publish(desk, ["masks"])
+    url = f"{served.address}/api/records/{record.identifier}"
+    access = httpx.get(url).json()["access"]
+    assert (access["record"], access["files"]) == ("public", "restricted")
+    assert access["embargo"]["until"] == until.isoformat()
+
+
+def test_a_community_gets_the_draft_for_review(desk: Desk, tmp_path: Path, served: Served) -> None:
+    body = {
+        "slug": "imaging",
+        "metadata": {"title": "Imaging"},
+        "access": {"visibility": "public", "record_policy": "open", "review_policy": "closed"},
+    }
+    authorised = {"Authorization": f"Bearer {served.token.secret}"}
+    made = httpx.post(f"{served.address}/api/communities", json=body, headers=authorised)
+    made.raise_for_status()
+    deposit(plan_of(level_files(tmp_path, PLATES)), desk, readme)
+    found = publish(desk, ["masks"], community="imaging")
+    assert found.state is DepositState.IN_REVIEW
+    with pytest.raises(RefusedError, match="with the curators"):
+        deposit(plan_of(level_files(tmp_path, PLATES)), desk, readme)
+
+
+def test_a_reviewer_gets_a_link(depository: InvenioRdm, desk: Desk, tmp_path: Path) -> None:
+    draft = deposit(plan_of(level_files(tmp_path, PLATES)), desk, readme).deposit
+    link = depository.reviewer_link(draft.identifier)
+    assert link.startswith(f"{depository.address}/records/{draft.identifier}?preview=1&token=")
+
+
+def test_a_description_the_server_refuses_is_a_usage_error_with_its_words(
+    desk: Desk, tmp_path: Path
+) -> None:
+    unknown = replace(METADATA, license="no-such-licence")
+    plan = replace(plan_of(level_files(tmp_path, PLATES)), metadata=unknown)
+    with pytest.raises(UsageError) as caught:
+        deposit(plan, desk, readme)
+    assert "no-such-licence" in caught.value.cause
+
+
+def test_http_200_with_errors_is_a_failure(depository: InvenioRdm) -> None:
+    bad = replace(METADATA, creators=())
+    opened = depository.create(bad, Access(), "0f8fad5b-d9cb-469f-a165-70867728950e")
+    assert any("metadata.creators" in line for line in opened.complaints)
+    depository.discard(opened.identifier)
+
+
+def test_a_used_up_quota_is_explained(depository: InvenioRdm) -> None:
+    opened = depository.create(METADATA, Access(), "1f8fad5b-d9cb-469f-a165-70867728950e")
+    with pytest.raises(StorageError, match="quota"):
+        depository.add_file(opened.identifier, BytesContent("big.bin", b"x" * 2_000_001), SILENT)
+    depository.discard(opened.identifier)
+
+
+def test_a_wrong_token_is_refused_and_never_shown(served: Served) -> None:
+    opened = InvenioRdm(served.address, Token("zenodo", "wrong-secret-token"))
+    with pytest.raises(CredentialsError) as caught:
+        opened.create(METADATA, Access(), "2f8fad5b-d9cb-469f-a165-70867728950e")
+    said = f"{caught.value.problem} {caught.value.cause} {caught.value.remedy} {opened!r}"
+    assert "wrong-secret-token" not in said
+    assert "IMGDATA_ZENODO_TOKEN" in said
+    opened.close()

@@ -1,0 +1,640 @@
+"""What breaks a naive tool in real repositories, one made by hand for each (DVC)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, record, stage
+
+A, B, C, D = ("a" * 32, "b" * 32, "c" * 32, "d" * 32)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    return Repository(tmp_path / "repository")
+
+
+def edge_of(answer, dep):  # type: ignore[no-untyped-def] # a test's shorthand
+    found = [edge for edge in answer.edges if edge.dep == dep]
+    assert len(found) == 1, answer.edges
+    return found[0]
+
+
+def test_the_live_entry_wins_over_a_dead_one_and_the_dead_one_is_reported(
+    repository: Repository,
+) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"new": stage("new", [], ["out.csv"])}},
+            "dvc.lock": lock(
+                old=entry("old", {}, {"out.csv": A}), new=entry("new", {}, {"out.csv": B})
+            ),
+        }
+    )
+    answer = repository.ask("out.csv")
+    assert answer.producer == "dvc.lock::new"
+    assert answer.other_lock_entries == ("dvc.lock::old",)
+    assert answer.out is not None
+    assert answer.out.md5 == B
+
+
+@pytest.mark.parametrize("dead_name", ["train", "train@x"])
+def test_an_entry_is_dead_when_its_stage_became_a_group_or_stopped_being_one(
+    repository: Repository, dead_name: str
+) -> None:
+    group = {"foreach": ["a"], "do": stage("t ${item}", [], ["m/${item}"])}
+    single = stage("t", [], ["m/a"])
+    live_name = "train@a" if dead_name == "train" else "train"
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"train": group if dead_name == "train" else single}},
+            "dvc.lock": {
+                "schema": "2.0",
+                "stages": {
+                    dead_name: entry("t", {}, {"m/a": A}),
+                    live_name: entry("t", {}, {"m/a": B}),
+                },
+            },
+        }
+    )
+    answer = repository.ask("m/a")
+    assert answer.producer == f"dvc.lock::{live_name}"
+    assert answer.other_lock_entries == (f"dvc.lock::{dead_name}",)
+
+
+def test_a_file_that_only_a_dead_entry_knows_is_an_orphan(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"other": stage("o", [], ["other"])}},
+            "dvc.lock": lock(gone=entry("make", {"in.csv": A}, {"lost.csv": B})),
+            "in.csv": "x",
+        }
+    )
+    answer = repository.ask("lost.csv")
+    assert answer.status == "orphan"
+    assert answer.producer == "dvc.lock::gone"
+    assert answer.nodes[0].flags == {"orphan": True}
+
+
+def test_a_dead_entry_is_placed_by_the_wdir_it_had(repository: Repository) -> None:
+    inner = {"wdir": "sub", **stage("make", [], ["lost.csv"])}
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"gone": inner, "kept": stage("k", [], ["kept"])}},
+            "dvc.lock": lock(gone=entry("make", {}, {"lost.csv": B})),
+        }
+    )
+    repository.save({"dvc.yaml": {"stages": {"kept": stage("k", [], ["kept"])}}})
+    assert repository.ask("sub/lost.csv").status == "orphan"
+    assert repository.ask("lost.csv").status == "untracked"
+
+
+def test_the_stage_that_still_names_the_out_wins_among_live_ones(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {"a": stage("a", [], ["else"]), "b": stage("b", [], ["out.csv"])}
+            },
+            "dvc.lock": lock(a=entry("a", {}, {"out.csv": A}), b=entry("b", {}, {"out.csv": B})),
+        }
+    )
+    answer = repository.ask("out.csv")
+    assert answer.producer == "dvc.lock::b"
+    assert answer.other_lock_entries == ("dvc.lock::a",)
+
+
+def test_lock_paths_are_relative_to_a_wdir_from_vars_and_may_climb(repository: Repository) -> None:
+    repository.save(
+        {
+            "pipe/dvc.yaml": {
+                "vars": [{"ROOT": ".."}],
+                "stages": {
+                    "top": {"wdir": "${ROOT}", **stage("t", ["pipe/made.txt"], ["final.txt"])},
+                    "here": stage("h", [], ["made.txt"]),
+                },
+            },
+            "pipe/dvc.lock": lock(
+                top=entry("t", {"pipe/made.txt": A}, {"final.txt": B}),
+                here=entry("h", {}, {"made.txt": A}),
+            ),
+        }
+    )
+    answer = repository.ask("final.txt")
+    assert answer.producer == "pipe/dvc.lock::top"
+    assert answer.nodes[0].wdir == "."
+    edge = edge_of(answer, "pipe/made.txt")
+    assert (edge.relation, edge.producer, edge.match) == ("exact", "pipe/dvc.lock::here", True)
+    assert answer.nodes[1].wdir == "pipe"
+
+
+def test_a_folder_dep_is_joined_to_the_outs_it_contains(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {
+                    "one": stage("1", [], ["figures/1.png"]),
+                    "two": stage("2", [], ["figures/deep/2.png"]),
+                    "paper": stage("p", ["figures"], ["paper.pdf"]),
+                    "near": stage("n", [], ["figures2/n.png"]),
+                }
+            },
+            "dvc.lock": lock(
+                paper=entry("p", {"figures": f"{A}.dir"}, {"paper.pdf": B}),
+                two=entry("2", {}, {"figures/deep/2.png": D}),
+                one=entry("1", {}, {"figures/1.png": C}),
+                near=entry("n", {}, {"figures2/n.png": C}),
+            ),
+            "figures/readme.txt": "x",
+        }
+    )
+    answer = repository.ask("paper.pdf")
+    found = [(edge.relation, edge.producer, edge.producer_path) for edge in answer.edges]
+    assert found == [
+        ("contains", "dvc.lock::two", "figures/deep/2.png"),
+        ("contains", "dvc.lock::one", "figures/1.png"),
+    ]
+
+
+def test_a_dep_inside_a_tracked_folder_is_joined_to_it(repository: Repository) -> None:
+    repository.save(
+        {
+            "raw.dvc": {"outs": [record("raw", f"{A}.dir", size=2, nfiles=1)]},
+            "dvc.yaml": {"stages": {"use": stage("u", ["raw/x/a.tif"], ["out"])}},
+            "dvc.lock": lock(use=entry("u", {"raw/x/a.tif": B}, {"out": C})),
+        }
+    )
+    edge = edge_of(repository.ask("out"), "raw/x/a.tif")
+    assert (edge.relation, edge.producer, edge.producer_path) == ("inside", "raw.dvc", "raw")
+    assert edge.match is None
+
+
+def test_a_member_of_a_tracked_folder_is_answered_by_its_folder(repository: Repository) -> None:
+    repository.save({"raw.dvc": {"outs": [record("raw", f"{A}.dir", nfiles=1)]}})
+    answer = repository.ask("raw/x/a.tif")
+    assert (answer.producer, answer.member) == ("raw.dvc", "x/a.tif")
+    assert any("list of files of raw" in gap for gap in answer.gaps)
+
+
+def test_a_stale_edge_names_the_commit_that_had_the_recorded_hash(repository: Repository) -> None:
+    pipeline = {
+        "stages": {"first": stage("f", [], ["mid"]), "second": stage("s", ["mid"], ["out"])}
+    }
+    second = entry("s", {"mid": A}, {"out": C})
+    first = repository.save(
+        {"dvc.yaml": pipeline, "dvc.lock": lock(first=entry("f", {}, {"mid": A}), second=second)}
+    )
+    repository.save({"dvc.lock": lock(first=entry("f", {}, {"mid": B}), second=second)})
+    edge = edge_of(repository.ask("out"), "mid")
+    assert (edge.match, edge.producer_hash, edge.recorded, edge.at) == (False, B, A, first)
+
+
+def test_a_stale_edge_whose_version_is_in_no_commit_is_a_gap(repository: Repository) -> None:
+    pipeline = {
+        "stages": {"first": stage("f", [], ["mid"]), "second": stage("s", ["mid"], ["out"])}
+    }
+    repository.save(
+        {
+            "dvc.yaml": pipeline,
+            "dvc.lock": lock(
+                first=entry("f", {}, {"mid": B}), second=entry("s", {"mid": A}, {"out": C})
+            ),
+        }
+    )
+    answer = repository.ask("out")
+    assert edge_of(answer, "mid").at is None
+    assert any(A in gap for gap in answer.gaps)
+
+
+def test_the_three_answers_to_which_commit_recorded_it(repository: Repository) -> None:
+    def version(digest: str, command: str = "make") -> dict[str, object]:
+        return {
+            "dvc.yaml": {"stages": {"make": stage("make", [], ["out"])}},
+            "dvc.lock": lock(make=entry(command, {}, {"out": digest})),
+        }
+
+    first = repository.save(version(A))
+    repository.save(version(B))
+    again = repository.save(version(A))
+    other = repository.save(version(A, "make --fast"))
+    answer = repository.ask("out")
+    assert answer.first_recorded is not None
+    assert answer.first_recorded.id == first
+    assert answer.current_streak_since is not None
+    assert answer.current_streak_since.id == again
+    assert answer.entry_last_changed is not None
+    assert answer.entry_last_changed.id == again
+    assert answer.stage_last_changed is not None
+    assert answer.stage_last_changed.id == other
+
+
+def test_reordering_a_lock_changes_nothing(repository: Repository) -> None:
+    one, two = entry("1", {}, {"one": A}), entry("2", {}, {"two": B})
+    pipeline = {"stages": {"a": stage("1", [], ["one"]), "b": stage("2", [], ["two"])}}
+    first = repository.save({"dvc.yaml": pipeline, "dvc.lock": lock(a=one, b=two)})
+    repository.save({"dvc.lock": lock(b=two, a=one)})
+    answer = repository.ask("one")
+    assert answer.stage_last_changed is not None
+    assert answer.stage_last_changed.id == first
+
+
+def test_a_renamed_lock_and_stage_keep_their_first_sight(repository: Repository) -> None:
+    first = repository.save(
+        {
+            "old/dvc.yaml": {"stages": {"make": {"wdir": "..", **stage("m", [], ["out"])}}},
+            "old/dvc.lock": lock(make=entry("m", {}, {"out": A})),
+        }
+    )
+    repository.git("mv", "old", "new")
+    moved = repository.save(
+        {
+            "new/dvc.yaml": {"stages": {"build": {"wdir": "..", **stage("m", [], ["out"])}}},
+            "new/dvc.lock": lock(build=entry("m", {}, {"out": A})),
+        }
+    )
+    answer = repository.ask("out")
+    assert answer.producer == "new/dvc.lock::build"
+    assert answer.first_recorded is not None
+    assert answer.first_recorded.id == moved
+    assert answer.first_recorded_any_path is not None
+    assert answer.first_recorded_any_path.id == first
+    assert answer.historical_producers == ("old/dvc.lock::make",)
+
+
+def test_the_lock_not_the_definition_holds_the_command_that_ran(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make --new", [], ["out"])}},
+            "dvc.lock": lock(make=entry("make --old", {}, {"out": A})),
+        }
+    )
+    assert repository.ask("out").nodes[0].cmd == "make --old"
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("./in/x", "in/x"),
+        ("in//x", "in/x"),
+        ("in\\x", "in/x"),
+        ("in/x/", "in/x"),
+        ("sub/../in/x", "in/x"),
+        ("year=2002/a b.csv", "year=2002/a b.csv"),
+        ("Daten/Größe µm.csv", "Daten/Größe µm.csv"),
+        ("a very long folder name with blanks/" * 3 + "file.csv",) * 2,
+    ],
+)
+def test_every_form_of_a_path_is_the_same_path(
+    repository: Repository, written: str, path: str
+) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {"a": stage("a", [], [path]), "b": stage("b", [written], ["out"])}
+            },
+            "dvc.lock": lock(
+                a=entry("a", {}, {written: A}), b=entry("b", {written: A}, {"out": B})
+            ),
+        }
+    )
+    edge = edge_of(repository.ask("out"), path)
+    assert (edge.relation, edge.producer, edge.match) == ("exact", "dvc.lock::a", True)
+    answer = repository.ask(path)
+    assert answer.producer == "dvc.lock::a"
+    assert answer.first_recorded is not None
+
+
+def test_absolute_paths_below_the_repository_are_inside(repository: Repository) -> None:
+    full = str(repository.root / "in.csv")
+    repository.save(
+        {
+            "in.csv.dvc": {"outs": [record("in.csv", A)]},
+            "dvc.yaml": {"stages": {"b": stage("b", [full, "/else/where.csv"], ["out"])}},
+            "dvc.lock": lock(b=entry("b", {full: A, "/else/where.csv": C}, {"out": B})),
+        }
+    )
+    answer = repository.ask("out")
+    assert edge_of(answer, "in.csv").producer == "in.csv.dvc"
+    outside = edge_of(answer, "/else/where.csv")
+    assert outside.relation == "missing"
+    assert any("outside the repository" in gap for gap in answer.gaps)
+
+
+def test_an_uncached_out_in_git_is_exact_and_one_that_is_nowhere_is_missing_bytes(
+    repository: Repository,
+) -> None:
+    data = "a,b\n"
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {
+                    "a": stage("a", [], [{"in_git.csv": {"cache": False}}]),
+                    "b": stage("b", ["in_git.csv"], ["out"]),
+                }
+            },
+            "dvc.lock": lock(
+                a=entry("a", {}, {"in_git.csv": md5(data)}),
+                b=entry("b", {"in_git.csv": md5(data)}, {"out": B}),
+            ),
+            "in_git.csv": data,
+        }
+    )
+    edge = edge_of(repository.ask("out"), "in_git.csv")
+    assert (edge.relation, edge.producer) == ("exact", "dvc.lock::a")
+    assert repository.ask("in_git.csv").status == "recorded"
+    assert repository.ask("in_git.csv", revision="HEAD").status == "recorded"
+    assert repository.ask("out").status == "missing"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"schema: '2.0'\nstages:\n  make:\n   - {[",
+        b"\xff\xfe\x00bad",
+        b"",
+        b"<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n",
+        b"just text",
+        b"- a\n- list\n",
+    ],
+)
+def test_a_broken_version_in_history_is_skipped_not_the_file(
+    repository: Repository, broken: bytes
+) -> None:
+    good = {
+        "dvc.yaml": {"stages": {"make": stage("make", [], ["out"])}},
+        "dvc.lock": lock(make=entry("make", {}, {"out": A})),
+    }
+    first = repository.save(good)
+    repository.save({"dvc.lock": broken})
+    repository.save(good)
+    answer = repository.ask("out", history=True)
+    assert answer.first_recorded is not None
+    assert answer.first_recorded.id == first
+    assert answer.history
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [b"stages: [", b"\xff\xfe", b"", b"stages:\n  make: 3\n", b"stages:\n  make:\n    cmd: ${x}\n"],
+)
+def test_a_broken_pipeline_is_named_and_its_lock_still_answers(
+    repository: Repository, broken: bytes
+) -> None:
+    repository.save({"dvc.yaml": broken, "dvc.lock": lock(make=entry("make", {}, {"out": A}))})
+    answer = repository.ask("out")
+    assert answer.producer == "dvc.lock::make"
+    assert answer.gaps
+
+
+def test_conflict_markers_in_the_lock_leave_the_other_entries_readable(
+    repository: Repository,
+) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"a": stage("a", [], ["one"]), "b": stage("b", [], ["two"])}},
+            "dvc.lock": (
+                "schema: '2.0'\nstages:\n  a:\n    cmd: a\n    outs:\n    - path: one\n"
+                f"      hash: md5\n      md5: {A}\n<<<<<<< HEAD\n  b:\n    cmd: b\n    outs:\n"
+                f"    - path: two\n      md5: {B}\n=======\n  b:\n    cmd: b2\n    outs:\n"
+                f"    - path: two\n      md5: {C}\n>>>>>>> other\n"
+            ),
+        }
+    )
+    answer = repository.ask("one")
+    assert answer.producer == "dvc.lock::a"
+    assert repository.ask("two").gaps
+
+
+def test_entries_without_path_or_hash_are_left_out_one_by_one(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"a": stage("a", [], ["one", "two"])}},
+            "dvc.lock": {
+                "schema": "2.0",
+                "stages": {
+                    "a": {
+                        "cmd": "a",
+                        "deps": [{"md5": A}, "text", None, {"path": "nohash.txt"}],
+                        "outs": [{"path": "one"}, {"path": "two", "md5": B}, 7],
+                    },
+                    "b": None,
+                },
+            },
+        }
+    )
+    answer = repository.ask("two")
+    assert answer.producer == "dvc.lock::a"
+    assert [edge.dep for edge in answer.edges] == ["nohash.txt"]
+    assert any("no hash" in gap for gap in answer.gaps)
+    assert repository.ask("one").producer == "dvc.lock::a"
+
+
+def test_params_of_every_kind_are_kept_as_recorded(repository: Repository) -> None:
+    params = {
+        "params.yaml": {"a.b": 1, "whole": {"deep": [1, 2]}, "none": None},
+        "conf.json": {"x": True},
+        "conf.toml": {"y": 1.5},
+        "conf.py": {"Z": "text"},
+    }
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"a": stage("a", [], ["one"])}},
+            "dvc.lock": lock(a=entry("a", {}, {"one": A}, params=params)),
+        }
+    )
+    assert repository.ask("one").nodes[0].params == params
+
+
+def test_imports_are_leaves_whatever_their_age_and_url(repository: Repository) -> None:
+    repository.save(
+        {
+            "lib/model.h5.dvc": {
+                "locked": True,
+                "deps": [
+                    {
+                        "path": "models/model.h5",
+                        "repo": {"url": "git@host:lab/models.git", "rev_lock": "e" * 40},
+                    }
+                ],
+                "outs": [{"md5": A, "path": "model.h5"}],
+            },
+            "web.csv.dvc": {
+                "frozen": True,
+                "deps": [{"path": "https://host/web.csv", "etag": '"33a64df5"'}],
+                "outs": [{"md5": B, "path": "web.csv"}],
+            },
+            "hf.bin.dvc": {
+                "frozen": True,
+                "deps": [{"path": "hf://org/model/file.bin", "checksum": "abc", "size": 3}],
+                "outs": [record("hf.bin", C)],
+            },
+        }
+    )
+    imported = repository.ask("lib/model.h5")
+    assert (imported.nodes[0].kind, imported.nodes[0].flags) == ("import", {"frozen": True})
+    assert imported.edges[0].relation == "import"
+    assert imported.edges[0].recorded == "e" * 40
+    assert imported.edges[0].dep == "models/model.h5"
+    assert imported.edges[0].url == "git@host:lab/models.git"
+    web = repository.ask("web.csv")
+    assert (web.nodes[0].kind, web.edges[0].relation) == ("import-url", "url")
+    assert web.edges[0].recorded == '"33a64df5"'
+    assert repository.ask("hf.bin").edges[0].relation == "url"
+
+
+def test_a_stage_from_before_dvc_1_is_a_stage(repository: Repository) -> None:
+    repository.save(
+        {
+            "in.csv.dvc": {"md5": D, "outs": [{"md5": A, "path": "in.csv", "cache": True}]},
+            "out.csv.dvc": {
+                "cmd": "python make.py",
+                "wdir": ".",
+                "deps": [{"md5": A, "path": "in.csv"}, {"md5": C, "path": "make.py"}],
+                "outs": [{"md5": B, "path": "out.csv", "cache": True}],
+            },
+            "make.py": "print()",
+        }
+    )
+    answer = repository.ask("out.csv")
+    assert (answer.producer, answer.nodes[0].kind) == ("out.csv.dvc", "stage")
+    assert answer.nodes[0].cmd == "python make.py"
+    assert edge_of(answer, "in.csv").producer == "in.csv.dvc"
+    assert edge_of(answer, "make.py").relation == "source"
+
+
+def test_a_lock_of_dvc_1_without_schema_is_read(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("m", [], ["out"])}},
+            "dvc.lock": {"make": {"cmd": "m", "outs": [{"path": "out", "md5": A}]}},
+        }
+    )
+    answer = repository.ask("out")
+    assert answer.producer == "dvc.lock::make"
+    assert answer.out is not None
+    assert answer.out.hash is None
+
+
+def test_a_cloud_versioned_folder_knows_its_members(repository: Repository) -> None:
+    repository.save(
+        {
+            "raw.dvc": {
+                "outs": [
+                    {
+                        "path": "raw",
+                        "hash": "md5",
+                        "files": [
+                            {"relpath": "a.tif", "md5": A, "size": 1, "version_id": "v1",
+                             "remote": "s3"},
+                        ],
+                    }
+                ]
+            }
+        }
+    )  # fmt: skip
+    answer = repository.ask("raw/a.tif")
+    assert (answer.producer, answer.member, answer.member_hash) == ("raw.dvc", "a.tif", A)
+
+
+def test_nested_dvc_roots_are_both_read(repository: Repository) -> None:
+    repository.save(
+        {
+            ".dvc/config": "",
+            "inner/.dvc/config": "",
+            "inner/dvc.yaml": {"stages": {"a": stage("a", [], ["made"])}},
+            "inner/dvc.lock": lock(a=entry("a", {}, {"made": A})),
+            "dvc.yaml": {"stages": {"b": stage("b", ["inner/made"], ["out"])}},
+            "dvc.lock": lock(b=entry("b", {"inner/made": A}, {"out": B})),
+        }
+    )
+    assert edge_of(repository.ask("out"), "inner/made").producer == "inner/dvc.lock::a"
+
+
+def test_a_cycle_ends_where_it_closes(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {"a": stage("a", ["two"], ["one"]), "b": stage("b", ["one"], ["two"])}
+            },
+            "dvc.lock": lock(
+                a=entry("a", {"two": B}, {"one": A}), b=entry("b", {"one": A}, {"two": B})
+            ),
+        }
+    )
+    answer = repository.ask("one", down=True)
+    assert len(answer.nodes) == 2
+    assert len(answer.edges) == 2
+
+
+def test_code_is_joined_to_the_blob_it_was_and_the_commit_that_brought_it(
+    repository: Repository,
+) -> None:
+    old, new = "print(1)\n", "print(2)\n"
+    files = {
+        "dvc.yaml": {"stages": {"a": stage("a", ["make.py"], ["out"])}},
+        "dvc.lock": lock(a=entry("a", {"make.py": md5(old)}, {"out": A})),
+        "make.py": old,
+    }
+    first = repository.save(files)
+    blob = repository.git("rev-parse", "HEAD:make.py")
+    edge = edge_of(repository.ask("out"), "make.py")
+    assert (edge.relation, edge.match, edge.git) == ("source", True, f"blob {blob}")
+    assert edge.introduced is not None
+    assert edge.introduced.id == first
+    repository.save({"make.py": new})
+    edge = edge_of(repository.ask("out"), "make.py")
+    assert (edge.match, edge.git, edge.at) == (False, f"blob {blob}", first)
+
+
+def test_code_recorded_before_dvc_3_is_compared_with_unix_line_ends(
+    repository: Repository,
+) -> None:
+    repository.write({".gitattributes": "* -text\n"})
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"a": stage("a", ["make.py"], ["out"])}},
+            "dvc.lock": {
+                "schema": "2.0",
+                "stages": {
+                    "a": {
+                        "cmd": "a",
+                        "deps": [{"path": "make.py", "md5": md5("print()\n")}],
+                        "outs": [{"path": "out", "md5": A}],
+                    }
+                },
+            },
+            "make.py": b"print()\r\n",
+        }
+    )
+    assert edge_of(repository.ask("out"), "make.py").match is True
+
+
+def test_an_uncommitted_lock_is_answered_and_said_to_be_uncommitted(
+    repository: Repository,
+) -> None:
+    pipeline = {"stages": {"a": stage("a", [], ["out"])}}
+    repository.save({"dvc.yaml": pipeline, "dvc.lock": lock(a=entry("a", {}, {"out": A}))})
+    repository.write({"dvc.lock": lock(a=entry("a", {}, {"out": B}))})
+    answer = repository.ask("out")
+    assert answer.out is not None
+    assert answer.out.md5 == B
+    assert answer.first_recorded is None
+    assert any("yet" in gap for gap in answer.gaps)
+    assert repository.ask("out", revision="HEAD").out.md5 == A  # type: ignore[union-attr] # is there
+
+
+def test_a_merge_does_not_count_as_recording(repository: Repository) -> None:
+    pipeline = {"stages": {"a": stage("a", [], ["out"]), "b": stage("b", [], ["two"])}}
+    base = lock(a=entry("a", {}, {"out": A}), b=entry("b", {}, {"two": A}))
+    repository.save({"dvc.yaml": pipeline, "dvc.lock": base, "x": "1"})
+    repository.git("checkout", "-q", "-b", "side")
+    side = repository.save(
+        {"dvc.lock": lock(a=entry("a", {}, {"out": B}), b=entry("b", {}, {"two": A}))}
+    )
+    repository.git("checkout", "-q", "main")
+    repository.save({"x": "2"})
+    repository.git("merge", "-q", "--no-ff", "-m", "join", "side")
+    answer = repository.ask("out")
+    assert answer.first_recorded is not None
+    assert answer.first_recorded.id == side
+    assert answer.stage_last_changed is not None
+    assert answer.stage_last_changed.id == side

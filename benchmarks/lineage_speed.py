@@ -4,7 +4,6 @@ python -m benchmarks.lineage_speed [stages] [commits]
 """
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -52,8 +51,6 @@ def write_repository(root: Path, stages: int, commits: int) -> None:
     (root / "params.yaml").write_text(f"plates:\n{names}\n")
     (root / "make.py").write_text("print()\n")
     (root / ".gitignore").write_text("/data\n")
-    lines = ["blob\nmark :1\ndata 0\n"]
-    del lines
     _git(root, "init", "-q", "-b", "main")
     stream: list[bytes] = []
     for number in range(commits):
@@ -108,7 +105,7 @@ def measure_commands(stages: int = 5000, commits: int = 1) -> dict[str, float]:
         if commits == 1:
             graph = [program, "lineage", "--format", "html", "-o", f"{folder}/page.html"]
             found["lineage_whole_html_s"] = best(lambda: cpu_of(graph, root)[0], 1) - start
-            found["lineage_html_mb"] = os.path.getsize(f"{folder}/page.html") / 1e6
+            found["lineage_html_mb"] = Path(folder, "page.html").stat().st_size / 1e6
             found |= measure_dvc(root)
     return found
 
@@ -138,8 +135,7 @@ def measure_folder_list(members: int = MEMBERS) -> dict[str, float]:
 
 def main() -> None:
     """Print all figures as JSON."""
-    stages = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
-    commits = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+    stages, commits = (*(int(word) for word in sys.argv[1:]), 5000, 1000)[:2]
     found = {f"{name}_{stages}": value for name, value in measure_commands(stages).items()}
     history = measure_commands(100, commits)
     found[f"lineage_history_{commits}_commits_s"] = history["lineage_file_s"]

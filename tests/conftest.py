@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.testing.lab import Lab, make_lab
+
 pytest_plugins = ["imgdata.testing.servers"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -53,3 +55,20 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (home / ".gitconfig").write_text(
         "[user]\n\tname = Ada Lovelace\n\temail = ada@lab.example\n[init]\n\tdefaultBranch = main\n"
     )
+
+
+@pytest.fixture(scope="session")
+def finished_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A small project with plate P1 added, run, pushed and committed; not to be changed."""
+    lab = make_lab(tmp_path_factory.mktemp("finished") / "lab")
+    lab.ok("add", "raw", lab.plate("P1"))
+    lab.ok("run")
+    lab.ok("push")
+    lab.commit("One plate")
+    return lab
+
+
+@pytest.fixture
+def lab(finished_lab: Lab, tmp_path: Path) -> Lab:
+    """A copy of the small project to work on and to spoil."""
+    return finished_lab.copy_to(tmp_path / "lab")

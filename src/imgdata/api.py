@@ -9,12 +9,14 @@ for line in project.status().units:
 ```
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
@@ -22,37 +24,70 @@ import imgdata
 from imgdata.backends import open_storage
 from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
-from imgdata.execution.environment import EnvironmentFinder
 from imgdata.levels.units import choose_levels
-from imgdata.lineage.answer import Answer
-from imgdata.ports import Storage
-from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, load_config
-from imgdata.project.template import find_template
 from imgdata.storage.local import LocalStorage, local_path
+from imgdata.system.lazy import lazy_module
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import DvcRunner, stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
-from imgdata.tracking.git_lineage import lineage
-from imgdata.tracking.shell import run_command
-from imgdata.workflows import add as adding
-from imgdata.workflows import adopt as adopting
-from imgdata.workflows import conform, merge_driver, run
-from imgdata.workflows import drop as dropping
-from imgdata.workflows import drop_plan as drop_plans
-from imgdata.workflows import init as initing
-from imgdata.workflows import lost as losing
-from imgdata.workflows import prove as proving
-from imgdata.workflows import pull as pulling
-from imgdata.workflows import push as pushing
-from imgdata.workflows import push_plan as push_plans
-from imgdata.workflows import status as states
-from imgdata.workflows import storages as storing
-from imgdata.workflows import stored as stored_answers
-from imgdata.workflows import verify as verifying
-from imgdata.workflows import whereis as places
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
-from imgdata.workflows.lineage import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from imgdata import checks
+    from imgdata.execution import environment
+    from imgdata.lineage.answer import Answer
+    from imgdata.model.findings import CheckReport
+    from imgdata.ports import Storage
+    from imgdata.project import template as templates
+    from imgdata.project.config import Config, Level, Option, StorageConfig
+    from imgdata.tracking import git_lineage, shell
+    from imgdata.workflows import add as adding
+    from imgdata.workflows import adopt as adopting
+    from imgdata.workflows import check as checking
+    from imgdata.workflows import conform, merge_driver, run
+    from imgdata.workflows import drop as dropping
+    from imgdata.workflows import drop_plan as drop_plans
+    from imgdata.workflows import init as initing
+    from imgdata.workflows import lost as losing
+    from imgdata.workflows import prove as proving
+    from imgdata.workflows import pull as pulling
+    from imgdata.workflows import push as pushing
+    from imgdata.workflows import push_plan as push_plans
+    from imgdata.workflows import status as states
+    from imgdata.workflows import storages as storing
+    from imgdata.workflows import stored as answering
+    from imgdata.workflows import verify as verifying
+    from imgdata.workflows import whereis as places
+    from imgdata.workflows.lineage import Question
+else:
+    # Each command needs one or two of these; together they cost more than a status.
+    checks = lazy_module("imgdata.checks")
+    environment = lazy_module("imgdata.execution.environment")
+    templates = lazy_module("imgdata.project.template")
+    git_lineage = lazy_module("imgdata.tracking.git_lineage")
+    shell = lazy_module("imgdata.tracking.shell")
+    checking = lazy_module("imgdata.workflows.check")
+    adding = lazy_module("imgdata.workflows.add")
+    adopting = lazy_module("imgdata.workflows.adopt")
+    conform = lazy_module("imgdata.workflows.conform")
+    dropping = lazy_module("imgdata.workflows.drop")
+    drop_plans = lazy_module("imgdata.workflows.drop_plan")
+    initing = lazy_module("imgdata.workflows.init")
+    losing = lazy_module("imgdata.workflows.lost")
+    merge_driver = lazy_module("imgdata.workflows.merge_driver")
+    proving = lazy_module("imgdata.workflows.prove")
+    pulling = lazy_module("imgdata.workflows.pull")
+    pushing = lazy_module("imgdata.workflows.push")
+    push_plans = lazy_module("imgdata.workflows.push_plan")
+    run = lazy_module("imgdata.workflows.run")
+    states = lazy_module("imgdata.workflows.status")
+    storing = lazy_module("imgdata.workflows.storages")
+    answering = lazy_module("imgdata.workflows.stored")
+    verifying = lazy_module("imgdata.workflows.verify")
+    places = lazy_module("imgdata.workflows.whereis")
 
 DVC_FOLDER = ".dvc"
 
@@ -88,7 +123,7 @@ def find_root(start: Path) -> Path:
     raise NoProjectError(problem, cause=cause, remedy="imgdata init")
 
 
-def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> "Project":
+def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> Project:
     """Open the project a folder belongs to.
 
     Args:
@@ -180,13 +215,13 @@ def plan_adoption(
     return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
 
 
-def adopt(plan: adopting.AdoptionPlan, *, cache: Path | None = None) -> "Project":
+def adopt(plan: adopting.AdoptionPlan, *, cache: Path | None = None) -> Project:
     """Write what was planned; data, pipelines and records stay as they are."""
     written = conform.apply_changes(plan.changes)
     return _finish_init(plan.root, written, cache)
 
 
-def complete_project(root: Path, *, cache: Path | None = None) -> tuple["Project", tuple[str, ...]]:
+def complete_project(root: Path, *, cache: Path | None = None) -> tuple[Project, tuple[str, ...]]:
     """Add what a project or clone lacks; return it and what was added, in words."""
     git = need_git(root)
     done: list[str] = []
@@ -216,7 +251,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     storages: Mapping[str, str] | None = None,
     origins: Mapping[str, str] | None = None,
     cache: Path | None = None,
-) -> tuple["Project", initing.InitPlan]:
+) -> tuple[Project, initing.InitPlan]:
     """Make a project from a template; files that are there stay as they are.
 
     Raises:
@@ -249,7 +284,7 @@ def _init_options(
     origins: Mapping[str, str] | None,
 ) -> initing.InitOptions:
     return initing.InitOptions(
-        template=find_template(template),
+        template=templates.find_template(template),
         title=title or root.name,
         license="CC-BY-4.0",
         creators=_git_creator(root),
@@ -262,7 +297,7 @@ def _init_options(
     )
 
 
-def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> "Project":
+def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> Project:
     """Give the clone what git does not bring, and add to git what was written."""
     initing.prepare_clone(root, site_cache_dir(), cache)
     git = need_git(root)
@@ -332,6 +367,12 @@ class Project:
             self.clone.git.stage(added.written)
             yield added
 
+    def check_headers(self, paths: Sequence[Path], level: str) -> tuple[CheckReport, ...]:
+        """Judge files or folders as a level's, from headers and names alone; decodes no pixel."""
+        targets = tuple(str(path) for path in paths)
+        request = checks.Request(self.root, targets, level, pixels=checking.Pixels.NONE)
+        return checks.check(request)
+
     def plan_push(
         self, levels: Sequence[str] = (), options: push_plans.PushOptions | None = None
     ) -> tuple[tuple[push_plans.UnitPlan, ...], tuple[push_plans.NotPushed, ...]]:
@@ -384,16 +425,16 @@ class Project:
 
     def stored(
         self, levels: Sequence[str] = (), *, all_versions: bool = False
-    ) -> Iterator[stored_answers.StoredAnswer]:
+    ) -> Iterator[answering.StoredAnswer]:
         """Ask whether every needed version is stored; reads no file."""
         names = [level.name for level in choose_levels(self.clone.config, levels)]
-        return stored_answers.stored(self.clone, names, all_versions=all_versions)
+        return answering.stored(self.clone, names, all_versions=all_versions)
 
     def check_source(
         self, folder: Path, *, progress: Progress = SILENT
-    ) -> Iterator[stored_answers.SourceFile]:
+    ) -> Iterator[answering.SourceFile]:
         """Hash every file of a folder outside and say where its copies are."""
-        return stored_answers.check_source(self.clone, folder, progress)
+        return answering.check_source(self.clone, folder, progress)
 
     def plan_drop(
         self, levels: Sequence[str] = (), options: drop_plans.DropOptions | None = None
@@ -420,21 +461,21 @@ class Project:
 
     def run(self, plan: run.RunPlan) -> Iterator[run.RunOutcome]:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
-        finder = EnvironmentFinder(stage_path())
+        finder = environment.EnvironmentFinder(stage_path())
         return run.run_stages(self.clone, plan, finder.of)
 
     def lineage(
         self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None
     ) -> tuple[Answer, ...]:
         """Say how files were made, by levels or by paths relative to the project's folder."""
-        return lineage(files, path=self.root, question=question)
+        return git_lineage.lineage(files, path=self.root, question=question)
 
     def prove(
         self, names: Sequence[str] = (), *, sample: int | None = None
     ) -> Iterator[proving.ProofOutcome]:
         """Make outputs again from the commit in a scratch folder and compare; recorded."""
-        finder = EnvironmentFinder(stage_path())
-        return proving.prove(self.clone, names, sample, finder.of, run_command)
+        finder = environment.EnvironmentFinder(stage_path())
+        return proving.prove(self.clone, names, sample, finder.of, shell.run_command)
 
     def lose_storage(self, name: str, reason: str) -> losing.Lost:
         """Note that a storage and all copies on it are gone; say what is below its rule now."""

@@ -27,7 +27,7 @@ from imgdata.reports.check_json import as_json
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.workflows import check_project, check_recorded, describe_project
-from imgdata.workflows.check import CheckOptions, Pixels, check_files
+from imgdata.workflows.check import MASKS, CheckOptions, Pixels, check_files
 from imgdata.workflows.fingerprint_files import (
     Fingerprints,
     Print,
@@ -88,7 +88,11 @@ def check(request: Request, *, progress: Progress = SILENT) -> tuple[CheckReport
     chosen = check_project.choose_targets(config, root, request.targets, request.level)
     for target in chosen:
         options = check_project.options_for(target, config, root, pixels=pixels, cache=cache)
-        options = replace(options, recorded=_recorded(target, config, root))
+        options = replace(
+            options,
+            recorded=_recorded(target, config, root),
+            below=_below(target, config, root, cache),
+        )
         reports.append(
             check_files(
                 [target.path], ImageReaders(), root=target.root, options=options, progress=progress
@@ -109,6 +113,21 @@ def _recorded(
     if inside == ".":
         return found
     return {name: md5 for name, md5 in found.items() if (name + "/").startswith(f"{inside}/")}
+
+
+def _below(
+    target: check_project.Target, config: Config | None, root: Path | None, cache: Path
+) -> tuple[FileCheck, ...]:
+    """Return the headers of the images that a level of masks is made from."""
+    if config is None or root is None or target.judged_as != MASKS or target.level is None:
+        return ()
+    found: list[FileCheck] = []
+    for source in target.level.sources:
+        folder = root / config.levels[source.level].path
+        if folder.is_dir():
+            options = CheckOptions(level=source.level, pixels=Pixels.NONE, cache=cache)
+            found += check_files([folder], ImageReaders(), root=folder, options=options).files
+    return tuple(found)
 
 
 def check_paths(

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,15 @@ import httpx
 import pytest
 
 from imgdata.deposits.invenio import InvenioRdm
+from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.web import Patience
 from imgdata.errors import CredentialsError, RefusedError, StorageError, UsageError
 from imgdata.model.deposits import Access, DepositState, Visibility
+from imgdata.model.public_data import Fetched
 from imgdata.system.credentials import Token
 from imgdata.system.progress import SILENT
 from imgdata.testing.depository import (
+    MANY,
     METADATA,
     PLATES,
     DepositoryContract,
@@ -31,6 +35,7 @@ from imgdata.testing.depository import (
     readme,
 )
 from imgdata.transfer.content import BytesContent
+from imgdata.transfer.fetch import fetch_one
 from imgdata.workflows.publish import Desk, deposit, publish
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -118,6 +123,26 @@ class TestInvenioRdm(DepositoryContract):
     @pytest.fixture
     def desk(self, depository: InvenioRdm) -> Desk:
         return Desk("zenodo", depository, MemoryLog())
+
+
+def test_a_published_record_is_imported_back_byte_for_byte(
+    desk: Desk, served: Served, tmp_path: Path
+) -> None:
+    sent = level_files(tmp_path / "sent", {**PLATES, **MANY})
+    deposit(plan_of(sent), desk, readme)
+    published = publish(desk, ["masks"])
+    source = InvenioRecords(served.address, "local")
+    record = source.record(published.doi)
+    outcomes = [fetch_one(source, file, tmp_path / "back") for file in record.files]
+    latest = source.latest(published.identifier)
+    source.close()
+    assert record.reference == latest == f"local:{published.identifier}"
+    assert (record.doi, record.license) == (published.doi, "CC-BY-4.0")
+    assert all(isinstance(one, Fetched) and one.checked for one in outcomes)
+    with zipfile.ZipFile(tmp_path / "back" / "masks_P1.zip") as pack:
+        unpacked = {name: pack.read(name) for name in pack.namelist() if name != "MANIFEST.csv"}
+    unpacked["data/P2/c.csv"] = (tmp_path / "back" / "c.csv").read_bytes()
+    assert unpacked == {file.path: Path(file.local).read_bytes() for file in sent}
 
 
 def test_an_embargo_closes_the_files_and_leaves_the_description_open(

@@ -125,7 +125,7 @@ def _copy_under_another_name(leaky) -> Path:
     return source
 
 
-@pytest.mark.parametrize(("level", "origin"), product(["raw", "masks", "tables"], ["lab", None]))
+@pytest.mark.parametrize(("level", "origin"), list(product(["raw", "masks", "tables"], ["lab", None])))
 def test_the_same_bytes_under_another_name_level_or_origin_stay(leaky, level, origin) -> None:
     source = _copy_under_another_name(leaky)
     project = leaky.open()

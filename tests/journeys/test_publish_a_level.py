@@ -184,8 +184,18 @@ def test_the_same_by_the_command_line(
     assert imgdata("bulk_profiles", "--to", "zenodo", "--publish")[0] == 1
     assert site.seen == []
     monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", small_inveniordm.TOKEN)
+    program = Path(sys.executable).parent / "imgdata"
+    here = [program, "--project", project.root]
+    (project.root.parent / "archive").mkdir()
+    subprocess.run([*here, "storage", "apply", "--yes"], check=True)
+    subprocess.run([*here, "push"], check=True)
+    assert site.seen == []
+    subprocess.run([*here, "push", "bulk_profiles"], check=True)
+    (draft,) = site.live
+    assert "P1.csv" in draft.files
     status, told, said = imgdata("bulk_profiles")
     assert status == 0, said
+    assert len(site.live) == 1
     doi = told["results"][1]["doi"]
     status, told, _ = imgdata("bulk_profiles", "--publish")
     assert (status, told["error"]["kind"]) == (5, "refused")

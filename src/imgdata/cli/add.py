@@ -7,10 +7,11 @@ import typer
 from imgdata.cli.options import DryRun, Sources, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
-from imgdata.errors import PartlyDoneError
+from imgdata.errors import PartlyDoneError, RefusedError
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.model.findings import CheckReport
     from imgdata.workflows.add import Added, AddPlan
 
 SHOWN = 10
@@ -21,13 +22,16 @@ def register(app: typer.Typer) -> None:
     app.command()(add)
 
 
-def add(
+def add(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
     level: Annotated[str, typer.Argument(metavar="LEVEL", help="The level the files belong to.")],
     sources: Sources,
     *,
     unit: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the unit.")] = None,
     origin: Annotated[str | None, typer.Option(metavar="NAME", help="Where it came from.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Take nothing when the check finds errors.")
+    ] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Take files as the microscope left them; each SOURCE becomes a unit."""
@@ -37,11 +41,16 @@ def add(
     _show_plan(session, plan)
     if dry_run:
         return
+    if strict:
+        _refuse_errors(session, project.check_headers([one.source for one in plan.units], level))
     done = []
     try:
         for added in project.add(plan, progress=session.progress()):
             done.append(added)
             _show(session, added)
+            if not strict:
+                folder = project.root / added.unit.path
+                _show_findings(session, project.check_headers([folder], level))
     finally:
         if done:
             units = ", ".join(one.unit.name or one.unit.level.name for one in done)
@@ -86,6 +95,29 @@ def _show(session: Session, added: "Added") -> None:
         session.say(f"  left out: {left.path} ({left.why})")
     if len(added.left_out) > SHOWN:
         session.say(f"  ... and {len(added.left_out) - SHOWN} more left out")
+
+
+def _show_findings(session: Session, reports: "tuple[CheckReport, ...]") -> None:
+    """Print what the check found; the data are archived whatever it is."""
+    from imgdata.policy.judging import grouped  # noqa: PLC0415 - keeps --help fast
+
+    for report in reports:
+        for finding, _ in grouped(report.findings):
+            files = count(len(finding.paths), "file")
+            session.say(f"  {finding.severity.value} {finding.id}, {files}: {finding.message}")
+        if report.findings:
+            session.say(f"  more: imgdata check {report.level}")
+
+
+def _refuse_errors(session: Session, reports: "tuple[CheckReport, ...]") -> None:
+    """Stop before anything is taken when a source has errors."""
+    from imgdata.checks import fails  # noqa: PLC0415 - keeps --help fast
+
+    _show_findings(session, reports)
+    if any(fails(report, "error") for report in reports):
+        problem = "the check found errors, so with --strict nothing was added"
+        remedy = "add without --strict to keep the data as they are, then mend what can be mended"
+        raise RefusedError(problem, remedy=remedy)
 
 
 def _refuse_left_out(done: "list[Added]") -> None:

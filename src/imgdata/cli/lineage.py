@@ -77,15 +77,27 @@ def _render(
 
     if session.as_json or output_format == JSON:
         session.results += [answer_json(one) for one in answers]
+    if output_format == JSON and output is not None:
+        import json  # noqa: PLC0415 - keeps --help fast
+
+        document = {"v": 1, "ok": True, "command": "lineage", "results": session.results}
+        _write(session, json.dumps(document, indent=2, ensure_ascii=False) + "\n", output)
+        session.results = []
+        return
     if output_format == JSON:
         session.as_json = True
         return
     if output_format == TREE:
         _write(session, _tree(answers), output)
         return
-    from imgdata.reports.formats import write_report  # noqa: PLC0415 - keeps --help fast
+    from imgdata.reports.formats import reporter  # noqa: PLC0415 - keeps --help fast
+    from imgdata.tracking.git_history import find_root  # noqa: PLC0415 - keeps --help fast
 
-    _write(session, write_report(answers, output_format, session.project), output)
+    chosen = reporter(output_format)
+    if output is not None and (output.is_dir() or not output.suffix):
+        output.mkdir(parents=True, exist_ok=True)
+        output = output / chosen.file_name
+    _write(session, chosen.text(answers, find_root(session.project.absolute())), output)
 
 
 def _tree(answers: "tuple[Answer, ...]") -> str:

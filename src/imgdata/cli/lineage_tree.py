@@ -168,6 +168,17 @@ def edge_words(edge: Edge) -> str:
     parts = [plain(edge.dep)]
     if edge.recorded:
         parts.append(edge.recorded[:SHORT_HASH])
+    parts += _relation_words(edge)
+    if edge.match is False:
+        at = f" (it was at {edge.at[:SHORT_COMMIT]})" if edge.at else ""
+        parts.append(f"STALE: another version is current now{at}")
+    if edge.trust == "re-verified":
+        parts.append("re-verified")
+    return "   ".join(parts)
+
+
+def _relation_words(edge: Edge) -> list[str]:
+    parts: list[str] = []
     if edge.relation == "contains" and edge.producer_path:
         parts.append(f"holds {plain(edge.producer_path)}")
     elif edge.relation == "inside" and edge.producer_path:
@@ -180,12 +191,7 @@ def edge_words(edge: Edge) -> str:
             parts.append(f"since {edge.introduced.id[:SHORT_COMMIT]} {edge.introduced.date[:10]}")
     elif edge.relation == "missing":
         parts.append("MISSING: nothing tells where it came from")
-    if edge.match is False:
-        at = f" (it was at {edge.at[:SHORT_COMMIT]})" if edge.at else ""
-        parts.append(f"STALE: another version is current now{at}")
-    if edge.trust == "re-verified":
-        parts.append("re-verified")
-    return "   ".join(parts)
+    return parts
 
 
 def _members(answer: Answer) -> Iterator[str]:

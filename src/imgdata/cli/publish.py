@@ -14,6 +14,7 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.api import Project
     from imgdata.model.deposits import Deposit, DepositPlan, Question
     from imgdata.repositories import Publishing
     from imgdata.workflows.publish import Deposited
@@ -101,6 +102,29 @@ def publish(  # noqa: PLR0913 - one argument an option
         _show_draft(session, publishing, done, chosen)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def deposit_levels(
+    session: Session, project: "Project", levels: tuple[str, ...], *, dry_run: bool
+) -> None:
+    """Update the open draft of levels whose storage list names a repository; never publish.
+
+    Only for levels that were named: without a level nothing goes to a repository.
+    """
+    from imgdata.repositories import Publishing  # noqa: PLC0415 - keeps --help fast
+
+    named = [project.config.levels[name] for name in levels]
+    for repository in dict.fromkeys(name for level in named for name in level.repositories):
+        chosen = tuple(level.name for level in named if repository in level.repositories)
+        publishing = Publishing(project.clone, repository, session.progress())
+        plan = publishing.plan(chosen)
+        _show_plan(session, plan, publishing)
+        if dry_run:
+            continue
+        if publishing.is_packaged:
+            _show_package(session, publishing.package(plan, None))
+        else:
+            _show_draft(session, publishing, publishing.deposit(plan), chosen)
 
 
 def _only_repository(known: list[str]) -> str:

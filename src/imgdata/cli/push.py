@@ -20,7 +20,9 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.api import Project
     from imgdata.workflows.push import Pushed, PushOutcome
+    from imgdata.workflows.push_plan import PushOptions
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +44,7 @@ def push(  # noqa: PLR0913 - one argument an option
     dry_run: DryRun = False,
 ) -> None:
     """Archive levels to their storages; what is there already is not sent again."""
+    from imgdata.cli.publish import deposit_levels  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push import summary_error  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push_plan import PushOptions  # noqa: PLC0415 - keeps --help fast
 
@@ -50,33 +53,43 @@ def push(  # noqa: PLR0913 - one argument an option
     options = PushOptions(tuple(to or ()), parse_selection(select or ()), jobs, repair)
     chosen = names(levels, level)
     if dry_run:
-        plans, skipped = project.plan_push(chosen, options)
-        for plan in plans:
-            session.say(
-                f"{plan.target.unit.title} -> {plan.target.storage}: would send "
-                f"{count(len(plan.send), 'object')}, {format_size(plan.size)} (as remembered)"
-            )
-            session.add(
-                {
-                    "unit": plan.target.unit.title,
-                    "storage": plan.target.storage,
-                    "files": [name for item in plan.send for name in item.names],
-                    "bytes": plan.size,
-                }
-            )
-            if session.verbose:
-                for item in plan.send:
-                    session.say(f"  {item.names[0]}")
-        for one in skipped:
-            session.say(f"{one.unit.title}: not sent ({one.why})")
+        _show_plans(session, project, chosen, options)
+        if not to:
+            deposit_levels(session, project, chosen, dry_run=True)
         return
     done = []
     for outcome in project.push(chosen, options, progress=session.progress()):
         done.append(outcome)
         _show(session, outcome)
+    if not to:
+        deposit_levels(session, project, chosen, dry_run=False)
     session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
     if error := summary_error(done):
         raise error
+
+
+def _show_plans(
+    session: Session, project: "Project", chosen: tuple[str, ...], options: "PushOptions"
+) -> None:
+    plans, skipped = project.plan_push(chosen, options)
+    for plan in plans:
+        session.say(
+            f"{plan.target.unit.title} -> {plan.target.storage}: would send "
+            f"{count(len(plan.send), 'object')}, {format_size(plan.size)} (as remembered)"
+        )
+        session.add(
+            {
+                "unit": plan.target.unit.title,
+                "storage": plan.target.storage,
+                "files": [name for item in plan.send for name in item.names],
+                "bytes": plan.size,
+            }
+        )
+        if session.verbose:
+            for item in plan.send:
+                session.say(f"  {item.names[0]}")
+    for one in skipped:
+        session.say(f"{one.unit.title}: not sent ({one.why})")
 
 
 def _show(session: Session, outcome: "PushOutcome") -> None:

@@ -7,6 +7,7 @@ import typer
 
 from imgdata.cli.options import DryRun, Yes, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.storage_login import login
 from imgdata.errors import ImgdataError, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def register(parent: typer.Typer) -> None:
     from imgdata.cli.storage_lost import lost  # noqa: PLC0415 - it stands in a file of its own
 
     app.command()(lost)
+    app.command()(login)
     parent.add_typer(app, name="storage")
 
 

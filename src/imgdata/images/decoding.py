@@ -14,6 +14,8 @@ from imgdata.images.formats import is_installed
 from imgdata.model.facts import Reading, number
 
 PLANE_LIMIT = 1 << 30
+PIECES_ABOVE = 1 << 26
+READ_AHEAD = 1 << 24
 Plane = np.ndarray[Any, Any]
 
 
@@ -23,8 +25,14 @@ class UndecodableError(DamagedError):
     kind = "undecodable"
 
 
-def planes(path: Path, reading: Reading) -> Iterator[Plane]:
+def planes(path: Path, reading: Reading, *, pieces: bool = False) -> Iterator[Plane]:
     """Yield an image's planes in stored order.
+
+    Args:
+        path: The file.
+        reading: What its headers said.
+        pieces: A TIFF plane of more than 64 million pixels comes as its strips or tiles, so that
+            a file of 4 GB does not need 4 GB of memory.
 
     Raises:
         UndecodableError: Not every plane can be decoded.
@@ -36,9 +44,11 @@ def planes(path: Path, reading: Reading) -> Iterator[Plane]:
     if any(s.rule in {"IMG-101", "IMG-102", "IMG-103"} for s in reading.symptoms):
         msg = "the file is damaged"
         raise UndecodableError(msg)
-    _refuse_giant(reading)
+    in_pieces = pieces and decode is _tiff and _is_large(reading)
+    if not in_pieces:
+        _refuse_giant(reading)
     try:
-        yield from decode(path)
+        yield from _tiff_pieces(path) if in_pieces else decode(path)
     except UndecodableError:
         raise
     except Exception as error:
@@ -51,6 +61,29 @@ def _refuse_giant(reading: Reading) -> None:
     if width and height and width * height > PLANE_LIMIT:
         msg = f"a plane of {width:,.0f} x {height:,.0f} pixels is larger than imgdata decodes"
         raise UndecodableError(msg)
+
+
+def _is_large(reading: Reading) -> bool:
+    width, height = number(reading.facts, "size_x"), number(reading.facts, "size_y")
+    return bool(width and height and width * height > PIECES_ABOVE)
+
+
+def _tiff_pieces(path: Path) -> Iterator[Plane]:
+    """Yield each strip or tile of each page; one of them in memory at a time."""
+    import tifffile  # noqa: PLC0415 - only a look at pixels needs it
+
+    with tifffile.TiffFile(path) as file:
+        for index in range(len(file.pages)):
+            page = file.pages.get(index, cache=False, aspage=True)
+            if not isinstance(page, tifffile.TiffPage) or page.is_reduced:
+                continue
+            rows, columns = page.chunks[-2:] if page.samplesperpixel == 1 else page.chunks[:2]
+            if rows * columns > PLANE_LIMIT // 4:
+                msg = f"strips of {rows:,} x {columns:,} pixels are larger than imgdata decodes"
+                raise UndecodableError(msg)
+            for piece, _, _ in page.segments(maxworkers=1, buffersize=READ_AHEAD):
+                if piece is not None:
+                    yield from _as_planes(np.squeeze(piece))
 
 
 def _tiff(path: Path) -> Iterator[Plane]:
@@ -121,20 +154,33 @@ def _lif(path: Path) -> Iterator[Plane]:
 
     with liffile.LifFile(path) as file:
         for image in file.images:
-            yield from _as_planes(image.asarray())
+            yield from _as_planes(image.asarray(out="memmap"))
 
 
 def _dicom(path: Path) -> Iterator[Plane]:
     _need("pydicom")
-    import pydicom  # noqa: PLC0415 - an extra
+    from pydicom.pixels import iter_pixels  # noqa: PLC0415 - an extra
 
-    yield from _as_planes(pydicom.dcmread(path).pixel_array)
+    for frame in iter_pixels(path):
+        yield from _as_planes(np.asarray(frame))
 
 
 def _zarr(path: Path) -> Iterator[Plane]:
     from imgdata.images.zarr_chunks import planes as chunks  # noqa: PLC0415 - imports this module
 
     yield from chunks(path)
+
+
+def _hdf5(path: Path) -> Iterator[Plane]:
+    _need("h5py")
+    import h5py  # noqa: PLC0415 - an extra
+
+    from imgdata.images.hdf5 import datasets  # noqa: PLC0415 - needs the extra
+
+    with h5py.File(path, "r") as root:
+        for dataset in datasets(root, imaris="DataSetInfo" in root and "DataSet" in root):
+            for index in np.ndindex(dataset.shape[:-2]):
+                yield np.asarray(dataset[index])
 
 
 def _need(module: str) -> None:
@@ -157,4 +203,7 @@ _DECODERS: dict[str, Callable[[Path], Iterator[Plane]]] = {
     "lif": _lif,
     "dicom": _dicom,
     "ome-zarr": _zarr,
+    "zarr": _zarr,
+    "hdf5": _hdf5,
+    "imaris": _hdf5,
 }

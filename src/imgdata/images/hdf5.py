@@ -97,7 +97,7 @@ def _describe(file: BoundedFile, book: FactBook) -> tuple[str, Compression | Non
         if imaris:
             _imaris(book, root)
         compression: Compression | None = None
-        for dataset in _datasets(root, imaris=imaris):
+        for dataset in datasets(root, imaris=imaris):
             one = _verdict(dataset)
             compression = one if compression is None else compression.worse(one)
             if not imaris:
@@ -105,7 +105,7 @@ def _describe(file: BoundedFile, book: FactBook) -> tuple[str, Compression | Non
         return ("imaris" if imaris else "hdf5"), compression
 
 
-def _datasets(root: Any, *, imaris: bool) -> Iterator[Any]:  # noqa: ANN401 - h5py's own types
+def datasets(root: Any, *, imaris: bool) -> Iterator[Any]:  # noqa: ANN401 - h5py's own types
     """Yield numeric datasets of two or more dimensions; of Imaris full resolution only.
 
     Links are not followed out of the file, and each object is visited once.

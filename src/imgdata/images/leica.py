@@ -42,6 +42,8 @@ def read(file: BoundedFile) -> Reading:
     name = "lif"
     try:
         text, position = _xml_chunk(file)
+        if text.startswith("LMS_Object_File"):
+            return _object_file()
         root = parse(text)
         if first(root, "Memory") is None and root.tag.startswith("LMSDataContainerHeader"):
             name = "xlif"
@@ -63,6 +65,12 @@ def read(file: BoundedFile) -> Reading:
         symptoms=tuple(symptoms),
         sample_hash=file.sample_hash(),
     )
+
+
+def _object_file() -> Reading:
+    """Leica's LOF keeps one image a file, in a form that is not read here."""
+    symptom = Symptom("IMG-901", "Leica LOF: imgdata has no reader for it", "")
+    return Reading("lof", "none", checked=False, symptoms=(symptom,))
 
 
 def _xml_chunk(file: BoundedFile) -> tuple[str, int]:

@@ -23,7 +23,7 @@ def measure(path: Path, reading: Reading, planes: int) -> PixelFacts:
     """Return what up to so many planes show (0: all)."""
     total = _Total()
     try:
-        found: Iterator[Plane] = decoding.planes(path, reading)
+        found: Iterator[Plane] = decoding.planes(path, reading, pieces=True)
         for plane in islice(found, planes or None):
             total.add(plane)
     except decoding.UndecodableError as error:

@@ -12,7 +12,7 @@ from imgdata.images.safe_xml import BadXmlError, UnsafeXmlError, parse
 from imgdata.images.tiff_directory import Directories, Directory, read_directories
 from imgdata.model.facts import Compression, Fact, Packing, Reading, Symptom
 
-DESCRIPTION = 270
+DESCRIPTION, COMPRESSION = 270, 259
 VERDICT_PAGES = 64
 FAR_OFFSETS = 2**32
 
@@ -184,7 +184,9 @@ def _judge_pixels(
             continue
         if _far(file, draft):
             break
-        gone = gone or tiff_planes.missing_bytes(page, current, contiguous if index == 0 else 1)
+        if draft.flavour != "lsm" or page.whole(COMPRESSION, 1) == 1:
+            # Compressed LSM names the uncompressed length of its strips.
+            gone = gone or tiff_planes.missing_bytes(page, current, contiguous if index == 0 else 1)
         main = index < len(found.pages) and (index == 0 or not tiff_planes.is_reduced(page))
         if main and judged < VERDICT_PAGES:
             judged += 1
@@ -196,8 +198,8 @@ def _judge_pixels(
 
 
 def _far(file: BoundedFile, draft: _Draft) -> bool:
-    """Hamamatsu's NDPI keeps 64-bit offsets in 32-bit tags: beyond 4 GB they cannot be judged."""
-    return draft.flavour == "ndpi" and file.size >= FAR_OFFSETS
+    """Hamamatsu's NDPI and Zeiss's LSM wrap offsets beyond 4 GB: they cannot be judged there."""
+    return draft.flavour in {"ndpi", "lsm"} and file.size >= FAR_OFFSETS
 
 
 def _contiguous_planes(draft: _Draft, found: Directories) -> int:

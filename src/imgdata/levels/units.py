@@ -121,7 +121,8 @@ def find_units(config: Config, index: Index) -> Units:
             below = PurePosixPath(out.path).relative_to(level.path).parts
             name = unit_name(below[0]) if below and level.unit is not None else None
             if name is not None and len(below) == 1 and stage.outs and out.recorded is not None:
-                name = below[0] if out.recorded.nfiles is not None else name
+                is_folder = out.recorded.nfiles is not None and not below[0].endswith(ZARR)
+                name = below[0] if is_folder else name
             found[level.name].append(Unit(level.name, name, out.path, stage, out))
     ordered = {name: tuple(sorted(units, key=_by_name)) for name, units in found.items()}
     return Units(ordered, tuple(elsewhere))

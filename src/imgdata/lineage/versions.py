@@ -257,18 +257,14 @@ def outs_with(data: bytes, path: str, digest: str) -> Iterator[tuple[str, str]]:
             if hash_of(out.recorded) == digest:
                 yield "", out.recorded.path
         return
-    lock = LazyLock(data, path)
-    if is_regular(data):
-        found = entry_around(data, data.find(digest.encode()))
-        entry = None if found is None else LazyLock(HEAD + found[1], path).entry(found[0])
-        if found is not None and entry is not None and data.count(digest.encode()) == 1:
-            yield from ((found[0], out.path) for out in entry.outs if hash_of(out) == digest)
-            return
+    needle = digest.encode()
+    once = is_regular(data) and data.count(needle) == 1
+    found = entry_around(data, data.find(needle)) if once else None
+    lock = LazyLock(data if found is None else HEAD + found[1], path)
     for name in lock.mentioning(digest):
         entry = lock.entry(name)
-        for record in () if entry is None else entry.outs:
-            if hash_of(record) == digest:
-                yield name, record.path
+        outs = () if entry is None else entry.outs
+        yield from ((name, out.path) for out in outs if hash_of(out) == digest)
 
 
 def _outs_named(

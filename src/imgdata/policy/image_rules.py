@@ -16,7 +16,7 @@ from imgdata.model.facts import (
 )
 
 LOW_UM, HIGH_UM = 0.02, 20.0
-CAMERA_PIXELS_UM = (2.4, 25.0)
+CAMERA_PIXELS_UM = (1.2, 35.0)
 BLOCKY = 1.5
 EIGHT_BIT_LEVELS = 256
 DAMAGE = frozenset({"IMG-101", "IMG-102", "IMG-103", "IMG-104"})

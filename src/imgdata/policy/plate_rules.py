@@ -48,8 +48,11 @@ def complete(
     keys: tuple[Key, ...],
     *,
     plate_maps: Mapping[str, frozenset[str]],
+    below: Sequence[Named] = (),
 ) -> tuple[tuple[Layout, ...], Iterator[About]]:
     """Return what the names say about plates, and what is missing or odd.
+
+    `below` are the images that masks were made from, when they are on another level.
 
     Without keys the pattern is guessed from the names; then missing images are warnings only.
     """
@@ -72,7 +75,7 @@ def complete(
         about += _plate_maps(placed, plate_maps)
     about += _kinds(placed, unplaced)
     about += _outliers(placed)
-    about += _masks_on_images(masks, pictures)
+    about += _masks_on_images(masks, [*pictures, *below])
     layout = _layout(chosen, placed, missing, guess.explanation if guess else ())
     return ((layout,) if layout else ()), iter(about)
 
@@ -298,20 +301,17 @@ def _far(title: str, names: list[str], values: list[float]) -> Iterator[About]:
 
 
 def _masks_on_images(masks: list[Named], pictures: list[Named]) -> Iterator[About]:
-    """Compare each mask with the image whose name it begins with."""
+    """Compare each mask with the image it shares the beginning of its name with."""
     if not pictures or not masks:
         return
-    stems = {_stem(p.name): p for p in pictures}
-    matched = {m.name: _image_of(m, stems) for m in masks}
+    images = _Images(pictures)
+    matched = {m.name: images.of(m) for m in masks}
     if not any(matched.values()):
         return
     for mask in masks:
         image = matched[mask.name]
         if image is None:
-            yield (
-                Symptom("IMG-505", "no image whose name it begins with", "its image"),
-                (mask.name,),
-            )
+            yield Symptom("IMG-505", "no image shares its name", "its image"), (mask.name,)
             continue
         own, other = _shape(mask), _shape(image)
         if own is not None and other is not None and own[0] != other[0]:
@@ -319,18 +319,49 @@ def _masks_on_images(masks: list[Named], pictures: list[Named]) -> Iterator[Abou
             yield Symptom("IMG-503", found, "the same width and height"), (mask.name,)
 
 
+class _Images:
+    """Finds the image of a mask: `B2_1_DAPI` for `B2_1_DAPI_mask`, or for `B2_1`.
+
+    Folders named alike (plates) are looked at first, since wells repeat from plate to plate.
+    """
+
+    def __init__(self, pictures: Sequence[Named]) -> None:
+        self._by_stem: dict[tuple[str, str], Named] = {}
+        self._by_part: dict[tuple[str, str], Named] = {}
+        for picture in pictures:
+            stem = _stem(picture.name)
+            for plate in {_folder(picture.name), ""}:
+                self._by_stem.setdefault((plate, stem), picture)
+                for part in _parts_from_start(stem):
+                    self._by_part.setdefault((plate, part), picture)
+
+    def of(self, mask: Named) -> Named | None:
+        """Return the image of a mask, or None."""
+        stem = _stem(mask.name)
+        for plate in (_folder(mask.name), ""):
+            for length in range(len(stem), 0, -1):
+                found = self._by_stem.get((plate, stem[:length]))
+                if found is not None:
+                    return found
+            found = self._by_part.get((plate, stem))
+            if found is not None:
+                return found
+        return None
+
+
+def _folder(name: str) -> str:
+    return name.rpartition("/")[0].rpartition("/")[2]
+
+
 def _stem(name: str) -> str:
-    last = name.rpartition("/")[2]
-    return last.partition(".")[0]
+    return name.rpartition("/")[2].partition(".")[0]
 
 
-def _image_of(mask: Named, stems: Mapping[str, Named]) -> Named | None:
-    stem = _stem(mask.name)
-    for length in range(len(stem), 0, -1):
-        found = stems.get(stem[:length])
-        if found is not None:
-            return found
-    return None
+def _parts_from_start(stem: str) -> Iterator[str]:
+    """Yield the beginnings of a name that end before an underscore or a hyphen."""
+    for index, character in enumerate(stem):
+        if character in "_-" and index:
+            yield stem[:index]
 
 
 def _layout(

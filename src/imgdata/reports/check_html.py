@@ -13,12 +13,14 @@ from imgdata.model.findings import CheckReport, Finding, WellState
 from imgdata.model.sizes import format_size
 from imgdata.policy.check_rules import BY_ID
 from imgdata.policy.judging import grouped
+from imgdata.policy.plate_rules import with_severities
 from imgdata.reports.check_json import agreement
 
 TEMPLATE = "check.html.j2"
 MAX_THUMBS = 12
 MAX_FILES = 3000
 MAX_PATHS = 200
+SHARED = 0.9
 PLATES = ((8, 12), (16, 24), (32, 48))
 _WORDS = {"error": "errors", "warning": "warnings", "note": "notes"}
 _SHOWN_FACTS = (
@@ -158,8 +160,14 @@ def _cause(finding: Finding) -> Cause:
 
 
 def _plates(report: CheckReport) -> list[Plate]:
+    """Return the plates coloured by what tells wells apart: what all images share is left out."""
+    concerned: dict[str, set[str]] = defaultdict(set)
+    for finding in report.findings:
+        concerned[finding.id].update(finding.paths)
+    shared = {i for i, paths in concerned.items() if len(paths) >= SHARED * len(report.files)}
+    telling = [f for f in report.findings if f.id not in shared or str(f.severity) == "error"]
     wells: dict[str, list[WellState]] = defaultdict(list)
-    for layout in report.layouts:
+    for layout in with_severities(report.layouts, telling):
         for well in layout.wells:
             wells[well.plate].append(well)
     return [_plate(name, found) for name, found in sorted(wells.items())]

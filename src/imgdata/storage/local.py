@@ -44,7 +44,7 @@ def open_local(
 def local_path(name: str, url: str, project_root: Path) -> Path:
     """Return the absolute folder of a path or `file:///` url."""
     if not url.startswith("file:"):
-        return (project_root / Path(url).expanduser()).absolute()
+        return Path(os.path.normpath(project_root.absolute() / Path(url).expanduser()))
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
         msg = f"storage '{name}': {url} names the computer '{parts.netloc}'"

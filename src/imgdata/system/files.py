@@ -73,6 +73,29 @@ def is_temporary(name: str) -> bool:
     return name.startswith(TEMPORARY)
 
 
+def remove_leftovers(folder: Path | str, *, below: bool = False) -> int:
+    """Remove what killed commands left in a folder, and below it if asked; return how many.
+
+    For places that one command at a time writes to: the caller holds the lock that says so.
+    """
+    removed = 0
+    try:
+        with os.scandir(folder) as listing:
+            entries = list(listing)
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise machine_error(error, "look into", folder) from error
+    for entry in entries:
+        if is_temporary(entry.name) and not entry.is_dir(follow_symlinks=False):
+            with suppress(OSError):
+                os.unlink(entry.path)
+                removed += 1
+        elif below and entry.is_dir(follow_symlinks=False):
+            removed += remove_leftovers(entry.path, below=True)
+    return removed
+
+
 @contextmanager
 def replacing(target: Path | str, *, mode: int = 0o666) -> Iterator[int]:
     """Open a temporary file that takes the target's name when the block ends without error.

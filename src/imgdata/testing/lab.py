@@ -28,7 +28,6 @@ origins:
   partner: {kind: academic-collaborator, access: restricted}
 storages:
   archive: {url: ../archive}
-  mirror: {url: ../mirror}
 levels:
   raw:
     path: data/raw
@@ -85,6 +84,7 @@ TEMPLATE: Mapping[str, str] = {
     "imgdata.yaml.jinja": CONFIG,
     "dvc.yaml": PIPELINE,
     "plates.yaml": "plates: [\n]\n",
+    ".gitattributes": "plates.yaml merge=union\n",
     "params.yaml": "threshold: 3\n",
     "scripts/segment.sh": SCRIPT,
 }
@@ -249,6 +249,12 @@ def make_lab(base: Path) -> Lab:
         path.write_text(text, "utf-8")
     lab.ok("init", lab.project, "--template", template, "--title", "Tiny", "--yes", cwd=base)
     shutil.rmtree(template)
+    config = lab.file("imgdata.yaml")  # init takes out storages that no level names
+    text = config.read_text("utf-8").replace(
+        "\nlevels:", "\n  mirror: {url: ../mirror}\nlevels:", 1
+    )
+    config.write_text(text, "utf-8")
+    lab.ok("storage", "apply", "--yes")
     lab.commit("Start")
     return lab
 

@@ -157,7 +157,7 @@ class GitHistory:
     def touching(self, commit_id: str, paths: Sequence[str]) -> tuple[Commit, ...]:
         """Return the ancestors of a commit that changed one of the paths, newest first."""
         done = self._git(
-            "log", "-z", "--topo-order", "--full-history", "--simplify-merges", "--parents",
+            "log", "-z", "--date-order", "--full-history", "--simplify-merges", "--parents",
             "--date=raw", f"--format={COMMIT_FORMAT}", commit_id, "--",
             *(f":(top,literal){path}" for path in paths),
         )  # fmt: skip
@@ -167,7 +167,7 @@ class GitHistory:
         """Yield all that happened to the paths that match git pathspecs, newest commit first."""
         done = self._git(
             "log", "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
-            "--topo-order", "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none",
+            "--date-order", "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none",
             "--format=%x01%H", commit_id, "--", *patterns,
         )  # fmt: skip
         return _path_changes(done.stdout)
@@ -180,7 +180,7 @@ class GitHistory:
     def mentioning(self, commit_id: str, text: str) -> tuple[Commit, ...]:
         """Return the ancestors of a commit whose message contains the text, newest first."""
         done = self._git(
-            "log", "-z", "--topo-order", "--date=raw", f"--format={COMMIT_FORMAT}",
+            "log", "-z", "--date-order", "--date=raw", f"--format={COMMIT_FORMAT}",
             "--fixed-strings", f"--grep={text}", commit_id, "--",
         )  # fmt: skip
         return tuple(_commits(done.stdout))

@@ -18,7 +18,7 @@ from imgdata.model.objects import ObjectId, object_key
 from imgdata.model.sizes import format_size
 from imgdata.project.config import Level
 from imgdata.project.unit_list import add_to_unit_list
-from imgdata.system.files import OBJECT_MODE, can_reflink, write_bytes, write_text
+from imgdata.system.files import OBJECT_MODE, can_reflink, remove_leftovers, write_bytes, write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
@@ -123,12 +123,11 @@ def plan_add(
     if unit is not None and len(sources) > 1:
         problem = f"--unit names one unit, but there are {len(sources)} sources"
         raise UsageError(problem, remedy="add them one by one")
-    chosen = origin or level.origin
     if origin is not None and origin not in clone.config.origins:
         known = ", ".join(clone.config.origins) or "none"
         problem = f"'{origin}' is not an origin of this project"
         raise UsageError(problem, cause=f"origins: {known}", remedy="add it to imgdata.yaml")
-    plans = tuple(_plan_unit(clone, level, source, unit, chosen) for source in sources)
+    plans = tuple(_plan_unit(clone, level, source, unit, origin) for source in sources)
     names = [plan.path for plan in plans]
     for plan in plans:
         if names.count(plan.path) > 1:
@@ -160,10 +159,10 @@ def _plan_unit(
     if level.unit is None:
         name, path = None, level.path
     else:
-        name = unit or (unit_name(source.name) if is_file or _is_zarr(real) else real.name)
-        _check_unit_name(name)
-        suffix = "".join(real.suffixes) if is_file else ZARR if _is_zarr(real) else ""
-        path = f"{level.path}/{name}{suffix}"
+        own = unit_name(real.name) if is_file or _is_zarr(real) else real.name
+        name = own if unit is None else unit
+        path = f"{level.path}/{name}{real.name.removeprefix(own)}"
+        _check_unit_name(name, path, has_format=is_file or _is_zarr(real))
     found, left_out = [SourceFile(str(real), "")], list[LeftOut]()
     if not is_file:
         found, left_out = _list_source(clone, real, path)
@@ -171,15 +170,32 @@ def _plan_unit(
         problem = f"{source} holds no file that can be added"
         raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
     size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
-    return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), origin)
+    chosen = _origin_of(clone, level, name, origin)
+    return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), chosen)
+
+
+def _origin_of(clone: Clone, level: Level, name: str | None, asked: str | None) -> str | None:
+    """Return where the files came from; what joins a unit has the unit's origin.
+
+    Raises:
+        RefusedError: The unit has another origin: its restriction would be lost.
+    """
+    before = clone.units.find(level.name, name)
+    if before is None or before.version is None or before.origin is None:
+        return asked or level.origin
+    if asked not in {None, before.origin}:
+        problem = f"{before.title} has origin '{before.origin}', its new files '{asked}'"
+        raise RefusedError(problem, remedy="add them as a unit of their own with --unit NAME")
+    return before.origin
 
 
 def _is_zarr(path: Path) -> bool:
     return path.suffix == ZARR
 
 
-def _check_unit_name(name: str) -> None:
-    if not name or "/" in name or name.startswith(".") or name.endswith(".dvc") or "\n" in name:
+def _check_unit_name(name: str, path: str, *, has_format: bool) -> None:
+    wrong = not name or "/" in name or name.startswith(".") or not name.isprintable()
+    if wrong or name.endswith(".dvc") or (has_format and unit_name(path) != name):
         problem = f"'{name}' cannot be the name of a unit"
         raise UsageError(problem, remedy="choose another with --unit, without '/' or leading '.'")
 
@@ -202,6 +218,9 @@ def _list_source(clone: Clone, source: Path, target: str) -> tuple[list[SourceFi
         except UnicodeEncodeError:
             shown = os.fsencode(relpath).decode("utf-8", "backslashreplace")
             left_out.append(LeftOut(shown, "its name is not UTF-8; rename it"))
+            continue
+        if entry.name == ".dvcignore":
+            left_out.append(LeftOut(relpath, "dvc refuses it inside tracked data; rename it"))
             continue
         folder, _, _ = f"{target}/{relpath}".rpartition("/")
         if rules.enter(folder, ())(f"{target}/{relpath}", is_folder=False):
@@ -226,7 +245,12 @@ def _walk(
         return
     for entry in entries:
         relpath = f"{below}{entry.name}"
-        if not entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+        except OSError as error:
+            left_out.append(LeftOut(relpath, error.strerror or str(error)))
+            continue
+        if not is_folder:
             yield entry, relpath
             continue
         real = os.path.realpath(entry.path)
@@ -247,6 +271,8 @@ def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Itera
         _refuse_without_space(clone, plan)
         for unit in plan.units:
             refuse_busy_paths(clone.tmp, [clone.root / unit.path])
+            clone.refuse_link_out(unit.path)
+            remove_leftovers(clone.root / unit.path, below=True)
             progress.start(f"add {unit.title}", items=len(unit.files), size=unit.size)
             try:
                 yield _add_unit(clone, unit, progress)
@@ -287,16 +313,16 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     if not merged:
         problem = f"no file of {unit.title} could be read"
         raise MachineError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
+    size = _total_size(clone, before, recorded, taken)
     with dvc_lock(clone.tmp):
-        version, written = _record(clone, unit, merged, taken)
-    sizes = {path: one.size for path, one in taken.items()}
+        version, written = _record(clone, unit, merged, taken, size)
     return Added(
         unit=unit,
         version=version,
         new=tuple(sorted(taken.keys() - recorded.keys())),
         already=len(taken.keys() & recorded.keys()),
         nfiles=len(merged),
-        size=_total_size(clone, merged, sizes),
+        size=size,
         left_out=tuple(left_out),
         same_but_case=_same_but_case(merged),
         written=written,
@@ -349,7 +375,11 @@ def _refuse_other_originals(
 
 
 def _record(
-    clone: Clone, unit: UnitToAdd, merged: Mapping[str, str], taken: Mapping[str, Taken]
+    clone: Clone,
+    unit: UnitToAdd,
+    merged: Mapping[str, str],
+    taken: Mapping[str, Taken],
+    size: int,
 ) -> tuple[ObjectId, tuple[Path, ...]]:
     """Place the files and write what records them; DVC's lock is held."""
     rows = list(_place(clone, unit, taken))
@@ -366,7 +396,7 @@ def _record(
     out = TrackedOut(
         path=target.name,
         object_id=version,
-        size=_total_size(clone, merged, {}),
+        size=size,
         nfiles=nfiles,
         remote=remote,
         push=push,
@@ -401,15 +431,15 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
                 yield Row(str(clone.dvc.cache_dir / object_key(md5)), placed.object_stamp, md5)
 
 
-def _total_size(clone: Clone, merged: Mapping[str, str], known: Mapping[str, int]) -> int:
-    total = 0
-    for path, md5 in merged.items():
-        if path in known:
-            total += known[path]
-        else:
-            stored = clone.cache.stat(object_key(md5))
-            total += stored.size if stored else 0
-    return total
+def _total_size(
+    clone: Clone, before: Unit | None, recorded: Mapping[str, str], taken: Mapping[str, Taken]
+) -> int:
+    """Return the bytes of a unit: what was recorded, which may not be here, and what is new."""
+    new = sum(one.size for path, one in taken.items() if path not in recorded)
+    if before is not None and before.size:
+        return before.size + new
+    stored = (clone.cache.stat(object_key(md5)) for md5 in recorded.values())
+    return new + sum(found.size for found in stored if found is not None)
 
 
 def _same_but_case(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:

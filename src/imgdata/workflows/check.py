@@ -58,6 +58,7 @@ class CheckOptions:
         image_names: File names on the level below, for masks and profiles; None: not known.
         plate_maps: Plate name to its wells; `""` is a map for every plate.
         cache: Folder that remembers readings, or None.
+        below: The images that masks were made from, when they are on another level.
         said: What a person answered, for files that are silent about it.
         unit_depth: 1 when the first folder below the root is the unit (plate), 0 without units.
     """
@@ -73,6 +74,7 @@ class CheckOptions:
     cache: Path | None = None
     unit_depth: int = 0
     said: Mapping[str, Fact] = field(default_factory=dict)
+    below: tuple[FileCheck, ...] = ()
 
 
 @dataclass(slots=True)
@@ -380,7 +382,13 @@ def _completeness(
         for c in checked
         if c.reading.format not in {"parquet", "csv"}
     ]
-    layouts, about = plate_rules.complete(images, options.keys, plate_maps=options.plate_maps)
+    below = [
+        plate_rules.Named(f.path, f.reading, None, is_mask=False, unit_depth=0)
+        for f in options.below
+    ]
+    layouts, about = plate_rules.complete(
+        images, options.keys, plate_maps=options.plate_maps, below=below
+    )
     return layouts, list(about)
 
 

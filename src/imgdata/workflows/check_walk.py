@@ -35,9 +35,9 @@ class Candidate:
 
 
 def is_thumb(name: str) -> bool:
-    """Tell thumbnails that microscopes write beside their images."""
+    """Tell thumbnails that microscopes, and `._` companions that macOS, write beside images."""
     stem = name.rsplit("/", 1)[-1].lower()
-    return "_thumb" in stem or stem.startswith(("thumb.", "thumbs.db"))
+    return "_thumb" in stem or stem.startswith(("thumb.", "thumbs.db", "._"))
 
 
 def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Iterator[Candidate]:

@@ -10,7 +10,7 @@ from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
-from imgdata.errors import DamagedError
+from imgdata.errors import DamagedError, InvalidProjectError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
 from imgdata.model.events import Event
@@ -18,7 +18,8 @@ from imgdata.model.objects import is_folder, object_key
 from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, StageRunner, Storage
 from imgdata.project.config import Config, StorageConfig
-from imgdata.project.log import LogWriter, read_events
+from imgdata.project.log import LOG_FOLDER, LogWriter, read_events
+from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
 from imgdata.transfer.move import Item, read_whole
@@ -120,7 +121,32 @@ class Clone:
         """
         path = self.root / PRIVATE_FOLDER / "lock"
         with hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command"):
+            self._tidy()
             yield
+
+    def refuse_link_out(self, path: str) -> None:
+        """Stop before something is written through a link that leads out of the repository.
+
+        Links into the configured cache are fine: DVC makes them.
+
+        Raises:
+            InvalidProjectError: Naming the path and where it leads.
+        """
+        real = (self.root / path).resolve()
+        places = (self.git.root, self.root, self.dvc.cache_dir)
+        if not any(real.is_relative_to(place.resolve()) for place in places):
+            problem = f"{path} leads out of the project"
+            remedy = "replace the link by a folder"
+            raise InvalidProjectError(problem, cause=f"by a link to {real}", remedy=remedy)
+
+    def _tidy(self) -> None:
+        """Remove what a killed command left beside the project's own files; looks into no unit."""
+        folders = [self.root, self.root / ".dvc", *(self.root / LOG_FOLDER).glob("*")]
+        folders += [self.root / level.path for level in self.config.levels.values()]
+        if self.dvc.cache_dir.is_relative_to(self.root):  # a shared cache has other writers
+            folders.append(self.dvc.cache_dir / "files" / "md5")
+        for folder in folders:
+            remove_leftovers(folder)
 
     def folder_list(self, unit: Unit) -> list[FolderEntry] | None:
         """Return the recorded files of a unit from the cache; None for a single file.

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imgdata.dvc_files.places import folder_of
+from imgdata.errors import NothingFoundError
 from imgdata.lineage.answer import Answer, Edge, Node, Status
 from imgdata.lineage.datalad import Origin, Runs, annex_out
 from imgdata.lineage.index import Index
@@ -14,7 +15,7 @@ from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, trac
 from imgdata.lineage.versions import Versions
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
-from imgdata.workflows.bytes_here import git_status, status_of
+from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView
 
@@ -140,7 +141,15 @@ def targets(repository: Repository, path: str, question: Question) -> list[str]:
     if choose(index, path) is not None:
         return [path]
     below = [claim.path for claim in index.below(path)] if _is_folder(repository, path) else []
-    return below or [path]
+    if below:
+        return below
+    entry = snapshot.in_git(path)
+    if snapshot.tree is not None and entry is not None and entry.kind == "tree":
+        return list(snapshot.tree.files(path))
+    if not path:
+        msg = "DVC tracks nothing here"
+        raise NothingFoundError(msg, remedy="imgdata lineage FILE")
+    return [path]
 
 
 def _is_folder(repository: Repository, path: str) -> bool:
@@ -175,6 +184,10 @@ def _tracked(
         else status_of(repository.root, repository.lists, snapshot, choice.claim, path)
     )
     answer = tracked_answer(snapshot, path, choice, status)
+    record = choice.claim.record
+    if status == "recorded" and answer.member is None and is_too_large(record):
+        why = "only the names of its files were compared, not their contents: --verify reads them"
+        answer = replace(answer, gaps=(*answer.gaps, why))
     if orphan:
         why = f"{choice.claim.stage.id} is dead: {choice.claim.stage.dead_because}"
         answer = replace(answer, gaps=(why, *answer.gaps))

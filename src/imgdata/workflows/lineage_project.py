@@ -186,7 +186,7 @@ def restricted_paths(view: ProjectView | None, index: Index, today: date) -> tup
     """Return the outs that may not be shown: restricted raw units and what was made from them.
 
     A level that the origin's `may_leave` names is released. Without an imgdata.yaml nothing is
-    known to be restricted.
+    known to be restricted; with one that cannot be read everything is.
     """
     if view is None:
         return ()
@@ -197,7 +197,8 @@ def restricted_paths(view: ProjectView | None, index: Index, today: date) -> tup
         for out in stage.entry.outs:
             path = stage.place(out.path, index.home).path
             origin = view.origin_of(stage)
-            if view.level_of(path) is None or not is_restricted(origin, today):
+            on_level = view.config is None or view.level_of(path) is not None
+            if not on_level or not is_restricted(origin, today):
                 continue
             hidden[path] = None
             released = () if origin is None else origin.may_leave

@@ -241,7 +241,7 @@ def _reached(path: str, reached: set[str]) -> bool:
 
 def _with_difference(asking: Asking, found: Answer) -> Answer:
     """Compare with the same file at another revision, in words."""
-    revision = asking.question.diff or "HEAD"
+    revision = "" if asking.question.diff is None else asking.question.diff
     repository = asking.repository
     before = explain(repository, asking.path, replace(asking.question, revision=revision))
     snapshot = repository.snapshot(revision)

@@ -18,7 +18,7 @@ from imgdata.model.selection import Selection
 from imgdata.model.sizes import format_size
 from imgdata.ports import Storage
 from imgdata.project.config import Level
-from imgdata.system.files import write_text
+from imgdata.system.files import remove_leftovers, write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placed, Placement, place_all
 from imgdata.transfer.move import (
@@ -169,6 +169,8 @@ class _Fetch:
     def run(self, seen: list[Fields]) -> Pulled:
         """Fetch what the cache lacks, then place what the workspace lacks."""
         refuse_busy_paths(self.clone.tmp, [self.clone.root / self.unit.path])
+        self.clone.refuse_link_out(self.unit.path)
+        remove_leftovers(self.clone.root / self.unit.path, below=True)
         whole = self._content()
         if self.options.selection:
             seen += fields_of(self.unit, self.level, whole.files).values()
@@ -269,18 +271,32 @@ class _Fetch:
             raise MachineError(problem, remedy="free some space, or pull a part with --select")
 
     def _bring(self, content: Content, wanted: dict[str, str]) -> None:
+        damaged = self._damaged_in_cache(content, wanted) if self.options.sources else []
         md5s = set(wanted.values())
         items = [item for item in content.items() if item.object_id in md5s]
         cached = present_objects(self.clone.cache, [item.key for item in items])
         lacking = [item for item in items if item.key not in cached]
-        if self.options.sources:
-            lacking += [item for item in items if item.key in cached and not self._is_good(item)]
+        lacking += damaged
         size = self.unit.size * len(lacking) // max(1, len(content.items()))
         self.progress.start(f"pull {self.unit.title}", items=len(lacking), size=size)
         try:
             self._fetch(lacking)
         finally:
             self.progress.finish()
+
+    def _damaged_in_cache(self, content: Content, wanted: dict[str, str]) -> list[Item]:
+        """Hash the cache's objects; files that are links to damaged ones are wanted anew."""
+        cached = present_objects(self.clone.cache, [item.key for item in content.items()])
+        damaged = [
+            item for item in content.items() if item.key in cached and not self._is_good(item)
+        ]
+        names = {item.object_id for item in damaged}
+        wanted |= {
+            path: md5
+            for path, md5 in content.files.items()
+            if md5 in names and self._is_cache_object(path, md5)
+        }
+        return damaged
 
     def _is_good(self, item: Item) -> bool:
         return isinstance(check_one(item, self.clone.cache), Intact)

@@ -1,6 +1,7 @@
 """The check over files: duplicates, sidecars, samples of pixels, cache, missing readers."""
 
 import hashlib
+import resource
 import shutil
 import sys
 from collections.abc import Iterator
@@ -372,3 +373,21 @@ def _modules() -> Iterator[None]:
     before: dict[str, ModuleType] = dict(sys.modules)
     yield
     sys.modules.update(before)
+
+
+@pytest.mark.slow
+def test_a_large_plane_is_measured_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "large.tif"
+    side = 12_000
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        rows = (np.full((64, side), 300 + n % 9, np.uint16) for n in range(-(-side // 64)))
+        parts = (part[: side - 64 * n] for n, part in enumerate(rows))
+        writer.write(parts, shape=(side, side), dtype=np.uint16, rowsperstrip=64, metadata=None)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reader = ImageReaders()
+    reading = reader.read(path)
+    assert reading is not None
+    pixels = reader.pixels(path, reading, planes=0)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert (pixels.error, pixels.low, pixels.high) == ("", 300, 308)
+    assert grown < 150_000

@@ -137,6 +137,15 @@ def test_a_mask_must_lie_on_its_image() -> None:
     assert rules(found) == ["IMG-505"]
 
 
+def test_masks_on_a_level_of_their_own_are_compared_with_the_level_below() -> None:
+    below = [named(f"P1/B02_1_{c}.tif") for c in ("DAPI", "GFP")]
+    mask = replace(named("P1/B02_1.tif"), is_mask=True)
+    assert list(complete([mask], (), plate_maps={}, below=below)[1]) == []
+    small = replace(WHOLE, facts={**WHOLE.facts, "size_y": Fact(40)})
+    wrong = replace(named("P1/B02_1.tif", small), is_mask=True)
+    assert rules(list(complete([wrong], (), plate_maps={}, below=below)[1])) == ["IMG-503"]
+
+
 @pytest.mark.parametrize(
     ("names", "fields"),
     [

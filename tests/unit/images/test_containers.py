@@ -331,6 +331,9 @@ def test_hdf5_is_judged_by_its_filters(
     reading = read(path)
     assert packing(reading) == expected
     assert value(reading, "size_x") == 64
+    found = fingerprint(path)
+    assert found is not None
+    assert (found == of_planes([PIXELS])) == (expected == "lossless")
 
 
 def test_a_cut_hdf5_is_truncated(tmp_path: Path) -> None:

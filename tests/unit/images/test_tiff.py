@@ -294,3 +294,44 @@ def test_a_renamed_ome_tiff_knows_itself_by_its_uuid(tmp_path: Path) -> None:
     )
     reading = read(with_description(tmp_path / "after.ome.tif", text))
     assert reading.siblings == ()
+
+
+def stk(planes: int, *, stored: int) -> bytes:
+    """Build a MetaMorph stack: planes one after the other behind a single directory."""
+    size = 16 * 8
+    uic = struct.pack("<4I", 4, 900, 6, 920)
+    text = b"Exposure: 50 ms\r\nBinning: 1 x 1\r\nAcquired from CoolSNAP Camera\0"
+    entries = [
+        (256, 4, 1, 8),
+        (257, 4, 1, 8),
+        (258, 3, 1, 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (270, 2, len(text), 600),
+        (273, 4, 1, 1000),
+        (278, 4, 1, 8),
+        (279, 4, 1, size),
+        (33628, 4, 2, 800),
+        (33629, 5, planes, 700),
+    ]
+    data = bytearray(1000 + size * stored)
+    head = classic(entries)
+    data[: len(head)] = head
+    data[600 : 600 + len(text)] = text
+    data[800 : 800 + len(uic)] = uic
+    data[900:908] = struct.pack("<II", 645, 1000)
+    data[920:927] = struct.pack("<I", 3) + b"um\0"
+    return bytes(data)
+
+
+def test_a_metamorph_stack_gives_calibration_and_planes(tmp_path: Path) -> None:
+    path = tmp_path / "a.stk"
+    path.write_bytes(stk(3, stored=3))
+    reading = read(path)
+    assert reading.flavour == "stk"
+    assert value(reading, "planes") == 3
+    assert value(reading, "pixel_size_x") == pytest.approx(0.645)
+    assert value(reading, "exposure") == 50
+    assert rules(reading) == set()
+    path.write_bytes(stk(3, stored=2))
+    assert rules(read(path)) == {"IMG-101"}

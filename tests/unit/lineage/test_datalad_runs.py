@@ -303,7 +303,8 @@ class TestParsing:
             "x\n\n=== Do not change lines below ===\n{\n^^^ Do not change lines above ^^^\n",
             "x\n\n=== Do not change lines below ===\n[1]\n^^^ Do not change lines above ^^^\n",
             "x\n\n=== Do not change lines below ===\n{}\n^^^ Do not change lines above ^^^\n",
-            "x\n\n=== Do not change lines below ===\n" + "[" * 9000 + "\n^^^ Do not change lines above ^^^",
+            "\n=== Do not change lines below ===\n" + "[" * 9000
+            + "\n^^^ Do not change lines above ^^^",
             "",
         ],
     )  # fmt: skip
@@ -315,5 +316,5 @@ class TestParsing:
         assert isinstance(found, RunRecord)
 
     def test_a_path_that_leaves_the_dataset_is_not_found(self) -> None:
-        dataset = Dataset("d", lambda path: True, lambda folder: [])
+        dataset = Dataset("d", bool, lambda folder: [folder])
         assert locate("../../etc/passwd", ".", dataset) == ()

@@ -1,0 +1,26 @@
+"""Run commands as someone whom file permissions stop, also where the tests run as root."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from imgdata.testing.lab import PROGRAMS, Answer, Lab
+
+DROPPED = "--bounding-set=-dac_override,-dac_read_search"
+
+
+def restricted(lab: Lab, *words: str | Path, cwd: Path | None = None) -> Answer:
+    """Run imgdata without the right to overlook permissions."""
+    before: list[str] = []
+    if os.geteuid() == 0:
+        before = [shutil.which("setpriv") or "setpriv", DROPPED]
+        tried = subprocess.run([*before, "true"], capture_output=True, check=False)
+        if tried.returncode:
+            pytest.skip(f"root here cannot give up its rights: {tried.stderr.decode()}")
+    answer = lab.call(*before, PROGRAMS / "imgdata", *words, cwd=cwd)
+    assert "Traceback" not in answer.err
+    assert answer.status != 70, answer.err
+    return answer

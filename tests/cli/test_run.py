@@ -1,0 +1,120 @@
+"""`imgdata run`: safe before anything runs, and every run is noted."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from imgdata.project.log import read_events
+from imgdata.testing.lab import Lab
+
+pytestmark = pytest.mark.dvc
+MASK = "data/masks/P1/B02_1_DNA.tif"
+
+
+def rewrite(path: Path, data: bytes) -> None:
+    """Replace a file, as an editor does: hard links keep their content."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def runs(lab: Lab) -> list[dict[str, object]]:
+    return [dict(event.details) for event in read_events(lab.project)[0] if event.event == "run"]
+
+
+def entry_hash(lab: Lab, stage: str) -> str:
+    import hashlib
+
+    import yaml
+
+    entry = yaml.safe_load(lab.file("dvc.lock").read_text())["stages"][stage]
+    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def test_runs_are_joined_by_the_hash_of_their_entry(lab: Lab) -> None:
+    found = {str(run["stage"]).rpartition("::")[2]: run for run in runs(lab)}
+    assert set(found) == {"segment@P1", "count@P1"}
+    for stage, run in found.items():
+        assert run["entry"] == entry_hash(lab, stage)
+        assert run["rc"] == 0
+        assert run["code_commit"] == lab.git("rev-list", "--max-parents=0", "HEAD").strip()
+
+
+def test_nothing_stale_is_nothing_to_do(lab: Lab) -> None:
+    assert "nothing to do: 2 stages are up to date" in lab.ok("run").out
+    assert len(runs(lab)) == 2
+
+
+def test_a_changed_original_stops_the_run(lab: Lab) -> None:
+    rewrite(lab.file("data/raw/P1/B02_1_DNA.tif"), b"other")
+    lab.file("params.yaml").write_text("threshold: 4\n")
+    answer = lab.imgdata("run")
+    assert (answer.status, "changed: data/raw/P1/B02_1_DNA.tif" in answer.err) == (5, True)
+    assert len(runs(lab)) == 2
+    assert lab.file(MASK).read_bytes().startswith(b"mask threshold: 3")
+
+
+def test_hand_edits_and_unrecorded_files_stop_the_run(lab: Lab) -> None:
+    rewrite(lab.file(MASK), b"by hand")
+    lab.file("data/masks/P1/notes.txt").write_text("mine")
+    lab.file("params.yaml").write_text("threshold: 4\n")
+    answer = lab.imgdata("run")
+    assert answer.status == 5
+    assert f"edited by hand: {MASK}" in answer.err
+    assert "not recorded: data/masks/P1/notes.txt" in answer.err
+    assert lab.file(MASK).read_bytes() == b"by hand"
+    lab.file("data/masks/P1").rename(lab.file("data/masks/P1.kept"))
+    assert lab.ok("run", "masks").status == 0
+    assert lab.file(MASK).read_bytes().startswith(b"mask threshold: 4")
+
+
+def test_an_input_that_is_not_here_is_damage(lab: Lab) -> None:
+    clone = lab.clone()
+    clone.file("params.yaml").write_text("threshold: 4\n")
+    answer = clone.imgdata("run", "masks")
+    assert (answer.status, "imgdata pull raw" in answer.err) == (6, True)
+
+
+def test_a_failing_stage_is_told_and_runs_again_after_the_fix(lab: Lab) -> None:
+    script = lab.file("scripts/segment.sh")
+    good = script.read_text()
+    script.write_text(f"{good}\necho it broke here >&2\nexit 3\n")
+    before = lab.file("dvc.lock").read_text()
+    answer = lab.imgdata("run", "--json")
+    assert (answer.status, answer.error["kind"]) == (7, "stage-failed")
+    assert "it broke here" in answer.error["cause"]
+    assert "data/masks/P1" in answer.error["cause"]
+    assert lab.file("dvc.lock").read_text() == before
+    failed = runs(lab)[-1]
+    assert (failed["entry"], failed["rc"]) == (None, 1)
+    script.write_text(good.replace("mask", "new mask"))
+    lab.ok("run")
+    assert lab.file(MASK).read_bytes().startswith(b"new mask")
+    assert runs(lab)[-1]["rc"] == 0
+
+
+def test_the_environment_is_that_of_the_stages_python(lab: Lab) -> None:
+    stub = lab.base / "bin" / "python"
+    stub.parent.mkdir()
+    stub.write_text(
+        "#!/bin/sh\n"
+        'case "$1" in -c) echo "python 9.9 stub";; *) mkdir -p data/counts/P1;'
+        " echo 1 > data/counts/P1/names.txt;; esac\n"
+    )
+    stub.chmod(0o755)
+    text = lab.file("dvc.yaml").read_text()
+    start = text.index("      cmd: mkdir")
+    end = text.index("\n", start)
+    lab.file("dvc.yaml").write_text(
+        f"{text[:start]}      cmd: python count.py ${{item}}{text[end:]}"
+    )
+    path = f"{stub.parent}{os.pathsep}{os.environ['PATH']}"
+    other = Lab(lab.base, lab.name, {"PATH": path})
+    other.ok("run", "counts")
+    environment = runs(lab)[-1]["environment"]
+    assert isinstance(environment, dict)
+    assert environment["source"] == "path-python"
+    kept = lab.file(f".imgdata/environments/{environment['hash']}.txt").read_text()
+    assert kept == "python 9.9 stub\n"

@@ -1,0 +1,174 @@
+"""A plan fits the repository's limits, names what is missing, and holds back what may not leave."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgdata.model.deposits import (
+    OPEN,
+    Access,
+    Creator,
+    DepositLimits,
+    DepositMetadata,
+    LevelFile,
+    PlannedItem,
+    PlannedPack,
+    Visibility,
+)
+from imgdata.policy.restrictions import Source
+from imgdata.project.config import Origin
+from imgdata.testing.depository import METADATA
+from imgdata.workflows.deposit_plan import (
+    DOCUMENTS,
+    DepositRequest,
+    lay_out,
+    plan_deposit,
+    valid_orcid,
+)
+
+TODAY = date(2026, 11, 20)
+ZENODO = DepositLimits(files=100, total=50 * 10**9, file=50 * 10**9)
+OWN = {"own": Origin("own", "own")}
+
+
+def _files(level: str, unit: str, count: int, size: int = 1000) -> tuple[LevelFile, ...]:
+    return tuple(
+        LevelFile(level, unit, f"data/{level}/{unit}/{n:04d}.tif", "/x", size, "0" * 32)
+        for n in range(count)
+    )
+
+
+def _request(files: tuple[LevelFile, ...], **changes: object) -> DepositRequest:
+    sources = {(file.level, file.unit): (Source(f"raw/{file.unit}", "own"),) for file in files}
+    made = DepositRequest(
+        repository="zenodo",
+        levels=tuple(dict.fromkeys(file.level for file in files)),
+        files=files,
+        sources=sources,
+        rules=(OWN, OWN),
+        metadata=METADATA,
+        access=OPEN,
+        limits=ZENODO,
+        today=TODAY,
+        pack={},
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def _paths(items: tuple[PlannedItem, ...]) -> list[str]:
+    found: list[str] = []
+    for item in items:
+        files = item.files if isinstance(item, PlannedPack) else (item.file,)
+        found.extend(file.path for file in files)
+    return sorted(found)
+
+
+def test_a_plate_of_images_is_one_pack_and_a_table_stays_as_it_is() -> None:
+    plan = plan_deposit(_request((*_files("masks", "P1", 3456), *_files("bulk", "P1", 1))))
+    assert [item.name for item in plan.items] == ["masks_P1.zip", "0000.tif"]
+    assert plan.files == 2 + len(DOCUMENTS)
+    assert plan.over == ()
+    assert plan.missing == ()
+
+
+def test_many_small_units_are_packed_when_the_limit_asks_for_it() -> None:
+    files = tuple(file for n in range(60) for file in _files("bulk", f"P{n}", 3))
+    plan = plan_deposit(_request(files))
+    assert plan.over == ()
+    assert plan.files <= 100
+    assert _paths(plan.items) == sorted(file.path for file in files)
+
+
+def test_more_plates_than_files_become_one_pack_a_level() -> None:
+    files = tuple(file for n in range(200) for file in _files("masks", f"P{n:03d}", 20))
+    plan = plan_deposit(_request(files))
+    assert [item.name for item in plan.items] == ["masks.zip"]
+
+
+def test_what_is_larger_than_a_record_is_refused_before_a_byte_moves() -> None:
+    plan = plan_deposit(_request(_files("raw", "P1", 20, 6 * 10**9)))
+    assert any("a record takes 50000000000" in text for text in plan.over)
+    names = [item.name for item in plan.items]
+    assert names == [f"raw_P1.part{n}of3.zip" for n in (1, 2, 3)]
+    assert all(item.size <= 50 * 10**9 for item in plan.items)
+
+
+def test_restricted_units_stay_and_are_told() -> None:
+    files = (*_files("masks", "P1", 2), *_files("masks", "P2", 2))
+    sources: Mapping[tuple[str, str], tuple[Source, ...]] = {
+        ("masks", "P1"): (Source("raw/P1", "own"),),
+        ("masks", "P2"): (),
+    }
+    plan = plan_deposit(_request(files, sources=sources))
+    assert [held.unit for held in plan.held] == ["P2"]
+    assert all("P2" not in path for path in _paths(plan.items))
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"title": "ab"}, "title"),
+        ({"creators": ()}, "creators"),
+        ({"license": ""}, "license"),
+        ({"description": " "}, "study.description"),
+        ({"creators": (Creator("X", orcid="0000-0002-1825-0098"),)}, "creators.orcid"),
+    ],
+)
+def test_what_a_doi_needs_is_asked_for(change: dict[str, object], name: str) -> None:
+    metadata: DepositMetadata = replace(METADATA, **change)  # type: ignore[arg-type]
+    plan = plan_deposit(_request(_files("masks", "P1", 1), metadata=metadata))
+    assert name in [question.name for question in plan.missing]
+
+
+@pytest.mark.parametrize(
+    ("origin", "asked"),
+    [
+        (Origin("own", "public"), True),
+        (Origin("own", "public", license="CC-BY-NC-4.0"), True),
+        (Origin("own", "public", license="CC-BY-ND-4.0"), True),
+        (Origin("own", "public", license="Elsevier"), True),
+        (Origin("own", "public", license="CC0-1.0"), False),
+        (Origin("own", "public", license="CC-BY-4.0"), False),
+        (Origin("own", "own"), False),
+    ],
+)
+def test_the_licence_of_the_sources_must_allow_it(origin: Origin, *, asked: bool) -> None:
+    rules = ({"own": origin}, {"own": origin})
+    plan = plan_deposit(_request(_files("masks", "P1", 1), rules=rules))
+    assert ("origins.own.license" in [q.name for q in plan.missing]) is asked
+
+
+def test_an_embargo_that_has_ended_is_a_question() -> None:
+    access = Access(Visibility.EMBARGOED, TODAY)
+    plan = plan_deposit(_request(_files("masks", "P1", 1), access=access))
+    assert [question.name for question in plan.missing] == ["embargo"]
+
+
+def test_orcids_are_checked_by_their_last_digit() -> None:
+    assert valid_orcid("0000-0002-1825-0097")
+    assert valid_orcid("0000-0002-1694-233X")
+    assert not valid_orcid("0000-0002-1825-0098")
+    assert not valid_orcid("0000000218250097")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    units=st.lists(st.integers(1, 40), min_size=1, max_size=30),
+    most=st.integers(8, 60),
+    largest=st.integers(5_000, 50_000),
+)
+def test_every_file_travels_once_and_names_are_unique(
+    units: list[int], most: int, largest: int
+) -> None:
+    files = tuple(f for n, count in enumerate(units) for f in _files("m", f"P{n}", count))
+    limits = DepositLimits(files=most, total=None, file=largest)
+    items = lay_out(files, limits, {}, reserved=DOCUMENTS)
+    assert _paths(items) == sorted(file.path for file in files)
+    names = [item.name.lower() for item in items]
+    assert len(set(names)) == len(names)
+    assert not set(names) & {name.lower() for name in DOCUMENTS}
+    assert all(item.size <= largest for item in items)

@@ -93,6 +93,7 @@ def _show_plans(
 
 
 def _show(session: Session, outcome: "PushOutcome") -> None:
+    from imgdata.workflows.leaving import Withheld  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push import Pushed, StorageFailed  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push_plan import NotPushed  # noqa: PLC0415 - keeps --help fast
 
@@ -103,6 +104,17 @@ def _show(session: Session, outcome: "PushOutcome") -> None:
         case StorageFailed(storage, error):
             session.say(f"{storage}: {error.problem}")
             session.add({"storage": storage, "error": error.problem})
+        case Withheld(unit, storage, public, reasons, may):
+            session.say(f"{unit.title} -> {storage}: NOT SENT, restricted ({public})")
+            session.add(
+                {
+                    "level": unit.level,
+                    "unit": unit.name,
+                    "storage": storage,
+                    "restricted": list(reasons),
+                    "may_leave": list(may),
+                }
+            )
         case Pushed(target=target):
             unit = target.unit
             session.add(

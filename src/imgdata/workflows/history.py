@@ -59,6 +59,7 @@ class History:
     def __init__(self, clone: Clone) -> None:
         self._clone = clone
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
+        self._origins: dict[Version, set[str]] = {}
         self._prefix = ""
         if clone.root != clone.git.root:
             self._prefix = f"{clone.root.relative_to(clone.git.root).as_posix()}/"
@@ -108,6 +109,20 @@ class History:
             found.setdefault(version, self._clone.clock.now())
         return found
 
+    @property
+    def origins(self) -> Mapping[Version, set[str]]:
+        """The origins that any commit or the working tree records of added versions.
+
+        An empty text stands for a record without one.
+        """
+        _ = self.ever
+        for stage in self._clone.index.stages:
+            for out in stage.outs:
+                if stage.kind != "stage" and out.is_inside and _is_ours(out.recorded):
+                    version = self._version(out.path, out.recorded)
+                    self._origins.setdefault(version, set()).add(_origin(out.flags.meta))
+        return self._origins
+
     def _inside(self, files: Mapping[str, str]) -> dict[str, str]:
         """Return files of this project by path from its root."""
         start = len(self._prefix)
@@ -131,7 +146,11 @@ class History:
             read = read_dot_dvc(data, file)
             wdir = resolve(read.wdir or ".", folder_of(file)).path
             for out in read.outs:
-                yield _path(out.recorded, "" if wdir == "." else wdir), out.recorded
+                path = _path(out.recorded, "" if wdir == "." else wdir)
+                if _is_ours(out.recorded):
+                    known = self._origins.setdefault(self._version(path, out.recorded), set())
+                    known.add(_origin(out.flags.meta))
+                yield path, out.recorded
         elif file.rpartition("/")[2] == LOCK_NAME:
             for name, entry in read_lock(data, file).entries.items():
                 stage = self._clone.index.by_address.get(f"{file}::{name}")
@@ -151,6 +170,12 @@ class History:
         return Version(
             path, level.name if level else "", unit, recorded.hash.value, recorded.size or 0, nfiles
         )
+
+
+def _origin(meta: Mapping[str, object]) -> str:
+    noted = meta.get("imgdata")
+    origin = noted.get("origin") if isinstance(noted, dict) else None
+    return origin if isinstance(origin, str) else ""
 
 
 def _path(recorded: Recorded, wdir: str) -> str:

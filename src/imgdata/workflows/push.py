@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imgdata.errors import DamagedError, StorageError
+from imgdata.errors import DamagedError, RefusedError, StorageError
 from imgdata.model.events import Json
 from imgdata.ports import CanFlush, Storage
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.leaving import Gate, Withheld
 from imgdata.workflows.marker import mark_or_refuse
 from imgdata.workflows.objects import copy_event, copy_key
 from imgdata.workflows.push_plan import (
@@ -61,7 +62,7 @@ class Pushed:
         return not (self.damaged or self.missing)
 
 
-PushOutcome = Pushed | NotPushed | StorageFailed
+PushOutcome = Pushed | NotPushed | StorageFailed | Withheld
 
 
 def push(
@@ -83,22 +84,54 @@ def push(
     targets, skipped = choose_targets(clone, levels, options)
     yield from skipped
     with clone.writing():
-        opened: dict[str, Storage | None] = {}
+        doors = _Doors(clone, Gate(clone))
         for target in targets:
-            if target.storage not in opened:
-                opened[target.storage] = None
-                try:
-                    opened[target.storage] = _open_marked(clone, target.storage)
-                except StorageError as error:
-                    yield StorageFailed(target.storage, error)
-            storage = opened[target.storage]
+            yield from doors.push(target, options, progress)
+
+
+@dataclass(slots=True)
+class _Doors:
+    """The storages of one push: opened once, left alone when they fail, guarded when public."""
+
+    clone: Clone
+    gate: Gate
+    opened: dict[str, Storage | None] = field(default_factory=dict)
+    public: dict[str, str] = field(default_factory=dict)
+
+    def push(
+        self, target: Target, options: PushOptions, progress: Progress
+    ) -> Iterator[PushOutcome]:
+        """Push one unit to one storage, unless a restriction forbids it."""
+        name = target.storage
+        if name not in self.public:
+            self.public[name] = self.gate.stated_public(self.clone.config.storages[name])
+        # Asked twice: by what is written before the storage is touched, by looking once it is open.
+        if held := self._held(target):
+            yield held
+            return
+        try:
+            storage = self._open(name)
             if storage is None:
-                continue
-            try:
-                yield _push_unit(clone, target, storage, options, progress)
-            except StorageError as error:
-                opened[target.storage] = None
-                yield StorageFailed(target.storage, error)
+                return
+            if held := self._held(target):
+                yield held
+                return
+            yield _push_unit(self.clone, target, storage, options, progress)
+        except StorageError as error:
+            self.opened[name] = None
+            yield StorageFailed(name, error)
+
+    def _held(self, target: Target) -> Withheld | None:
+        why = self.public[target.storage]
+        return self.gate.withheld(target.unit, target.storage, why) if why else None
+
+    def _open(self, name: str) -> Storage | None:
+        if name not in self.opened:
+            self.opened[name] = None
+            self.opened[name] = _open_marked(self.clone, name)
+            if not self.public[name]:
+                self.public[name] = self.gate.looks_public(self.clone.config.storages[name])
+        return self.opened[name]
 
 
 def _open_marked(clone: Clone, name: str) -> Storage:
@@ -246,8 +279,13 @@ class _Shipment:
             self.clone.git.stage([path])
 
 
-def summary_error(outcomes: Sequence[PushOutcome]) -> DamagedError | StorageError | None:
-    """Return what kept a push from being whole, or None."""
+def summary_error(
+    outcomes: Sequence[PushOutcome],
+) -> RefusedError | DamagedError | StorageError | None:
+    """Return what kept a push from being whole, or None; a restriction before all else."""
+    held = [one for one in outcomes if isinstance(one, Withheld)]
+    if held:
+        return _restricted(held)
     failed = next((one for one in outcomes if isinstance(one, StorageFailed)), None)
     broken = [one for one in outcomes if isinstance(one, Pushed) and not one.is_whole]
     if not broken:
@@ -256,6 +294,24 @@ def summary_error(outcomes: Sequence[PushOutcome]) -> DamagedError | StorageErro
     count = "one file is" if len(names) == 1 else f"{len(names)} files are"
     problem = f"{count} damaged or missing; nothing damaged was sent"
     return DamagedError(problem, cause="\n".join(names[:SHOWN]), remedy=_remedy(broken[0]))
+
+
+def _restricted(held: Sequence[Withheld]) -> RefusedError:
+    first = held[0]
+    lines = [
+        f"{one.unit.title} -> {one.storage} ({one.public}): {reason}"
+        for one in held
+        for reason in one.reasons
+    ]
+    may = ", ".join(first.may) or "no level by a written rule"
+    count = "one unit is" if len(held) == 1 else f"{len(held)} units are"
+    problem = f"{count} restricted and did not go to a public storage"
+    return RefusedError(
+        problem,
+        cause="\n".join([*lines[:SHOWN], f"what may leave: {may}"]),
+        remedy="ask the owner; what may leave is said by may_leave of the origin in imgdata.yaml,"
+        " committed on the release branch",
+    )
 
 
 def _bad_lines(pushed: Pushed) -> Iterator[str]:

@@ -28,6 +28,7 @@ from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.contents import Contents, list_item
 from imgdata.workflows.copies import Copies, Offline, Reached
 from imgdata.workflows.history import History, Version
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import version_event
 from imgdata.workflows.versions import current_versions, old_versions
 
@@ -329,7 +330,13 @@ class _Verification:
     def _repair(
         self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies
     ) -> str:
-        """Replace a bad object by a good one; return where that came from, or an empty text."""
+        """Replace a bad object by a good one; return where that came from, or an empty text.
+
+        Nothing is sent to a public storage: that is for push, which asks for restrictions.
+        """
+        config = self.clone.config.storages.get(task.storage)
+        if config is not None and Gate(self.clone).stated_public(config):
+            return ""
         sources: list[tuple[str, Storage]] = []
         if task.storage != CACHE:
             sources.append((CACHE, self.clone.cache))

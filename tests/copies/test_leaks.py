@@ -1,0 +1,169 @@
+"""Nothing restricted reaches a public storage through imgdata, whatever the way."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from imgdata.errors import ImgdataError, RefusedError
+from imgdata.workflows.leaving import Withheld
+from imgdata.workflows.push import Pushed, summary_error
+
+RESTRICTED = (
+    "  lab: {kind: own, access: open}\n"
+    "  partner: {kind: academic-collaborator, access: restricted, release_on: 2999-01-01,\n"
+    "            may_leave: [tables]}\n"
+)
+
+
+@pytest.fixture
+def leaky(lab):
+    """Raw data of a partner, committed rules, and a public storage."""
+    lab.edit_config("  lab: {kind: own, access: open}\n", RESTRICTED)
+    lab.edit_config("origin: lab", "origin: partner")
+    lab.edit_config(
+        'second"}', f'second"}}\n  world: {{url: "{lab.base}/world", public: true}}'
+    )
+    (lab.base / "world").mkdir()
+    project = lab.open()
+    project.apply(project.plan_apply())
+    lab.share()
+    lab.add("P1", count=2)
+    lab.commit()
+    return lab
+
+
+def reaches_the_world(lab) -> set[bytes]:
+    folder = lab.base / "world" / "files"
+    return {path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def try_push(lab, *levels: str, to: str = "world"):
+    try:
+        return list(lab.push(*levels, to=(to,)))
+    except ImgdataError as error:
+        return error
+
+
+def secrets(lab) -> set[bytes]:
+    return {
+        path.read_bytes() for path in (lab.base / "microscope").rglob("*") if path.is_file()
+    }
+
+
+def test_the_refusal_names_origin_rule_date_and_what_may_leave(leaky) -> None:
+    outcome = try_push(leaky, "raw")
+    error = summary_error(outcome)
+    assert isinstance(error, RefusedError)
+    assert error.exit_status == 5
+    assert "origin 'partner', restricted until 2999-01-01" in error.cause
+    assert "what may leave: tables" in error.cause
+    assert reaches_the_world(leaky) == set()
+    assert not (leaky.base / "world" / "imgdata-project.json").exists()
+
+
+def test_a_private_storage_takes_it(leaky) -> None:
+    assert all(isinstance(one, Pushed) for one in try_push(leaky, "raw", to="second"))
+
+
+def test_open_data_of_the_lab_may_go_once_its_rule_is_committed(leaky) -> None:
+    source = leaky.base / "own" / "P9"
+    source.mkdir(parents=True)
+    (source / "B01_1.tif").write_bytes(b"our own")
+    project = leaky.open()
+    list(project.add(project.plan_add("raw", [source], origin="lab")))
+    outcomes = {one.target.unit.name: one for one in try_push(leaky, "raw")
+                if isinstance(one, Pushed)}  # fmt: skip
+    assert set(outcomes) == {"P9"}
+    assert reaches_the_world(leaky) & secrets(leaky) == set()
+
+
+YAML_EDITS = {
+    "open the origin": ("access: restricted", "access: open"),
+    "past date": ("2999-01-01", "2001-01-01"),
+    "no date": (", release_on: 2999-01-01", ""),
+    "another kind": ("academic-collaborator", "own"),
+    "release raw": ("may_leave: [tables]", "may_leave: [tables, raw]"),
+    "rename raw": ("  raw:\n    path", "  x-raw: 1\n  raw2:\n    path"),
+    "another origin's name": ("origin: partner", "origin: lab"),
+    "not public": (", public: true", ""),
+    "says private": ("public: true", "public: false"),
+    "second name for the url": ("public: true}", 'note: "x"}'),
+    "other release branch": ("release_branch: main", "release_branch: evil"),
+    "swap levels": ("path: data/raw", "path: data/tables2"),
+    "unit none": ("path: data/raw\n", "path: data/raw\n    unit: none\n"),
+}
+
+
+@pytest.mark.parametrize("edit", YAML_EDITS)
+@pytest.mark.parametrize("where", ["working tree", "branch", "other release branch", "committed"])
+def test_editing_the_rules_anywhere_but_on_the_shared_release_branch_lets_nothing_out(
+    leaky, edit: str, where: str
+) -> None:
+    before, after = YAML_EDITS[edit]
+    path = leaky.root / "imgdata.yaml"
+    text = path.read_text().replace(before, after)
+    if where == "other release branch":
+        text = text.replace("commit: never", "commit: never\nrelease_branch: evil")
+    path.write_text(text)
+    if where in {"branch", "other release branch"}:
+        leaky.git("checkout", "--quiet", "-b", "evil")
+    if where != "working tree":
+        leaky.commit()
+    levels = {"rename raw": "raw2"}.get(edit, "raw")
+    outcome = try_push(leaky, levels)
+    assert reaches_the_world(leaky) & secrets(leaky) == set()
+    if not isinstance(outcome, ImgdataError):
+        assert all(not isinstance(one, Pushed) or one.sent == 0 for one in outcome)
+
+
+def _copy_under_another_name(leaky) -> Path:
+    secret = next(path for path in (leaky.root / "data/raw/P1").iterdir())
+    source = leaky.base / "innocent" / "P7"
+    source.mkdir(parents=True, exist_ok=True)
+    (source / "B05_9.tif").write_bytes(secret.read_bytes())
+    return source
+
+
+@pytest.mark.parametrize(("level", "origin"), list(product(["raw", "masks", "tables"], ["lab", None])))
+def test_the_same_bytes_under_another_name_level_or_origin_stay(leaky, level, origin) -> None:
+    source = _copy_under_another_name(leaky)
+    project = leaky.open()
+    try:
+        list(project.add(project.plan_add(level, [source], origin=origin)))
+    except ImgdataError:
+        return
+    try_push(leaky, level)
+    assert reaches_the_world(leaky) & secrets(leaky) == set()
+
+
+def test_an_edited_origin_of_the_unit_does_not_open_it(leaky) -> None:
+    record = leaky.root / "data/raw/P1.dvc"
+    record.write_text(record.read_text().replace("partner", "lab"))
+    try_push(leaky, "raw")
+    leaky.commit()
+    try_push(leaky, "raw")
+    assert reaches_the_world(leaky) & secrets(leaky) == set()
+
+
+def test_selecting_a_part_or_repairing_sends_nothing_either(leaky) -> None:
+    from imgdata.model.selection import parse_selection
+    from imgdata.workflows.push_plan import PushOptions
+
+    for options in (
+        PushOptions(("world",), parse_selection(["well=B01"])),
+        PushOptions(("world",), repair=True),
+    ):
+        outcomes = list(leaky.open().push(["raw"], options))
+        assert all(isinstance(one, Withheld) for one in outcomes)
+    assert reaches_the_world(leaky) == set()
+
+
+@pytest.mark.dvc
+def test_what_is_made_from_it_stays_too_unless_a_written_rule_lets_it_go(leaky) -> None:
+    leaky.run()
+    leaky.commit()
+    outcomes = try_push(leaky, "masks", "tables")
+    held = [one.unit.level for one in outcomes if isinstance(one, Withheld)]
+    sent = [one.target.unit.level for one in outcomes if isinstance(one, Pushed)]
+    assert (held, sent) == (["masks"], ["tables"])

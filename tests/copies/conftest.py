@@ -112,12 +112,16 @@ class Lab:
         project = self.open()
         list(project.run(project.plan_run(names)))
 
-    def plan_drop(self, *levels: str, source: str = "", **how: bool) -> DropPlan:
-        options = DropOptions(source, **how)
+    def plan_drop(
+        self, *levels: str, source: str = "", old: bool = False, used: bool = False
+    ) -> DropPlan:
+        options = DropOptions(source, old_versions=old, used=used)
         return self.open().plan_drop(levels, options)
 
-    def drop(self, *levels: str, source: str = "", **how: bool) -> DropPlan:
-        options = DropOptions(source, **how)
+    def drop(
+        self, *levels: str, source: str = "", old: bool = False, used: bool = False
+    ) -> DropPlan:
+        options = DropOptions(source, old_versions=old, used=used)
         project = self.open()
         plan = project.plan_drop(levels, options)
         list(project.drop(levels, options, plan))

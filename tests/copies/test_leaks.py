@@ -7,7 +7,8 @@ import pytest
 
 from imgdata.errors import ImgdataError, RefusedError
 from imgdata.workflows.leaving import Withheld
-from imgdata.workflows.push import Pushed, summary_error
+from imgdata.workflows.push import Pushed, PushOutcome, summary_error
+from tests.copies.conftest import Lab
 
 RESTRICTED = (
     "  lab: {kind: own, access: open}\n"
@@ -17,13 +18,11 @@ RESTRICTED = (
 
 
 @pytest.fixture
-def leaky(lab):
+def leaky(lab: Lab) -> Lab:
     """Raw data of a partner, committed rules, and a public storage."""
     lab.edit_config("  lab: {kind: own, access: open}\n", RESTRICTED)
     lab.edit_config("origin: lab", "origin: partner")
-    lab.edit_config(
-        'second"}', f'second"}}\n  world: {{url: "{lab.base}/world", public: true}}'
-    )
+    lab.edit_config('second"}', f'second"}}\n  world: {{url: "{lab.base}/world", public: true}}')
     (lab.base / "world").mkdir()
     project = lab.open()
     project.apply(project.plan_apply())
@@ -33,27 +32,29 @@ def leaky(lab):
     return lab
 
 
-def reaches_the_world(lab) -> set[bytes]:
+def reaches_the_world(lab: Lab) -> set[bytes]:
     folder = lab.base / "world" / "files"
     return {path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def try_push(lab, *levels: str, to: str = "world"):
+def try_push(lab: Lab, *levels: str, to: str = "world") -> list[PushOutcome] | ImgdataError:
     try:
         return list(lab.push(*levels, to=(to,)))
     except ImgdataError as error:
         return error
 
 
-def secrets(lab) -> set[bytes]:
-    return {
-        path.read_bytes() for path in (lab.base / "microscope").rglob("*") if path.is_file()
-    }
+def sent(outcome: list[PushOutcome] | ImgdataError) -> list[PushOutcome]:
+    assert isinstance(outcome, list)
+    return outcome
 
 
-def test_the_refusal_names_origin_rule_date_and_what_may_leave(leaky) -> None:
-    outcome = try_push(leaky, "raw")
-    error = summary_error(outcome)
+def secrets(lab: Lab) -> set[bytes]:
+    return {path.read_bytes() for path in (lab.base / "microscope").rglob("*") if path.is_file()}
+
+
+def test_the_refusal_names_origin_rule_date_and_what_may_leave(leaky: Lab) -> None:
+    error = summary_error(sent(try_push(leaky, "raw")))
     assert isinstance(error, RefusedError)
     assert error.exit_status == 5
     assert "origin 'partner', restricted until 2999-01-01" in error.cause
@@ -62,17 +63,17 @@ def test_the_refusal_names_origin_rule_date_and_what_may_leave(leaky) -> None:
     assert not (leaky.base / "world" / "imgdata-project.json").exists()
 
 
-def test_a_private_storage_takes_it(leaky) -> None:
-    assert all(isinstance(one, Pushed) for one in try_push(leaky, "raw", to="second"))
+def test_a_private_storage_takes_it(leaky: Lab) -> None:
+    assert all(isinstance(one, Pushed) for one in sent(try_push(leaky, "raw", to="second")))
 
 
-def test_open_data_of_the_lab_may_go_once_its_rule_is_committed(leaky) -> None:
+def test_open_data_of_the_lab_may_go_once_its_rule_is_committed(leaky: Lab) -> None:
     source = leaky.base / "own" / "P9"
     source.mkdir(parents=True)
     (source / "B01_1.tif").write_bytes(b"our own")
     project = leaky.open()
     list(project.add(project.plan_add("raw", [source], origin="lab")))
-    outcomes = {one.target.unit.name: one for one in try_push(leaky, "raw")
+    outcomes = {one.target.unit.name: one for one in sent(try_push(leaky, "raw"))
                 if isinstance(one, Pushed)}  # fmt: skip
     assert set(outcomes) == {"P9"}
     assert reaches_the_world(leaky) & secrets(leaky) == set()
@@ -98,7 +99,7 @@ YAML_EDITS = {
 @pytest.mark.parametrize("edit", YAML_EDITS)
 @pytest.mark.parametrize("where", ["working tree", "branch", "other release branch", "committed"])
 def test_editing_the_rules_anywhere_but_on_the_shared_release_branch_lets_nothing_out(
-    leaky, edit: str, where: str
+    leaky: Lab, edit: str, where: str
 ) -> None:
     before, after = YAML_EDITS[edit]
     path = leaky.root / "imgdata.yaml"
@@ -117,7 +118,7 @@ def test_editing_the_rules_anywhere_but_on_the_shared_release_branch_lets_nothin
         assert all(not isinstance(one, Pushed) or one.sent == 0 for one in outcome)
 
 
-def _copy_under_another_name(leaky) -> Path:
+def _copy_under_another_name(leaky: Lab) -> Path:
     secret = next(path for path in (leaky.root / "data/raw/P1").iterdir())
     source = leaky.base / "innocent" / "P7"
     source.mkdir(parents=True, exist_ok=True)
@@ -125,8 +126,12 @@ def _copy_under_another_name(leaky) -> Path:
     return source
 
 
-@pytest.mark.parametrize(("level", "origin"), list(product(["raw", "masks", "tables"], ["lab", None])))
-def test_the_same_bytes_under_another_name_level_or_origin_stay(leaky, level, origin) -> None:
+@pytest.mark.parametrize(
+    ("level", "origin"), list(product(["raw", "masks", "tables"], ["lab", None]))
+)
+def test_the_same_bytes_under_another_name_level_or_origin_stay(
+    leaky: Lab, level: str, origin: str | None
+) -> None:
     source = _copy_under_another_name(leaky)
     project = leaky.open()
     try:
@@ -137,7 +142,7 @@ def test_the_same_bytes_under_another_name_level_or_origin_stay(leaky, level, or
     assert reaches_the_world(leaky) & secrets(leaky) == set()
 
 
-def test_an_edited_origin_of_the_unit_does_not_open_it(leaky) -> None:
+def test_an_edited_origin_of_the_unit_does_not_open_it(leaky: Lab) -> None:
     record = leaky.root / "data/raw/P1.dvc"
     record.write_text(record.read_text().replace("partner", "lab"))
     try_push(leaky, "raw")
@@ -146,7 +151,7 @@ def test_an_edited_origin_of_the_unit_does_not_open_it(leaky) -> None:
     assert reaches_the_world(leaky) & secrets(leaky) == set()
 
 
-def test_selecting_a_part_or_repairing_sends_nothing_either(leaky) -> None:
+def test_selecting_a_part_or_repairing_sends_nothing_either(leaky: Lab) -> None:
     from imgdata.model.selection import parse_selection
     from imgdata.workflows.push_plan import PushOptions
 
@@ -160,10 +165,10 @@ def test_selecting_a_part_or_repairing_sends_nothing_either(leaky) -> None:
 
 
 @pytest.mark.dvc
-def test_what_is_made_from_it_stays_too_unless_a_written_rule_lets_it_go(leaky) -> None:
+def test_what_is_made_from_it_stays_too_unless_a_written_rule_lets_it_go(leaky: Lab) -> None:
     leaky.run()
     leaky.commit()
-    outcomes = try_push(leaky, "masks", "tables")
+    outcomes = sent(try_push(leaky, "masks", "tables"))
     held = [one.unit.level for one in outcomes if isinstance(one, Withheld)]
-    sent = [one.target.unit.level for one in outcomes if isinstance(one, Pushed)]
-    assert (held, sent) == (["masks"], ["tables"])
+    gone = [one.target.unit.level for one in outcomes if isinstance(one, Pushed)]
+    assert (held, gone) == (["masks"], ["tables"])

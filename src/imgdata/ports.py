@@ -1,28 +1,32 @@
 """What the workflows need from the outside, as protocols; backends implement them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
-from pathlib import Path
-from typing import Protocol, runtime_checkable
+from __future__ import annotations
 
-from imgdata.model.commits import Commit, PathChange, TreeEntry
-from imgdata.model.deposits import (
-    Access,
-    Deposit,
-    DepositedFile,
-    DepositLimits,
-    DepositMetadata,
-    DepositRecord,
-    ListedFile,
-    Question,
-)
-from imgdata.model.facts import PixelFacts, Reading, Sidecar
-from imgdata.model.objects import StoredObject
-from imgdata.model.public_data import PublicFile, PublicRecord
-from imgdata.model.revisions import RecordedFile
-from imgdata.system.credentials import Token
-from imgdata.system.progress import Progress
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
+
+    from imgdata.model.commits import Commit, PathChange, TreeEntry
+    from imgdata.model.deposits import (
+        Access,
+        Deposit,
+        DepositedFile,
+        DepositLimits,
+        DepositMetadata,
+        DepositRecord,
+        ListedFile,
+        Question,
+    )
+    from imgdata.model.facts import PixelFacts, Reading, Sidecar
+    from imgdata.model.objects import StoredObject
+    from imgdata.model.public_data import PublicFile, PublicRecord
+    from imgdata.model.revisions import RecordedFile
+    from imgdata.system.credentials import Token
+    from imgdata.system.progress import Progress
 
 
 class Storage(Protocol):

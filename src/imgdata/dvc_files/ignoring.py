@@ -6,13 +6,15 @@ file first.
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 DVC_DEFAULTS = (".hg/", ".git/", ".git", ".dvc/")
 GIT_DEFAULTS = (".git/", ".git")
 _PLAIN = re.compile(r"/[^*?\[\]\\!/]+\Z")
+_SIMPLE = re.compile(r"[^*?\[\]\\!#/][^*?\[\]\\/]*/?\Z")
 
 
 class Ignored(Protocol):
@@ -32,14 +34,24 @@ class _Rules:
     def __init__(self, lines: Iterable[str]) -> None:
         kept = list(lines)
         negated = any(line.startswith("!") for line in kept)
-        plain = frozenset(line for line in kept if _PLAIN.match(line) and not negated)
-        self._names = frozenset(line[1:] for line in plain)
-        self._spec = _spec(line for line in kept if line not in plain)
+        rooted = {line for line in kept if _PLAIN.match(line) and not negated}
+        simple = {line for line in kept if _SIMPLE.match(line) and not negated}
+        self._rooted = frozenset(line[1:] for line in rooted)
+        self._names = frozenset(line for line in simple if not line.endswith("/"))
+        self._folders = self._names | {line[:-1] for line in simple if line.endswith("/")}
+        self._spec = _spec([line for line in kept if line not in rooted | simple])
 
     def decide(self, path: str, *, is_folder: bool) -> bool | None:
         """Tell whether a path below the file's folder is left out; None where no rule is met."""
-        if path in self._names:
+        if path in self._rooted:
             return True
+        *above, name = path.split("/")
+        if name in (self._folders if is_folder else self._names):
+            return True
+        if above and not self._folders.isdisjoint(above):
+            return True
+        if self._spec is None:
+            return None
         return self._spec.check_file(f"{path}/" if is_folder else path).include
 
 
@@ -101,7 +113,12 @@ def _lines(data: bytes | None) -> list[str]:
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
+def _spec(lines: list[str]) -> "GitIgnoreSpec | None":
+    """Return the patterns that names alone do not decide, or None without any."""
+    if not lines:
+        return None
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415 - slow to import, often not needed
+
     kept: list[str] = []
     for line in lines:
         try:

@@ -120,6 +120,8 @@ class Gate:
         for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             data = self.clone.git.blobs_at(ref, [path])
             if path in data:
+                if data[path] == (self.clone.root / CONFIG_NAME).read_bytes():
+                    return self.clone.config
                 try:
                     return parse_config(data[path].decode("utf-8", "replace"))
                 except ImgdataError:

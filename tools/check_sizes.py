@@ -29,4 +29,4 @@ if __name__ == "__main__":
         for path in sorted(folder.rglob("*.py"))
         for line in oversized(path)
     ]
-    sys.exit("\n".join(problems))
+    sys.exit("\n".join(problems) or 0)

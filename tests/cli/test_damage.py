@@ -92,13 +92,10 @@ def test_an_object_missing_everywhere_is_named(lab: Lab) -> None:
 
 
 def test_a_damaged_file_list_is_named_and_nothing_is_checked_out(lab: Lab) -> None:
-    (name,) = (
-        name
-        for name, path in lab.objects(lab.archive).items()
-        if name.endswith(".dir") and name in lab.file("data/raw/P1.dvc").read_text()
-        if path
-    )
-    flip_byte(lab.objects(lab.archive)[name])
+    record = lab.file("data/raw/P1.dvc").read_text()
+    stored = lab.objects(lab.archive)
+    (name,) = (name for name in stored if name.endswith(".dir") and name in record)
+    flip_byte(stored[name])
     clone = lab.clone()
     answer = clone.imgdata("pull", "raw")
     assert (answer.status, "the file list of raw P1 is damaged" in answer.err) == (6, True)

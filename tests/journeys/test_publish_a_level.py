@@ -160,6 +160,7 @@ def _nothing_private(project: Project, site: SmallInvenio, identifier: str) -> N
 
 
 @pytest.mark.dvc
+@pytest.mark.slow
 def test_the_same_by_the_command_line(
     project: Project, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,7 +186,7 @@ def test_the_same_by_the_command_line(
     assert site.seen == []
     monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", small_inveniordm.TOKEN)
     program = Path(sys.executable).parent / "imgdata"
-    here = [program, "--project", project.root]
+    here: list[str | Path] = [program, "--project", project.root]
     (project.root.parent / "archive").mkdir()
     subprocess.run([*here, "storage", "apply", "--yes"], check=True)
     subprocess.run([*here, "push"], check=True)

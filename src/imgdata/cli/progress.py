@@ -1,8 +1,5 @@
 """A progress bar with bytes, rate and time on a terminal; silence where nobody watches."""
 
-import sys
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -14,11 +11,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.progress import Progress as RichProgress
-
-from imgdata.system.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from imgdata.cli.session import Session
 
 
 class BarProgress:
@@ -55,10 +47,3 @@ class BarProgress:
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-
-
-def progress_for(session: "Session") -> Progress:
-    """Return the progress display that fits the call."""
-    if session.quiet or session.as_json or not sys.stderr.isatty():
-        return SILENT
-    return BarProgress()

@@ -70,10 +70,14 @@ class Session:
         self.results.append(result)
 
     def progress(self) -> "Progress":
-        """Return a progress bar on a terminal, silence elsewhere."""
-        from imgdata.cli.progress import progress_for  # noqa: PLC0415 - keeps --help fast
+        """Return a progress bar on a terminal, silence elsewhere (without loading the bars)."""
+        if self.quiet or self.as_json or not sys.stderr.isatty():
+            from imgdata.system.progress import SILENT  # noqa: PLC0415 - keeps --help fast
 
-        return progress_for(self)
+            return SILENT
+        from imgdata.cli.progress import BarProgress  # noqa: PLC0415 - keeps --help fast
+
+        return BarProgress()
 
     @property
     def is_terminal(self) -> bool:

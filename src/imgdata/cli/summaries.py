@@ -6,7 +6,10 @@ Without a row here a command is imported each time; a test keeps rows and comman
 from collections.abc import Mapping
 
 SUMMARIES: Mapping[str, tuple[str, str]] = {
-    "init": ("init", "Make a project in a new or empty folder, or complete one that is there."),
+    "init": (
+        "init",
+        "Make a project in a new folder, adopt an existing repository, or complete a project.",
+    ),
     "add": ("add", "Take files as the microscope left them; each SOURCE becomes a unit."),
     "run": ("run", "Run what is stale, stage by stage, through DVC; each run is recorded."),
     "status": (
@@ -43,7 +46,10 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     ),
     "publish": (
         "publish",
-        "Deposit levels in a data repository: draft, upload, verify, stop; --publish mints the DOI.",
+        (
+            "Deposit levels in a data repository: draft, upload, verify, stop; "
+            "--publish mints the DOI."
+        ),
     ),
     "import_data": (
         "import",

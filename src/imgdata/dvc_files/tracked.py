@@ -49,6 +49,15 @@ _Dumper.add_representer(
 )
 
 
+def _plain_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Escape what a YAML reader would fold or lose, such as the line break U+0085."""
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _plain_text)
+
+
 def hash_text(object_id: str) -> str:
     """Return the hash for a YAML file, quoted where it would be read as a number."""
     digits = object_id.replace("e", "", 1).replace("_", "")

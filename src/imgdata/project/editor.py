@@ -2,12 +2,15 @@
 
 from io import StringIO
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
+if TYPE_CHECKING:
+    from ruamel.yaml import YAML
 
 
-def _yaml() -> YAML:
+def _yaml() -> "YAML":
+    from ruamel.yaml import YAML  # noqa: PLC0415 - only for editing; half a status otherwise
+
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1000

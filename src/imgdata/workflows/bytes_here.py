@@ -79,7 +79,7 @@ def status_of(
     digest = hash_of(claim.record)
     member = member_path(claim, path)
     if snapshot.at_revision:
-        return _at_revision(lists, snapshot, claim, path)
+        return _at_revision(root, lists, snapshot, claim, path)
     if digest is None:
         return "recorded" if os.path.lexists(root / path) else "missing"
     if member is not None:
@@ -107,13 +107,18 @@ def _present(path: Path) -> Status:
     return "recorded" if path.exists() else "missing"
 
 
-def _at_revision(lists: FolderLists, snapshot: Snapshot, claim: Claim, path: str) -> Status:
-    """Return whether a past version is here: in the cache, or in git itself."""
+def _at_revision(
+    root: Path, lists: FolderLists, snapshot: Snapshot, claim: Claim, path: str
+) -> Status:
+    """Return whether a past version is here: in the cache, the working tree, or git itself."""
     digest = hash_of(claim.record)
     member = member_path(claim, path)
     if member is not None and digest is not None:
         digest = snapshot.member_hash(digest, member)
     if digest is not None and lists.object_path(digest) is not None:
+        return "recorded"
+    size = claim.record.size if member is None else None
+    if digest is not None and file_status(root / path, digest, size) == "recorded":
         return "recorded"
     entry = snapshot.in_git(path)
     if entry is None or entry.kind != "blob" or digest is None:

@@ -109,7 +109,7 @@ def test_a_lock_names_who_holds_it_and_is_free_afterwards(tmp_path: Path) -> Non
 
 def test_dvcs_own_lock_keeps_dvc_out(tmp_path: Path) -> None:
     script = "import sys, zc.lockfile\nzc.lockfile.LockFile(sys.argv[1])"
-    command = [sys.executable, "-c", script, tmp_path / "lock"]
+    command = [sys.executable, "-c", script, str(tmp_path / "lock")]
     with dvc_lock(tmp_path):
         busy = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "LockError" in busy.stderr

@@ -85,7 +85,7 @@ def test_a_hash_is_a_text_for_every_yaml_reader(md5: str) -> None:
     out = TrackedOut("P1", ObjectId(md5), 1, None, None, True, None, None)
     assert yaml.safe_load(dot_dvc_text(out))["outs"][0]["md5"] == md5
     number = re.fullmatch(r"[0-9_]+(?:e[0-9]+)?", md5)
-    assert (f"'{md5}'" in dot_dvc_text(out)) == bool(number)
+    assert f"'{md5}'" in dot_dvc_text(out) or not number
 
 
 def test_only_a_hash_that_looks_like_a_number_is_quoted() -> None:

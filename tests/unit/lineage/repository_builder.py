@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401 - files, YAML and JSON hold anything
 """Makes small git repositories with DVC files and DataLad messages, commit by commit."""
 
 import hashlib

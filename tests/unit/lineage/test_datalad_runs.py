@@ -121,7 +121,7 @@ def test_a_moved_file_is_followed_to_its_run(repository: Repository) -> None:
 
 
 def test_an_annexed_link_that_moved_deeper_is_the_same_content(repository: Repository) -> None:
-    key = "MD5E-s3--" + A + ".txt"
+    key, run = "MD5E-s3--" + A + ".txt", ""
     for place, depth in (("out", ""), ("deep/er/out", "../../")):
         link = repository.root / place
         link.parent.mkdir(parents=True, exist_ok=True)

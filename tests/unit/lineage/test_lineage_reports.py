@@ -1,4 +1,3 @@
-# ruff: noqa: ANN401 - a browser of Playwright is passed on
 """Every format says the same, escapes what the repository holds, and reads the same twice."""
 
 import json

@@ -1,4 +1,4 @@
-# ruff: noqa: E501, ANN401 - imgdata.yaml reads best with a level a line; answers are probed
+# ruff: noqa: E501 - imgdata.yaml reads best with a level a line
 """Members, rows, versions, differences, downstream, trust and public answers."""
 
 import csv

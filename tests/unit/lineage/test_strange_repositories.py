@@ -238,7 +238,7 @@ def test_a_file_that_was_downloaded_is_found_by_its_content(
     repository: Repository, tmp_path: Path
 ) -> None:
     data = "the content of a figure\n"
-    import hashlib  # noqa: PLC0415 - only here
+    import hashlib
 
     digest = hashlib.md5(data.encode(), usedforsecurity=False).hexdigest()
     first = repository.save(

@@ -236,7 +236,7 @@ def test_any_edited_line_is_a_project_or_a_sentence(line: str, new: str) -> None
 def test_a_file_that_is_not_utf8_is_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "imgdata.yaml"
     path.write_bytes(b"title: caf\xe9\n")
-    with pytest.raises(InvalidProjectError, match="imgdata.yaml is not UTF-8 text"):
+    with pytest.raises(InvalidProjectError, match=r"imgdata\.yaml is not UTF-8 text"):
         load_config(path)
 
 

@@ -47,7 +47,7 @@ def test_git_and_caches_of_a_template_are_not_part_of_it(folder: Path) -> None:
 
 def test_a_value_that_does_not_exist_is_an_error(folder: Path) -> None:
     (folder / "a.jinja").write_text("{{ titel }}")
-    with pytest.raises(InvalidProjectError, match="the template's a.jinja") as caught:
+    with pytest.raises(InvalidProjectError, match=r"the template's a\.jinja") as caught:
         render_template(folder, {"title": "x"})
     assert "'titel' is undefined" in caught.value.cause
 

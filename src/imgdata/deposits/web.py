@@ -77,6 +77,8 @@ class AnswerError(StorageError):
         messages: What the server said, cleaned.
     """
 
+    kind = "answer"
+
     def __init__(self, problem: str, status: int, messages: tuple[str, ...]) -> None:
         super().__init__(problem, cause="\n".join(messages))
         self.status = status
@@ -85,6 +87,8 @@ class AnswerError(StorageError):
 
 class UnclearError(StorageError):
     """A request that must not be repeated got no clear answer."""
+
+    kind = "unclear-answer"
 
 
 def plain(text: object) -> str:

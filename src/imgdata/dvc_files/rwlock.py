@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from imgdata.errors import MachineError
 from imgdata.system.locks import hold
 
 DVC_LOCK_WAIT_S = 30.0
+POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +55,39 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def refuse_busy_paths(tmp_dir: Path, paths: Iterable[Path]) -> None:
+def refuse_busy_paths(tmp_dir: Path, paths: Iterable[Path], *, wait_s: float = 0.0) -> None:
     """Stop when a running DVC command uses one of the paths, or something in or above it.
+
+    Args:
+        tmp_dir: `.dvc/tmp`.
+        paths: What the caller is about to change or read.
+        wait_s: How long to wait for the other process first. A stage outlives an imgdata that was
+            killed, so a rerun has to let it end.
 
     Raises:
         MachineError: Naming path, process id and command.
     """
     wanted = [str(path) for path in paths]
+    deadline = time.monotonic() + wait_s
+    while (found := _first_holder(tmp_dir, wanted)) is not None:
+        if time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            continue
+        path, holder = found
+        problem = f"{path} is in use by another process"
+        raise MachineError(
+            problem,
+            cause=f"process {holder.pid}: {holder.command} holds {holder.path}",
+            remedy="wait until it has ended and run the same command again",
+        )
+
+
+def _first_holder(tmp_dir: Path, wanted: list[str]) -> tuple[str, Holder] | None:
     for holder in holders(tmp_dir):
         for path in wanted:
             if _overlap(path, holder.path) and holder.pid != os.getpid():
-                msg = f"{path} is in use by another process"
-                raise MachineError(
-                    msg,
-                    cause=f"process {holder.pid}: {holder.command} holds {holder.path}",
-                    remedy="wait until it has ended and run the same command again",
-                )
+                return path, holder
+    return None
 
 
 def _overlap(first: str, second: str) -> bool:

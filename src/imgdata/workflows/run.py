@@ -27,6 +27,7 @@ ENVIRONMENTS = Path(".imgdata") / "environments"
 SHOWN = 10
 RUNS_BEFORE = " runs before it"
 FORCED = "--force"
+ORPHAN_WAIT_S = 5.0
 RESTORED = "skipping run"  # dvc found the result of an equal run in its run cache
 
 
@@ -211,7 +212,8 @@ def refuse_unsafe(clone: Clone, plan: RunPlan) -> None:
         stage = planned.stage
         used = [(one.path, one.is_inside) for one in stage.deps]
         used += [(one.path, one.is_inside) for one in stage.outs]
-        refuse_busy_paths(clone.tmp, [clone.root / path for path, inside in used if inside])
+        inside = [clone.root / path for path, is_inside in used if is_inside]
+        refuse_busy_paths(clone.tmp, inside, wait_s=ORPHAN_WAIT_S)
         for dep in stage.deps:
             maker = makers.get(dep.path)
             if maker is None or dep.path in checked or maker.address in will_run:

@@ -489,5 +489,5 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
 class FoundBadError(DamagedError):
     """A verification found damage: findings, exit 1."""
 
-    kind = "damaged"
+    kind = "found-damage"
     exit_status = ImgdataError.exit_status

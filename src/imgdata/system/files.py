@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from imgdata.errors import ImgdataError, MachineError
@@ -17,6 +18,8 @@ from imgdata.model.sizes import format_size
 CHUNK = 1 << 20
 OBJECT_MODE = 0o444
 TEMPORARY = ".tmp-imgdata-"
+_TOKEN = secrets.token_hex(6)  # tells apart processes of one id on two machines
+_NUMBERS = count()
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file
 
 
@@ -65,7 +68,7 @@ def _free_words(path: Path) -> str:
 def temporary_name(target: str) -> str:
     """Return a name beside the target that no other process uses."""
     folder = os.path.dirname(target)
-    return os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(6)}")
+    return os.path.join(folder, f"{TEMPORARY}{os.getpid()}-{_TOKEN}-{next(_NUMBERS)}")
 
 
 def is_temporary(name: str) -> bool:

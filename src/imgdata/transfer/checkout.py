@@ -14,6 +14,7 @@ from imgdata.system.files import (
     CHUNK,
     OBJECT_MODE,
     Stamp,
+    can_reflink,
     file_md5,
     machine_error,
     reflink,
@@ -79,9 +80,12 @@ def place_all(
     """
     made: set[str] = set()
     cache = str(cache_dir)
+    # Asked once: where the disk cannot share blocks, a try costs four system calls a file.
+    shares = "reflink" in cache_types and can_reflink(cache_dir)
+    types = [kind for kind in cache_types if kind != "reflink" or shares]
 
     def work(placement: Placement) -> PlaceOutcome:
-        outcome = _place_one(placement, cache, cache_types, made, read_only=read_only)
+        outcome = _place_one(placement, cache, types, made, read_only=read_only)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Placed) else 0)
         return outcome
 
@@ -104,6 +108,7 @@ def _place_one(
                 return CacheDamaged(placement, found)
             os.rename(temporary, placement.path)
         finally:
+            # Renaming a link over another link of the same file does nothing (rename(2)).
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
         status = os.stat(placement.path)

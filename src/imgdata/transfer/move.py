@@ -1,14 +1,13 @@
 """The one engine that moves objects: hashed while they stream, checked when they arrive."""
 
 import hashlib
+import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from imgdata.errors import DamagedError, ImgdataError
+from imgdata.errors import DamagedError
 from imgdata.model.objects import StoredObject, object_key
 from imgdata.ports import Storage
 from imgdata.system.progress import SILENT, Progress
@@ -210,37 +209,64 @@ def check_all(
     return in_parallel(work, items, jobs)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """A worker ended: it found nothing more to do, or met this error."""
+
+    error: BaseException | None
+
+
+class _Workers(Generic[Given, Made]):
+    """Threads that take items one at a time and hand over what they made."""
+
+    def __init__(self, work: Callable[[Given], Made], given: Iterable[Given], jobs: int) -> None:
+        self._work = work
+        self._todo = iter(given)
+        self._taking = threading.Lock()
+        self._stopping = threading.Event()
+        self.done: queue.Queue[Made | _Ended] = queue.Queue(jobs * QUEUED_PER_JOB)
+        for _ in range(jobs):
+            threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            while not self._stopping.is_set():
+                with self._taking:
+                    one = next(self._todo)
+                self.done.put(self._work(one))
+        except StopIteration:
+            pass
+        except BaseException as raised:  # noqa: BLE001 - the reader raises it again
+            self._stopping.set()
+            error = raised
+        self.done.put(_Ended(error))
+
+    def stop(self, running: int) -> None:
+        """Let the workers that still run end what they have begun."""
+        self._stopping.set()
+        while running:
+            running -= isinstance(self.done.get(), _Ended)
+
+
 def in_parallel(work: Callable[[Given], Made], given: Iterable[Given], jobs: int) -> Iterator[Made]:
     """Yield results as they finish, a few calls ahead of the reader; the first error stops it.
 
-    What had finished before an error is still yielded first, so that it can be noted.
+    What had finished before an error is still yielded first, so that it can be noted. `given` is
+    read by the workers, one at a time.
     """
-    todo = iter(given)
-    stopped = threading.Event()
-    failure: ImgdataError | None = None
-
-    def guarded(one: Given) -> Made | None:
-        return None if stopped.is_set() else work(one)
-
-    with ThreadPoolExecutor(jobs, thread_name_prefix="imgdata") as pool:
-        try:
-            running: set[Future[Made | None]] = {
-                pool.submit(guarded, one) for one in islice(todo, jobs * QUEUED_PER_JOB)
-            }
-            while running:
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                if failure is None:
-                    running |= {pool.submit(guarded, one) for one in islice(todo, len(done))}
-                for future in done:
-                    try:
-                        made = future.result()
-                    except ImgdataError as error:
-                        failure = failure or error
-                        stopped.set()
-                        continue
-                    if made is not None:
-                        yield made
-        finally:
-            stopped.set()
-    if failure is not None:
-        raise failure
+    workers = _Workers(work, given, jobs)
+    errors: list[BaseException] = []
+    running = jobs
+    try:
+        while running:
+            result = workers.done.get()
+            if isinstance(result, _Ended):
+                running -= 1
+                errors += [result.error] if result.error is not None else []
+            else:
+                yield result
+    finally:
+        workers.stop(running)
+    if errors:
+        raise errors[0]

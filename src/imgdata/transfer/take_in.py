@@ -14,6 +14,7 @@ from imgdata.system.files import (
     CHUNK,
     OBJECT_MODE,
     Stamp,
+    can_reflink,
     file_md5,
     machine_error,
     reflink,
@@ -76,17 +77,26 @@ def take_in(
     """
     objects = os.path.join(cache_dir, "files", "md5")
     os.makedirs(objects, exist_ok=True)
-    made: set[str] = set()
+    into = _Into(str(cache_dir), shares=can_reflink(Path(objects)), made=set())
 
     def work(source: SourceFile) -> TakeOutcome:
-        outcome = _take_one(source, str(cache_dir), made)
+        outcome = _take_one(source, into)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)
         return outcome
 
     return in_parallel(work, files, JOBS)
 
 
-def _take_one(source: SourceFile, cache_dir: str, made: set[str]) -> TakeOutcome:
+@dataclass(frozen=True, slots=True)
+class _Into:
+    """The cache: whether its disk can share blocks, and the folders known to be there."""
+
+    cache_dir: str
+    shares: bool
+    made: set[str]
+
+
+def _take_one(source: SourceFile, into: _Into) -> TakeOutcome:
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(SETTLE_S)
@@ -98,7 +108,7 @@ def _take_one(source: SourceFile, cache_dir: str, made: set[str]) -> TakeOutcome
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 return Unreadable(source, "not a regular file")
-            outcome = _take_open(source, descriptor, before, cache_dir, made)
+            outcome = _take_open(source, descriptor, before, into)
         finally:
             os.close(descriptor)
         if outcome is not None:
@@ -107,17 +117,18 @@ def _take_one(source: SourceFile, cache_dir: str, made: set[str]) -> TakeOutcome
 
 
 def _take_open(
-    source: SourceFile, descriptor: int, before: os.stat_result, cache_dir: str, made: set[str]
+    source: SourceFile, descriptor: int, before: os.stat_result, into: _Into
 ) -> TakeOutcome | None:
     """Copy an open file; None when it changed meanwhile."""
-    temporary = temporary_name(os.path.join(cache_dir, "files", "md5", "x"))
+    temporary = temporary_name(os.path.join(into.cache_dir, "files", "md5", "x"))
     try:
         target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise machine_error(error, "write to the cache", temporary) from error
+    used = False
     try:
         try:
-            copied = _copy(descriptor, target, temporary)
+            copied = _copy(descriptor, target, temporary, share=into.shares)
             if isinstance(copied, str):
                 return Unreadable(source, copied)
             md5, size = copied
@@ -128,17 +139,19 @@ def _take_open(
             os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
         finally:
             os.close(target)
-        status = _publish(temporary, os.path.join(cache_dir, object_key(md5)), md5, made)
+        path = os.path.join(into.cache_dir, object_key(md5))
+        status, used = _publish(temporary, path, md5, into.made)
         return Taken(source, md5, size, Stamp.of(status))
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
+        if not used:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
 
 
-def _copy(source: int, target: int, name: str) -> tuple[str, int] | str:
+def _copy(source: int, target: int, name: str, *, share: bool) -> tuple[str, int] | str:
     """Copy and hash; return md5 and size, or why the source cannot be read."""
     digest = hashlib.md5(usedforsecurity=False)
-    shared = reflink(source, target)
+    shared = share and reflink(source, target)
     reading = target if shared else source
     size = 0
     while True:
@@ -157,15 +170,19 @@ def _copy(source: int, target: int, name: str) -> tuple[str, int] | str:
                 raise machine_error(error, "write to the cache", name) from error
 
 
-def _publish(temporary: str, path: str, md5: str, made: set[str]) -> os.stat_result:
-    """Give the temporary file its name in the cache, unless a good object has it already."""
+def _publish(temporary: str, path: str, md5: str, made: set[str]) -> tuple[os.stat_result, bool]:
+    """Give the temporary file its name in the cache, unless a good object has it already.
+
+    Returns the object's status and whether the temporary file became it.
+    """
     try:
         folder = os.path.dirname(path)
         if folder not in made:
             os.makedirs(folder, exist_ok=True)
             made.add(folder)
-        if not os.path.exists(path) or file_md5(path) != md5:
+        used = not os.path.exists(path) or file_md5(path) != md5
+        if used:
             os.rename(temporary, path)
-        return os.stat(path)
+        return os.stat(path), used
     except OSError as error:
         raise machine_error(error, "write to the cache", path) from error

@@ -25,7 +25,7 @@ WITHOUT := $(foreach name,dvc dvc-azure dvc-data dvc-gs dvc-objects dvc-render d
 test-without-dvc: $(UV)
 	UV_PROJECT_ENVIRONMENT=$(BARE) $(UV) sync --quiet --frozen --all-extras $(WITHOUT)
 	$(BARE)/bin/python -m pytest -q -n 2 --dist loadgroup \
-		-m "not dvc and not server and not slow and not browser" tests
+		-m "not dvc and not server and not slow" tests
 
 check: sync format lint types imports sizes constraints docs
 

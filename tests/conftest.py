@@ -72,3 +72,15 @@ def finished_lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def lab(finished_lab: Lab, tmp_path: Path) -> Lab:
     """A copy of the small project to work on and to spoil."""
     return finished_lab.copy_to(tmp_path / "lab")
+
+
+RUNS_STAGES = {"finished_lab"}
+"""Fixtures that run a pipeline: tests that use them need the dvc program."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests whose fixtures run stages, so that `-m "not dvc"` leaves them out."""
+    for item in items:
+        if RUNS_STAGES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.dvc)

@@ -184,6 +184,7 @@ def test_a_dvc_root_below_the_git_root_is_found_and_two_must_be_told_apart(tmp_p
     assert "2 DVC projects" in done.stderr
 
 
+@pytest.mark.dvc
 def test_git_with_data_folders_and_no_dvc(tmp_path: Path) -> None:
     root = tmp_path / "repo"
     for number, name in enumerate(("Plate_1", "Plate_2")):
@@ -233,6 +234,7 @@ def test_a_repository_of_dvc_2_is_adopted_and_its_pipeline_stays_fresh(tmp_path:
     call(root, "imgdata", "status")
 
 
+@pytest.mark.dvc
 def test_a_password_in_a_url_never_reaches_imgdata_yaml(tmp_path: Path) -> None:
     root = tmp_path / "repo"
     root.mkdir()

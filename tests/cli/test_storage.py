@@ -162,12 +162,14 @@ def test_a_server_that_is_not_there_is_told_and_a_dry_run_does_not_ask_it(lab: L
     assert person.text("imgdata.yaml") == before
 
 
+@pytest.mark.dvc
 def test_a_folder_becomes_a_storage_and_is_made(lab: Lab, tmp_path: Path) -> None:
     lab.imgdata("storage", "add", "disk", str(tmp_path / "disk"), "--level", "raw")
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["imgdata-project.json"]
     assert str(tmp_path / "disk") in lab.dvc("remote", "list")
 
 
+@pytest.mark.dvc
 def test_a_drive_never_enters_dvcs_configuration(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "drives" / "RED-07").mkdir(parents=True)
     person = Lab(lab.root, {"IMGDATA_DRIVES": str(tmp_path / "drives")})
@@ -198,6 +200,7 @@ def test_what_is_not_understood_ends_with_2(
     assert lab.text("imgdata.yaml") == before
 
 
+@pytest.mark.dvc
 def test_leftovers_of_another_remote_that_break_dvc_are_taken_out(lab: Lab) -> None:
     """A remote that was ssh, one that is gone, and a storage DVC cannot speak to."""
     name = lab.answer("storage", "list")["results"][0]["storage"]

@@ -56,6 +56,7 @@ def fill(disk: Path, leave: int) -> Path:
     return path
 
 
+@pytest.mark.dvc
 def test_the_storage_is_full_in_the_middle_of_a_push(
     project: SmallProject, tmp_path: Path, small_disk: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_the_storage_is_full_in_the_middle_of_a_push(
     assert "in sync" in project.dvc("status", "-c", "data/raw/P1.dvc").stdout
 
 
+@pytest.mark.dvc
 def test_the_cache_is_full_in_the_middle_of_a_pull_and_of_an_add(
     project: SmallProject, tmp_path: Path, small_disk: Path
 ) -> None:

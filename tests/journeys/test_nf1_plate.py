@@ -216,3 +216,48 @@ def test_a_flipped_byte_in_the_cache_is_named_and_not_sent(
     stored.write_bytes(good)
     shell("imgdata pull raw --from archive", copy)
     assert (copy / image).read_bytes() == good
+
+
+def md5_of(path: Path) -> str:
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def test_lineage_of_the_bulk_profile_leads_to_the_raw_plate_hash_by_hash(
+    plate: Path, shell: Command
+) -> None:
+    said = json.loads(
+        shell("imgdata lineage data/bulk_profiles/Plate_2.parquet --json", plate).stdout
+    )
+    (answer,) = said["results"]
+    assert answer["status"] == "recorded"
+    assert answer["producer"] == "dvc.lock::bulk@Plate_2"
+    assert answer["out"]["md5"] == md5_of(plate / "data/bulk_profiles/Plate_2.parquet")
+    kinds = {node["id"]: node["kind"] for node in answer["nodes"]}
+    assert kinds["data/raw/Plate_2.dvc"] == "add"
+    stages = {name.partition("::")[2].partition("@")[0] for name in kinds if "::" in name}
+    assert stages == {"bulk", "profile", "segment", "correct", "select", "qc"}
+    lock = yaml.safe_load((plate / "dvc.lock").read_text("utf-8"))["stages"]
+    recorded = {
+        (f"dvc.lock::{stage}", dep["path"]): dep["md5"]
+        for stage, entry in lock.items()
+        for dep in entry["deps"]
+    }
+    assert answer["edges"]
+    for edge in answer["edges"]:
+        assert edge["recorded"] == recorded[edge["consumer"], edge["dep"]]
+        assert edge["relation"] in {"exact", "source"}
+        assert edge.get("match", True)
+    raw = {one["path"]: one["hash"] for one in answer["members"] if one["level"] == "raw"}
+    assert raw == {
+        f"data/raw/Plate_2/{name}": md5
+        for name, md5 in contents(plate / "data/raw/Plate_2").items()
+    }
+
+
+def test_lineage_of_one_mask_leads_to_its_own_raw_images(plate: Path, shell: Command) -> None:
+    said = json.loads(shell("imgdata lineage data/masks/Plate_2/B07_3.tif --json", plate).stdout)
+    (answer,) = said["results"]
+    image = "data/raw/Plate_2/B7_01_1_3_DAPI_001.tif"
+    raw = {one["path"]: one["hash"] for one in answer["members"] if one["level"] == "raw"}
+    assert raw == {image: md5_of(plate / image)}
+    assert answer["gaps"] == []

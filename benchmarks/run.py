@@ -117,7 +117,9 @@ class Bench:
         self._number += 1
         target = self.folder / f"run-{self._number}"
         shutil.copytree(project, target, symlinks=True)
-        shutil.rmtree(self.folder / f"run-{self._number - 3}", ignore_errors=True)
+        old = self.folder / f"run-{self._number - 3}"
+        if old != getattr(self, "added", None):
+            shutil.rmtree(old, ignore_errors=True)
         return target
 
     def point(self, project: Path) -> str:

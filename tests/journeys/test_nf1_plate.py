@@ -261,3 +261,16 @@ def test_lineage_of_one_mask_leads_to_its_own_raw_images(plate: Path, shell: Com
     raw = {one["path"]: one["hash"] for one in answer["members"] if one["level"] == "raw"}
     assert raw == {image: md5_of(plate / image)}
     assert answer["gaps"] == []
+
+
+def test_one_row_of_the_bulk_profile_leads_to_its_wells_images_and_back(
+    plate: Path, shell: Command
+) -> None:
+    table = "data/bulk_profiles/Plate_2.parquet"
+    said = json.loads(shell(f"imgdata lineage {table} --row 0 --json", plate).stdout)
+    raw = {one["path"] for one in said["results"][0]["members"] if one["level"] == "raw"}
+    images = (plate / "data/raw/Plate_2").glob("B7_*.tif")
+    assert raw == {image.relative_to(plate).as_posix() for image in images}
+    down = shell(f"imgdata lineage {min(raw)} --down", plate).stdout
+    assert table in down
+    assert "data/masks/Plate_2/B07_3.tif" in down

@@ -147,9 +147,7 @@ def test_a_storage_that_lists_but_cannot_read_gives_no_evidence(lab: Lab) -> Non
 
 
 @pytest.mark.parametrize("seconds", [0.7, 1.3])
-def test_a_killed_verify_or_drop_leaves_no_false_evidence_and_no_lost_file(
-    lab: Lab, seconds: float
-) -> None:
+def test_a_killed_verify_or_drop_loses_no_file(lab: Lab, seconds: float) -> None:
     lab.add(count=300)
     before = {p.name: p.read_bytes() for p in (lab.root / "data/raw/P1").iterdir()}
     lab.push("raw")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.storage.local import LocalStorage
 from imgdata.system.files import TEMPORARY
 from imgdata.testing.small_project import (
     SmallProject,
@@ -145,6 +146,8 @@ def test_push(project: SmallProject, tmp_path: Path, chance: random.Random) -> N
     assert killed
     project.imgdata("push")
     every_object_is_whole(project.archive)
+    listed = {found.key for found in LocalStorage(project.archive).list("files")}
+    assert not [key for key in listed if TEMPORARY in key], "half objects are never listed"
     assert "in sync" in project.dvc("status", "-c").stdout
 
 

@@ -28,6 +28,20 @@ Files = dict[str, str | None]
 """Path from the repository's root to md5."""
 
 
+def level_at(levels: Mapping[str, Level], prefix: str, path: str) -> Level | None:
+    """Return the level a path from the git root is on, or None.
+
+    `prefix` is the project's folder with a closing slash, empty where it is the git root.
+    """
+    if not path.startswith(prefix):
+        return None
+    inside = path[len(prefix) :]
+    for level in levels.values():
+        if inside == level.path or inside.startswith(f"{level.path}/"):
+            return level
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """What members are found with.
@@ -50,13 +64,7 @@ class Sources:
 
     def level_of(self, path: str) -> Level | None:
         """Return the level a path is on, or None."""
-        if not path.startswith(self.prefix):
-            return None
-        inside = path[len(self.prefix) :]
-        for level in self.levels.values():
-            if inside == level.path or inside.startswith(f"{level.path}/"):
-                return level
-        return None
+        return level_at(self.levels, self.prefix, path)
 
     def fields(self, level: Level, path: str) -> Fields | None:
         """Return what the name of a file on a level says, or None when no key fits."""

@@ -10,6 +10,7 @@ from imgdata.errors import InvalidProjectError
 from imgdata.lineage.answer import Answer, Node
 from imgdata.lineage.downstream import downstream
 from imgdata.lineage.index import Index, Stage
+from imgdata.lineage.members import level_at
 from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
 from imgdata.model.events import Event
 from imgdata.ports import Tree
@@ -64,13 +65,7 @@ class ProjectView:
 
     def level_of(self, path: str) -> Level | None:
         """Return the level a path is on, or None."""
-        if not path.startswith(self.prefix):
-            return None
-        inside = path[len(self.prefix) :]
-        for level in self.levels.values():
-            if inside == level.path or inside.startswith(f"{level.path}/"):
-                return level
-        return None
+        return level_at(self.levels, self.prefix, path)
 
     def unit_of(self, path: str, level: Level) -> str | None:
         """Return the unit a path belongs to, None where the level has none."""

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from imgdata.api import Project, init_project, open_project
-from imgdata.deposits.public_places import WebFolder
 from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.web import Patience
+from imgdata.deposits.web_folders import WebFolder
 from imgdata.errors import RefusedError
 from imgdata.imports import Importing
 from imgdata.model.public_data import Fetched, NotFetched, PublicFile, PublicRecord
@@ -25,7 +25,7 @@ from imgdata.model.selection import parse_selection
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.transfer.fetch import PART, fetch_one
-from imgdata.workflows.import_data import plan_import, raw_level
+from imgdata.workflows.import_data import plan_import
 
 FILES = {"B03_1.tif": b"one" * 400_000, "B03_2.tif": b"two" * 1000, "C04_1.tif": b"three"}
 CONFIG = """version: 1
@@ -152,8 +152,7 @@ def test_names_that_would_leave_the_folder_are_refused(
 def test_ten_thousand_entries_are_planned_quickly(project: Project) -> None:
     files = tuple(PublicFile(f"d/{n:05d}.tif", "http://x/", 1) for n in range(10_000))
     record = PublicRecord("zenodo:1", "x", "t", "", "", "", "", "", files)
-    level = raw_level(project.clone, "")
-    plan = plan_import(project.clone, record, level, parse_selection([]), "")
+    plan = plan_import(project.clone, record, "", parse_selection([]), "")
     assert len(plan.files) == 10_000
 
 
@@ -162,7 +161,7 @@ def test_a_file_that_is_not_what_the_record_says_is_not_kept(
 ) -> None:
     record = site.live[0]
     record.data["C04_1.tif"] = b"evil!"
-    source = InvenioRecords(site.base, "local")
+    source = InvenioRecords(site.base, "local:")
     found = source.record(record.identifier)
     outcomes = [fetch_one(source, file, tmp_path) for file in found.files]
     source.close()

@@ -284,14 +284,23 @@ class Web:
             f"(or set {variable(self.token.name)})",
         )
 
-    def size_of(self, url: str) -> int | None:
-        """Return a file's size by HEAD, or None where the server does not tell."""
+    def about(self, url: str) -> Mapping[str, str]:
+        """Return the headers of a file by HEAD; none where the server does not tell.
+
+        Raises:
+            NothingFoundError: There is no such file.
+        """
         try:
             with self._client.stream(
-                "HEAD", self._url(url), headers={"Accept": "*/*"}, follow_redirects=True
+                "HEAD",
+                self._url(url),
+                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+                follow_redirects=True,
             ) as response:
-                said = response.headers.get("Content-Length", "")
-                return int(said) if response.is_success and said.isdigit() else None
+                if response.status_code == _NOT_FOUND:
+                    msg = f"{self.service} does not know {plain(url)}"
+                    raise NothingFoundError(msg)
+                return response.headers if response.is_success else {}
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 

@@ -124,6 +124,8 @@ def test_a_newer_version_is_told(project: Project, site: SmallInvenio) -> None:
             "reference": f"local:{first}",
             "newest": f"local:{second}",
             "newer": True,
+            "state": "newer",
+            "notes": [],
         }
     ]
 

@@ -11,6 +11,7 @@
 import email.utils
 import html
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -127,6 +128,7 @@ class Web:
         self._headers = {"User-Agent": "imgdata", **(headers or {})}
         self._httpx = import_httpx()
         self._client_now: httpx.Client | None = None
+        self._making = threading.Lock()
         host = self._httpx.URL(self.base).host
         if token is not None and not self.base.startswith("https://") and host not in _LOOPBACK:
             msg = f"a token is not sent to {self.base} without encryption"
@@ -142,16 +144,20 @@ class Web:
 
     @property
     def _client(self) -> "httpx.Client":
-        if self._client_now is None:
-            authorised = (
-                {"Authorization": f"{self._scheme} {self.token.secret}"} if self.token else {}
-            )
-            self._client_now = self._httpx.Client(
-                headers={**self._headers, **authorised},
-                timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
-                follow_redirects=False,
-            )
-        return self._client_now
+        # Several threads may ask first; a client too many would never be closed.
+        with self._making:
+            if self._client_now is None:
+                self._client_now = self._new_client()
+            return self._client_now
+
+    def _new_client(self) -> "httpx.Client":
+        authorised = {"Authorization": f"{self._scheme} {self.token.secret}"} if self.token else {}
+        found: httpx.Client = self._httpx.Client(
+            headers={**self._headers, **authorised},
+            timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
+            follow_redirects=False,
+        )
+        return found
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,6 +39,7 @@ from imgdata.reports.deposit_files import Documented, documents
 from imgdata.reports.doi_badge import citation_with_doi, readme_with_doi
 from imgdata.system.credentials import find_token, need_token
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
@@ -108,7 +109,11 @@ class Publishing:
         )
         origins = rules(self.clone.config, self.clone.root)
         request = request_of(
-            self.clone, wish, origins, self.service.limits, read_answers(self.clone.root)
+            self.clone,
+            wish,
+            origins,
+            self.service.limits,
+            read_answers(FolderTree(self.clone.root)),
         )
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from imgdata.deposits.bia_page_tab import list_name, root_path, study_blocks, tab_separated
 from imgdata.errors import UsageError
 from imgdata.model.deposits import (
-    Creator,
     DepositLimits,
     DepositMetadata,
     ListedFile,
@@ -38,9 +38,7 @@ STUDY = "study.tsv"
 CHECKLIST = "CHECKLIST.md"
 SHORTEST_TITLE = 25
 LICENSES = frozenset({"CC0-1.0", "CC-BY-4.0"})
-ANNOTATION_WORDS = ("mask", "label", "segmentation", "annotation")
 _WHERE = "metadata/rembi.yaml"
-_NO_METHOD = "made by a stage of the analysis pipeline"
 # Name of the answer (REMBI's, as `imgdata describe` asks for it), its question, and its file.
 REQUIRED = (
     ("biosample.organism", "Which organism, by its scientific name?", _WHERE),
@@ -112,11 +110,11 @@ class BiaService:
         levels = list(dict.fromkeys(one.file.level for one in files))
         written = []
         for level in levels:
-            path = folder / _list_name(level)
+            path = folder / list_name(level)
             write_text(path, file_list([one for one in files if one.file.level == level]))
             written.append(path)
         for name, text in (
-            (STUDY, page_tab(metadata, levels)),
+            (STUDY, tab_separated(study_blocks(metadata, levels))),
             (CHECKLIST, checklist(metadata, levels, files)),
         ):
             write_text(folder / name, text)
@@ -132,15 +130,6 @@ def open_bia(name: str, url: str) -> BiaService:
     return BiaService()
 
 
-def is_annotation(level: str) -> bool:
-    """Tell whether a level holds annotations by its name; the archive keeps them apart."""
-    return any(word in level.lower() for word in ANNOTATION_WORDS)
-
-
-def _list_name(level: str) -> str:
-    return f"filelist_{level}.tsv"
-
-
 def file_list(files: Sequence[ListedFile]) -> str:
     """Write a file list: first column `Files`, then plate, well and whatever the key names."""
     columns = list(dict.fromkeys(name for one in files for name in one.fields))
@@ -152,125 +141,10 @@ def file_list(files: Sequence[ListedFile]) -> str:
     return text.getvalue()
 
 
-def page_tab(metadata: DepositMetadata, levels: Sequence[str]) -> str:
-    """Write the study in PageTab: blocks of tab-separated lines, an empty line between."""
-    answer = metadata.answer
-    sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
-    acquisition = answer("acquisition.imaging_method")
-    blocks: list[list[tuple[str, str]]] = [
-        [
-            ("Submission", ""),
-            ("Title", metadata.title),
-            ("ReleaseDate", metadata.published.isoformat()),
-            ("AttachTo", "BioImages"),
-            ("RootPath", _root_path(metadata)),
-            ("Template", "BioImages.v4"),
-        ],
-        [
-            ("Study", ""),
-            ("Title", metadata.title),
-            ("Description", _line(metadata.description)),
-            *(("Keywords", keyword) for keyword in metadata.keywords),
-            ("License", "CC0" if metadata.license == "CC0-1.0" else "CC BY 4.0"),
-        ],
-        *(_contact(creator, metadata) for creator in metadata.creators),
-        [("Organisation", "o1"), ("Name", answer("creators.affiliation"))],
-        [
-            ("Biosample", "Biosample-1"),
-            ("Title", sample),
-            ("Organism", answer("biosample.organism")),
-            ("Biological entity", answer("biosample.biological_entity")),
-        ],
-        [
-            ("Specimen", "Specimen-1"),
-            ("Title", f"{sample}, prepared"),
-            ("Sample preparation protocol", _line(answer("specimen.sample_preparation"))),
-        ],
-        [
-            ("Image acquisition", "Image acquisition-1"),
-            ("Title", acquisition),
-            ("Imaging instrument", _joined(metadata, "manufacturer", "model")),
-            ("Image acquisition parameters", _parameters(metadata)),
-            ("Imaging method", acquisition),
-        ],
-    ]
-    images = [level for level in levels if not is_annotation(level)]
-    for number, level in enumerate(images, start=1):
-        blocks.append(_component(number, level))
-        associations = (
-            "Associations[Study Component]\tBiosample\tSpecimen\tImage acquisition",
-            (
-                f"{number}\t{answer('biosample.title')}\t{answer('specimen.title')}\t"
-                f"{answer('acquisition.title')}"
-            ),
-        )
-        blocks.append([(line, "") for line in associations])
-    marks = [level for level in levels if is_annotation(level)]
-    blocks += [_annotations(number, level, metadata) for number, level in enumerate(marks, start=1)]
-    return "\n".join(
-        "".join(f"{name}\t{value}\n" if value else f"{name}\n" for name, value in block)
-        for block in blocks
-    )
-
-
-def _root_path(metadata: DepositMetadata) -> str:
-    words = "".join(c if c.isalnum() and c.isascii() else "_" for c in metadata.title.lower())
-    return "_".join(part for part in words.split("_") if part)[:40]
-
-
-def _joined(metadata: DepositMetadata, *names: str) -> str:
-    found = (metadata.answer(f"acquisition.{name}") for name in names)
-    return _line(" ".join(text for text in found if text))
-
-
-def _parameters(metadata: DepositMetadata) -> str:
-    """Return what is known of the settings; the archive wants something to stand here."""
-    named = (("objective", "objective"), ("pixel_size_um", "pixel size in um"))
-    known = [
-        f"{words}: {metadata.answer(f'acquisition.{name}')}"
-        for name, words in (*named, ("channels", "channels"))
-        if metadata.answer(f"acquisition.{name}")
-    ]
-    return _line("; ".join(known)) or "as stored in the image files"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _contact(creator: Creator, metadata: DepositMetadata) -> list[tuple[str, str]]:
-    name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
-    first = creator == metadata.creators[0]
-    mail = [("E-mail", metadata.answer("creators.email"))] if first else []
-    orcid = [("ORCID", creator.orcid)] if creator.orcid else []
-    role = ("Role", "corresponding author" if first else "author")
-    return [("Author", ""), ("Name", name), *mail, role, *orcid, ("<Organisation>", "o1")]
-
-
-def _component(number: int, level: str) -> list[tuple[str, str]]:
-    return [
-        ("Study Component", f"Study Component-{number}"),
-        ("Name", level),
-        ("Description", f"the level '{level}': see {_list_name(level)}"),
-        ("File List", _list_name(level)),
-    ]
-
-
-def _annotations(number: int, level: str, metadata: DepositMetadata) -> list[tuple[str, str]]:
-    return [
-        ("Annotations", f"Annotations-{number}"),
-        ("Title", level),
-        ("Annotation Overview", f"{level} of the images of this study"),
-        ("Annotation Type", "segmentation_mask"),
-        ("Annotation Method", _line(metadata.answer("analysis.overview")) or _NO_METHOD),
-        ("File List", _list_name(level)),
-    ]
-
-
 def checklist(metadata: DepositMetadata, levels: Sequence[str], files: Sequence[ListedFile]) -> str:
     """Write what a person has to do, in order, each step exact."""
     size = sum(one.file.size for one in files)
-    root = _root_path(metadata)
+    root = root_path(metadata)
     folders = ", ".join(sorted({one.file.path.rpartition("/")[0] for one in files})[:5])
     return f"""# Submit to the BioImage Archive
 

@@ -6,12 +6,13 @@ name stands before its names: `description` in `study.yaml` is `study.descriptio
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import yaml
 
 from imgdata.errors import InvalidProjectError
 from imgdata.model.rembi import BY_NAME
+from imgdata.ports import Tree
 from imgdata.system.yaml_limits import TooMuchError, check_aliases, check_nesting
 
 FOLDER = "metadata"
@@ -24,18 +25,19 @@ _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def read_answers(root: Path) -> dict[str, str]:
-    """Return all answers by dotted name; open ones are left out.
+def read_answers(tree: Tree) -> dict[str, str]:
+    """Return all answers of a working tree or commit by dotted name; open ones are left out.
 
     Raises:
         InvalidProjectError: A file is not YAML, or rembi.yaml has fields that REMBI has not.
     """
     answers: dict[str, str] = {}
-    for path in sorted((root / FOLDER).glob("*.y*ml")):
-        if path.stat().st_size > LARGEST:
+    for path in map(PurePosixPath, tree.files(FOLDER)):
+        data = tree.read(str(path)) if path.suffix in {".yaml", ".yml"} else None
+        if data is None or len(data) > LARGEST or str(path.parent) != FOLDER:
             continue
         prefix = "" if path.stem in _WITHOUT_PREFIX else f"{path.stem}."
-        found = dict(_flat(_parsed(path), prefix))
+        found = dict(_flat(_parsed(path, data), prefix))
         if path.stem == REMBI:
             _refuse_unknown(path, [name for name in found if name != "version"])
             found.pop("version", None)
@@ -43,19 +45,19 @@ def read_answers(root: Path) -> dict[str, str]:
     return answers
 
 
-def rembi_answers(root: Path) -> dict[str, str]:
+def rembi_answers(tree: Tree) -> dict[str, str]:
     """Return the answers that are fields of REMBI.
 
     Raises:
         InvalidProjectError: As `read_answers`.
     """
-    return {name: text for name, text in read_answers(root).items() if name in BY_NAME}
+    return {name: text for name, text in read_answers(tree).items() if name in BY_NAME}
 
 
-def _parsed(path: Path) -> Mapping[object, object]:
-    problem = f"{FOLDER}/{path.name} is not valid YAML"
+def _parsed(path: PurePosixPath, data: bytes) -> Mapping[object, object]:
+    problem = f"{path} is not valid YAML"
     try:
-        text = path.read_text("utf-8")
+        text = data.decode("utf-8")
         check_nesting(text)
         found = yaml.load(text, Loader=_LOADER)  # noqa: S506 - it makes texts, lists and mappings
         check_aliases(text, found)
@@ -66,17 +68,17 @@ def _parsed(path: Path) -> Mapping[object, object]:
     if isinstance(found, dict):
         return found
     if path.stem == REMBI:
-        problem = f"{FOLDER}/{path.name} must hold sections such as study and biosample"
+        problem = f"{path} must hold sections such as study and biosample"
         raise InvalidProjectError(problem)
     return {}
 
 
-def _refuse_unknown(path: Path, names: Iterable[str]) -> None:
+def _refuse_unknown(path: PurePosixPath, names: Iterable[str]) -> None:
     sections = {name.partition(".")[0] for name in BY_NAME}
     unknown = [name for name in names if name not in BY_NAME and name not in sections]
     if not unknown:
         return
-    problem = f"{FOLDER}/{path.name} has fields that do not exist: {', '.join(unknown)}"
+    problem = f"{path} has fields that do not exist: {', '.join(unknown)}"
     near = difflib.get_close_matches(unknown[0], BY_NAME, n=1)
     raise InvalidProjectError(
         problem,

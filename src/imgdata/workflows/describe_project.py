@@ -13,6 +13,7 @@ from imgdata.policy.rembi_rules import complete
 from imgdata.project.answers import REMBI_FILE, rembi_answers
 from imgdata.project.config import Config
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 
 SCHEMA = ".imgdata/rembi.schema.json"
 HEADER = f"""\
@@ -112,4 +113,4 @@ def _stages(root: Path) -> list[str]:
 
 def completeness(root: Path, config: Config, files: Sequence[FileCheck]) -> Completeness:
     """Return how ready the project is for the BioImage Archive."""
-    return complete(rembi_answers(root), known_facts(config, root), files)
+    return complete(rembi_answers(FolderTree(root)), known_facts(config, root), files)

@@ -14,17 +14,30 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from imgdata.deposits.bia_page_tab import list_name, root_path, study_blocks, tab_separated
-from imgdata.errors import UsageError
+from imgdata.deposits.addresses import address_of
+from imgdata.deposits.bia_page_tab import (
+    json_form,
+    list_name,
+    root_path,
+    study_blocks,
+    tab_separated,
+)
+from imgdata.deposits.biostudies import FileToSend, signed_in
+from imgdata.deposits.web import PATIENT, Patience
+from imgdata.errors import RefusedError, UsageError
 from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     ListedFile,
+    Package,
+    PackageDraft,
     Question,
 )
+from imgdata.model.sizes import format_size
 from imgdata.ports import Depository
 from imgdata.system.credentials import Token
 from imgdata.system.files import write_text
+from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.packing import is_safe_name
 
 ADDRESS = "https://www.ebi.ac.uk/biostudies/submissions"
@@ -78,6 +91,7 @@ class BiaService:
     address: str = ADDRESS
     publisher: str = "BioImage Archive"
     limits: DepositLimits = LIMITS
+    patience: Patience = PATIENT
 
     def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
         """Ask for what the form BioImages.v4 makes mandatory."""
@@ -121,13 +135,43 @@ class BiaService:
             written.append(folder / name)
         return tuple(written)
 
+    def draft(
+        self, package: Package, token: Token, known: str = "", progress: Progress = SILENT
+    ) -> PackageDraft:
+        """Send a package into the account's space and keep it there as a draft.
+
+        Raises:
+            CredentialsError: The account is refused.
+            RefusedError: BioStudies finds a file list wrong, or a file is too large.
+        """
+        root = root_path(package.metadata)
+        lists = [list_name(level) for level in package.levels]
+        files = [
+            FileToSend(one.file.path, Path(one.file.local), one.file.size) for one in package.files
+        ]
+        files += [
+            FileToSend(
+                name, package.folder / name, (package.folder / name).stat().st_size, always=True
+            )
+            for name in (STUDY, *lists)
+        ]
+        study = json_form(study_blocks(package.metadata, package.levels))
+        with signed_in(self.address, token, self.patience) as account:
+            sent, already = account.send(root, files, progress)
+            problems = [line for name in lists for line in account.check_list(root, name)]
+            if problems:
+                msg = f"BioStudies finds {len(problems)} problems in the file lists"
+                raise RefusedError(msg, cause="\n".join(problems[:10]))
+            key = account.keep_draft(study, known)
+        return PackageDraft(key, f"{self.address}/submissions/edit/{key}", sent, already)
+
 
 def open_bia(name: str, url: str) -> BiaService:
     """Return the BioImage Archive for `bia:`."""
     if url.partition(":")[2]:
         msg = f"repository '{name}': write its url as bia:"
         raise UsageError(msg)
-    return BiaService()
+    return BiaService(address_of("biostudies", ADDRESS))
 
 
 def file_list(files: Sequence[ListedFile]) -> str:
@@ -148,21 +192,28 @@ def checklist(metadata: DepositMetadata, levels: Sequence[str], files: Sequence[
     folders = ", ".join(sorted({one.file.path.rpartition("/")[0] for one in files})[:5])
     return f"""# Submit to the BioImage Archive
 
-{len(files)} files, {size} bytes, levels: {", ".join(levels)}.
+{len(files)} files, {format_size(size)}, levels: {", ".join(levels)}.
 
 - [ ] Read `{STUDY}` and the file lists once; they were checked by imgdata.
 - [ ] Make a BioStudies account and sign in: {ADDRESS}
-- [ ] In the web tool open "FTP/Aspera": it shows the server and your secret folder.
-- [ ] Upload the project's folders ({folders}) into the folder `{root}` there,
-      keeping the paths, so that `{root}/{files[0].file.path if files else "..."}` exists.
-      Below 20 GB the web tool itself takes them.
-- [ ] Upload `{STUDY}` and all `filelist_*.tsv` into `{root}` too.
-- [ ] In the web tool choose "Submit from file" (PageTab) with `{STUDY}`;
-      it checks the file lists against what was uploaded and names what is missing.
+- [ ] Let imgdata bring it there (files below 20 GB each): set `IMGDATA_BIA_TOKEN=E-MAIL:PASSWORD`
+      (`BIA` is the repository's name in imgdata.yaml), then
+      `imgdata publish {" ".join(levels)} --to bia --draft`.
+      It sends what is missing, lets BioStudies check the file lists, and keeps one draft.
+      Go on at "Open the draft". Or by hand:
+  - [ ] In the web tool open "FTP/Aspera": it shows the server and your secret folder.
+  - [ ] Upload the project's folders ({folders}) into the folder `{root}` there,
+        keeping the paths, so that `{root}/{files[0].file.path if files else "..."}` exists.
+  - [ ] Upload `{STUDY}` and all `filelist_*.tsv` into `{root}` too.
+  - [ ] In the web tool choose "Submit from file" (PageTab) with `{STUDY}`;
+        it checks the file lists against what was uploaded and names what is missing.
+- [ ] Open the draft in the web tool, look through every page of the form.
 - [ ] Submit. The curators answer by e-mail; the accession is S-BIAD and a number,
       the archive gives the DOI, and the data open on {metadata.published.isoformat()}
       (change ReleaseDate in `{STUDY}` for a later day).
-- [ ] Bring the accession back: `imgdata note` it, and cite it in CITATION.cff.
+- [ ] Write the DOI into CITATION.cff and README.md and commit them.
+- [ ] When the study is public: `imgdata import bia:S-BIADnnn --dry-run` lists what came to stand
+      there; compare its number of files with the {len(files)} above.
 """
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imgdata.model.deposits import Creator, DepositMetadata
+from imgdata.model.rembi import FBBI
 
 ANNOTATION_WORDS = ("mask", "label", "segmentation", "annotation")
 TEMPLATE = "BioImages.v4"
@@ -50,7 +51,7 @@ def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Bloc
     """Return the study: submission first, then the study itself, then its sections."""
     answer = metadata.answer
     sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
-    method = answer("acquisition.imaging_method")
+    method = _method(answer("acquisition.imaging_method"))
     titles = {"Biosample": sample, "Specimen": f"{sample}, prepared", "Image acquisition": method}
     images = [level for level in levels if not is_annotation(level)]
     marks = [level for level in levels if is_annotation(level)]
@@ -108,6 +109,12 @@ def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Bloc
         *(_component(number, level, titles) for number, level in enumerate(images, start=1)),
         *(_annotations(number, level, metadata) for number, level in enumerate(marks, start=1)),
     )
+
+
+def _method(said: str) -> str:
+    """Return an imaging method in words, with its FBbi id where that is known."""
+    words = FBBI.get(said.strip().replace("_", ":"), "")
+    return f"{words} ({said})" if words else said
 
 
 def _joined(metadata: DepositMetadata, *names: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgdata.errors import (
     CredentialsError,
@@ -118,6 +118,7 @@ class Web:
         *,
         token: Token | None = None,
         scheme: str = "Bearer",
+        header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
         patience: Patience = PATIENT,
     ) -> None:
@@ -125,6 +126,9 @@ class Web:
         self.token = token
         self.patience = patience
         self._scheme = scheme
+        self._header = header
+        # Only `Authorization` is dropped on the way to another host.
+        self._follow = header == "Authorization"
         self._headers = {"User-Agent": "imgdata", **(headers or {})}
         self._httpx = import_httpx()
         self._client_now: httpx.Client | None = None
@@ -151,7 +155,8 @@ class Web:
             return self._client_now
 
     def _new_client(self) -> "httpx.Client":
-        authorised = {"Authorization": f"{self._scheme} {self.token.secret}"} if self.token else {}
+        secret = f"{self._scheme} {self.token.secret}".strip() if self.token else ""
+        authorised = {self._header: secret} if secret and self._header else {}
         found: httpx.Client = self._httpx.Client(
             headers={**self._headers, **authorised},
             timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
@@ -172,6 +177,17 @@ class Web:
     def post(self, path: str, body: Json = None) -> Answer:
         """Ask for something that may not be asked twice."""
         return self._call("POST", path, json=body, repeat=False)
+
+    def post_form(
+        self, path: str, fields: Mapping[str, str], params: Mapping[str, str | int] | None = None
+    ) -> Answer:
+        """Ask with a form for something that may be asked twice; repeated on trouble."""
+        return self._call("POST", path, data=dict(fields), params=params, repeat=True)
+
+    def post_file(self, path: str, field: str, name: str, stream: BinaryIO) -> Answer:
+        """Send one file as a form, streamed; sent again from its beginning on trouble."""
+        files = {field: (name, stream, "application/octet-stream")}
+        return self._call("POST", path, files=files, repeat=True)
 
     def put(self, path: str, body: Json) -> Answer:
         """Replace something; repeated on trouble."""
@@ -224,7 +240,7 @@ class Web:
 
     def _once(self, method: str, url: str, options: dict[str, Json]) -> Answer:
         options = {k: v for k, v in options.items() if v is not None}
-        follow = method == "GET"
+        follow = method == "GET" and self._follow
         with self._client.stream(method, url, follow_redirects=follow, **options) as response:
             data = bytearray()
             for chunk in response.iter_bytes():
@@ -396,8 +412,18 @@ def complaints(body: Json) -> list[str]:
         return [body] if body.strip() else []
     if not isinstance(body, dict):
         return []
-    found = field_errors(body)
+    found = field_errors(body) or _logged(body.get("log"))
     return found or [str(body[key]) for key in ("message", "error") if body.get(key)]
+
+
+def _logged(node: Json) -> list[str]:
+    """Return the errors of BioStudies' tree of remarks."""
+    if not isinstance(node, dict):
+        return []
+    below = node.get("subnodes")
+    lines = [line for one in (below if isinstance(below, list) else []) for line in _logged(one)]
+    own = [str(node["message"])] if node.get("level") == "ERROR" and node.get("message") else []
+    return lines or own
 
 
 def field_errors(body: Json) -> list[str]:

@@ -57,7 +57,8 @@ def test_the_nf1_plate_as_a_package_is_valid(package: Path, samples: Path) -> No
 @pytest.mark.samples
 def test_the_checklist_names_every_step_with_its_files(package: Path) -> None:
     text = (package / CHECKLIST).read_text()
-    assert text.count("- [ ]") == 8
+    assert text.count("- [ ]") == 11
+    assert "imgdata publish images masks --to bia --draft" in text
     assert "nf1_schwann_cells_cell_painting_plate_2/images/B7_01_1_3_DAPI_001.tif" in text
 
 

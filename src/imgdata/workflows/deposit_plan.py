@@ -35,6 +35,7 @@ DOCUMENTS = (
     "CITATION.cff",
     "ro-crate-metadata.json",
     "manifest.csv",
+    "croissant.json",
     "workflow.zip",
 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -71,6 +72,8 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     _host, port = server.get_host_and_port()
+    # What an earlier server of this process held is still there.
+    httpx.post(f"http://127.0.0.1:{port}/moto-api/reset").raise_for_status()
     bucket = Bucket(f"http://127.0.0.1:{port}")
     bucket.put(OBJECTS)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")

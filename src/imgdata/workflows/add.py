@@ -50,6 +50,7 @@ class UnitToAdd:
         size: Their bytes.
         left_out: What is not taken.
         origin: Where the data came from.
+        stays: The source is where the unit is to stay.
     """
 
     level: Level
@@ -60,6 +61,7 @@ class UnitToAdd:
     size: int
     left_out: tuple[LeftOut, ...]
     origin: str | None
+    stays: bool
 
     @property
     def is_file(self) -> bool:
@@ -171,7 +173,17 @@ def _plan_unit(
         raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
     size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
     chosen = _origin_of(clone, level, name, origin)
-    return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), chosen)
+    return UnitToAdd(
+        level=level,
+        name=name,
+        source=real,
+        path=path,
+        files=tuple(found),
+        size=size,
+        left_out=tuple(left_out),
+        origin=chosen,
+        stays=real == clone.root / path,
+    )
 
 
 def _origin_of(clone: Clone, level: Level, name: str | None, asked: str | None) -> str | None:
@@ -300,7 +312,8 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     recorded = _recorded(clone, unit, before)
     taken: dict[str, Taken] = {}
     left_out = list(unit.left_out)
-    for outcome in take_in(unit.files, clone.dvc.cache_dir, progress=progress):
+    linked = unit.stays and "hardlink" in clone.dvc.cache_types
+    for outcome in take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress):
         match outcome:
             case Taken(source):
                 taken[source.relpath] = outcome
@@ -344,8 +357,7 @@ def _refuse_other_originals(
     clone: Clone, unit: UnitToAdd, recorded: Mapping[str, str], taken: Mapping[str, Taken]
 ) -> None:
     """Stop before a recorded or unrecorded file here would be replaced by another content."""
-    found = clone.workspace.scan(unit.path)
-    present = clone.workspace.hashes(unit.path, found)
+    present = _here(clone, unit, taken)
     clashes = []
     for path, one in taken.items():
         here = clone.root / unit.path / path
@@ -372,6 +384,13 @@ def _refuse_other_originals(
             remedy="move them away and bring the recorded ones back: "
             f"imgdata pull {unit.level.name}",
         )
+
+
+def _here(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Mapping[str, str]:
+    """Return md5 by path of the files where the unit is to stay."""
+    if unit.stays:
+        return {path: one.md5 for path, one in taken.items()}
+    return clone.workspace.hashes(unit.path, clone.workspace.scan(unit.path))
 
 
 def _record(

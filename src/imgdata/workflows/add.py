@@ -295,9 +295,10 @@ def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Itera
 def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
     clone.dvc.cache_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(clone.dvc.cache_dir).free
-    if plan.size > free and not can_reflink(clone.dvc.cache_dir):
+    size = sum(unit.size for unit in plan.units if not _is_linked(clone, unit))
+    if size > free and not can_reflink(clone.dvc.cache_dir):
         problem = (
-            f"{format_size(plan.size)} do not fit: {format_size(free)} are free on the cache's disk"
+            f"{format_size(size)} do not fit: {format_size(free)} are free on the cache's disk"
         )
         raise MachineError(
             problem,
@@ -307,12 +308,18 @@ def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
         )
 
 
+def _is_linked(clone: Clone, unit: UnitToAdd) -> bool:
+    """Whether files that lie where they stay can be linked to the cache instead of copied."""
+    here, there = unit.source.stat().st_dev, clone.dvc.cache_dir.stat().st_dev
+    return unit.stays and here == there and "hardlink" in clone.dvc.cache_types
+
+
 def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     before = clone.units.find(unit.level.name, unit.name)
     recorded = _recorded(clone, unit, before)
     taken: dict[str, Taken] = {}
     left_out = list(unit.left_out)
-    linked = unit.stays and "hardlink" in clone.dvc.cache_types
+    linked = _is_linked(clone, unit)
     for outcome in take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress):
         match outcome:
             case Taken(source):
@@ -438,8 +445,9 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
         Placement(f"{base}/{path}" if path else base, one.md5, hashed=True)
         for path, one in taken.items()
     ]
-    types = clone.dvc.cache_types
-    for outcome in place_all(placements, clone.dvc.cache_dir, types, read_only=True):
+    cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+    objects = str(cache)
+    for outcome in place_all(placements, cache, types, read_only=True):
         match outcome:
             case CacheDamaged(placement, found):
                 problem = f"{placement.path} was damaged on its way through the cache"
@@ -447,7 +455,7 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
             case placed:
                 md5 = placed.placement.md5
                 yield Row(placed.placement.path, placed.stamp, md5)
-                yield Row(str(clone.dvc.cache_dir / object_key(md5)), placed.object_stamp, md5)
+                yield Row(f"{objects}/{object_key(md5)}", placed.object_stamp, md5)
 
 
 def _total_size(

@@ -159,11 +159,11 @@ def _refuse_incomplete(plan: importing.ImportPlan, outcomes: list[FetchOutcome])
     failed = [one for one in outcomes if isinstance(one, NotFetched)]
     if not failed:
         return
+    failed.sort(key=lambda one: one.file.name)
     lines = [f"{one.file.name}: {one.problem}" for one in failed[:SHOWN]]
     msg = f"{len(failed)} of {len(outcomes)} files of {plan.record.reference} did not come"
     if all(one.needs_account for one in failed):
-        remedy = failed[0].remedy or "\n".join(plan.record.remarks)
-        raise CredentialsError(msg, cause="\n".join(lines), remedy=remedy)
+        raise CredentialsError(msg, cause="\n".join(lines), remedy=failed[0].remedy)
     raise PartlyDoneError(
         msg, cause="\n".join(lines), remedy="run the same command again; it goes on"
     )

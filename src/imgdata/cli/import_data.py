@@ -70,9 +70,11 @@ def _show_import(session: Session, done: "Import") -> None:
     for left in added.left_out:
         session.say(f"  left out: {left.path}: {left.why}")
     checked = sum(1 for one in done.fetched if one.checked)
-    session.say(f"  {checked:,} of {len(done.fetched):,} files agree with their source's checksum")
+    if checked:
+        session.say(f"  {checked:,} of {len(done.fetched):,} files agree with their checksum there")
     if checked < len(done.fetched):
-        session.say("  the others have none: what came first is trusted from now on")
+        count = len(done.fetched) - checked
+        session.say(f"  {count:,} have no checksum there: what came first is trusted from now on")
     session.add(
         {
             "level": added.unit.level.name,

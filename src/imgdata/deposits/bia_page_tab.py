@@ -49,24 +49,13 @@ def root_path(metadata: DepositMetadata) -> str:
 
 def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Block, ...]:
     """Return the study: submission first, then the study itself, then its sections."""
-    answer = metadata.answer
-    sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
-    method = _method(answer("acquisition.imaging_method"))
-    titles = {"Biosample": sample, "Specimen": f"{sample}, prepared", "Image acquisition": method}
     images = [level for level in levels if not is_annotation(level)]
     marks = [level for level in levels if is_annotation(level)]
+    made_from = _samples(metadata)
+    titles = {block.kind: block.attributes[0][1] for block in made_from}
+    affiliation = ("Name", metadata.answer("creators.affiliation"))
     return (
-        Block(
-            "Submission",
-            "",
-            (
-                ("Title", metadata.title),
-                ("ReleaseDate", metadata.published.isoformat()),
-                ("AttachTo", "BioImages"),
-                ("RootPath", root_path(metadata)),
-                ("Template", TEMPLATE),
-            ),
-        ),
+        _submission(metadata),
         Block(
             "Study",
             "",
@@ -78,12 +67,38 @@ def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Bloc
             ),
         ),
         *(_contact(creator, metadata) for creator in metadata.creators),
-        Block("Organisation", "o1", (("Name", answer("creators.affiliation")),)),
+        Block("Organisation", "o1", (affiliation,)),
+        *made_from,
+        *(_component(number, level, titles) for number, level in enumerate(images, start=1)),
+        *(_annotations(number, level, metadata) for number, level in enumerate(marks, start=1)),
+    )
+
+
+def _submission(metadata: DepositMetadata) -> Block:
+    return Block(
+        "Submission",
+        "",
+        (
+            ("Title", metadata.title),
+            ("ReleaseDate", metadata.published.isoformat()),
+            ("AttachTo", "BioImages"),
+            ("RootPath", root_path(metadata)),
+            ("Template", TEMPLATE),
+        ),
+    )
+
+
+def _samples(metadata: DepositMetadata) -> tuple[Block, ...]:
+    """Return what was imaged and how; each block begins with its title."""
+    answer = metadata.answer
+    sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
+    method = _method(answer("acquisition.imaging_method"))
+    return (
         Block(
             "Biosample",
             "Biosample-1",
             (
-                ("Title", titles["Biosample"]),
+                ("Title", sample),
                 ("Organism", answer("biosample.organism")),
                 ("Biological entity", answer("biosample.biological_entity")),
             ),
@@ -92,7 +107,7 @@ def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Bloc
             "Specimen",
             "Specimen-1",
             (
-                ("Title", titles["Specimen"]),
+                ("Title", f"{sample}, prepared"),
                 ("Sample preparation protocol", _line(answer("specimen.sample_preparation"))),
             ),
         ),
@@ -100,14 +115,12 @@ def study_blocks(metadata: DepositMetadata, levels: Sequence[str]) -> tuple[Bloc
             "Image acquisition",
             "Image acquisition-1",
             (
-                ("Title", titles["Image acquisition"]),
+                ("Title", method),
                 ("Imaging instrument", _joined(metadata, "manufacturer", "model")),
                 ("Image acquisition parameters", _parameters(metadata)),
                 ("Imaging method", method),
             ),
         ),
-        *(_component(number, level, titles) for number, level in enumerate(images, start=1)),
-        *(_annotations(number, level, metadata) for number, level in enumerate(marks, start=1)),
     )
 
 

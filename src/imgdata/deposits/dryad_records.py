@@ -5,7 +5,7 @@ Source: Dryad's API 2.1.0 (public/openapi.yml of dryad-app).
 
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -21,7 +21,7 @@ from imgdata.deposits.reading import (
     unreadable,
 )
 from imgdata.deposits.web import PATIENT, Patience, Web, plain
-from imgdata.errors import UsageError
+from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.public_data import PublicFile, PublicRecord
 from imgdata.system.credentials import Token, find_token, variable
 
@@ -50,10 +50,22 @@ class DryadRecords:
         self._web.close()
         self._elsewhere.close()
 
-    def open(self, file: PublicFile, start: int) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file's bytes from an offset on."""
+    @contextmanager
+    def open(self, file: PublicFile, start: int) -> Iterator[Iterator[bytes]]:
+        """Open a file's bytes from an offset on.
+
+        Raises:
+            CredentialsError: Dryad wants an account, or another one.
+        """
         here = file.url.startswith(f"{self._root}/")
-        return (self._web if here else self._elsewhere).stream(file.url, start)
+        try:
+            with (self._web if here else self._elsewhere).stream(file.url, start) as chunks:
+                yield chunks
+        except CredentialsError as error:
+            if self._has_token:
+                raise
+            remedy = f"get a token of an API account at Dryad and set {variable(NAME)}"
+            raise CredentialsError(error.problem, cause=error.cause, remedy=remedy) from error
 
     def record(self, reference: str) -> PublicRecord:
         """Return a dataset by its DOI in its newest version, or as `DOI@VERSION` in that one."""

@@ -193,53 +193,53 @@ def _page(listed: list[Any], query: Mapping[str, list[str]]) -> list[Any]:
     return listed[(page - 1) * size : page * size]
 
 
+_EMPTY_TEXTS = (
+    "handle",
+    "thumb",
+    "resource_doi",
+    "resource_title",
+    "description",
+    "citation",
+    "confidential_reason",
+    "embargo_reason",
+    "embargo_title",
+    "funding",
+    "metadata_reason",
+)
+_EMPTY_LISTS = (
+    "categories",
+    "funding_list",
+    "keywords",
+    "tags",
+    "references",
+    "custom_fields",
+    "embargo_options",
+    "related_materials",
+)
+_NOT_SO = (
+    "has_linked_file",
+    "is_confidential",
+    "is_embargoed",
+    "is_metadata_record",
+    "download_disabled",
+)
+_PAGES = (
+    "url",
+    "url_private_api",
+    "url_private_html",
+    "url_public_api",
+    "url_public_html",
+    "figshare_url",
+)
+
+
 def _figshare_article(site: SmallArchive, number: int, version: int) -> dict[str, Any]:
-    page = f"{site.base}/articles/dataset/Cell_Painting/{number}"
-    blank = dict.fromkeys(
-        (
-            "handle",
-            "thumb",
-            "resource_doi",
-            "resource_title",
-            "description",
-            "citation",
-            "confidential_reason",
-            "embargo_reason",
-            "embargo_title",
-            "funding",
-            "metadata_reason",
-        ),
-        "",
-    )
-    no = dict.fromkeys(
-        (
-            "has_linked_file",
-            "is_confidential",
-            "is_embargoed",
-            "is_metadata_record",
-            "download_disabled",
-        ),
-        False,
-    )
-    none: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "categories",
-            "funding_list",
-            "keywords",
-            "tags",
-            "references",
-            "custom_fields",
-            "embargo_options",
-            "related_materials",
-        )
-    }
-    urls = ("url", "url_private_api", "url_private_html", "url_public_api", "url_public_html")
+    author = {"id": 1, "full_name": "Ada Lovelace", "first_name": "Ada", "last_name": "Lovelace"}
     return {
-        **blank,
-        **no,
-        **none,
-        **dict.fromkeys((*urls, "figshare_url"), page),
+        **dict.fromkeys(_EMPTY_TEXTS, ""),
+        **dict.fromkeys(_NOT_SO, False),
+        **{name: [] for name in _EMPTY_LISTS},
+        **dict.fromkeys(_PAGES, f"{site.base}/articles/dataset/Cell_Painting/{number}"),
         "id": number,
         "title": "Schwann cells <script>alert(1)</script>",
         "doi": f"10.6084/m9.figshare.{number}.v{version}",
@@ -257,17 +257,7 @@ def _figshare_article(site: SmallArchive, number: int, version: int) -> dict[str
             "name": "CC BY 4.0",
             "url": "https://creativecommons.org/licenses/by/4.0/",
         },
-        "authors": [
-            {
-                "id": 1,
-                "full_name": "Ada Lovelace",
-                "first_name": "Ada",
-                "last_name": "Lovelace",
-                "is_active": True,
-                "url_name": "Ada_Lovelace",
-                "orcid_id": "",
-            }
-        ],
+        "authors": [{**author, "is_active": True, "url_name": "Ada_Lovelace", "orcid_id": ""}],
     }
 
 

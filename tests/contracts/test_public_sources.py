@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import md5
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
 from imgdata.api import init_project, open_project
-from imgdata.errors import CredentialsError, RefusedError
+from imgdata.errors import (
+    CredentialsError,
+    MachineError,
+    PartlyDoneError,
+    RefusedError,
+    UsageError,
+)
 from imgdata.imports import Import, Importing
 from imgdata.model.public_data import ChangedThere, Newer, Newest, NotAsked, Update
 from imgdata.model.selection import parse_selection
@@ -443,3 +450,107 @@ def _description(name: str, specs: Path) -> tuple[OpenAPI, str]:
     affiliations = document["components"]["schemas"]["author"]["properties"]["affiliations"]
     affiliations["items"] = {"type": "object"}
     return OpenAPI.from_dict(document), "https://datadryad.org"
+
+
+def test_data_of_ones_own_never_take_on_a_public_origin(
+    site: SmallArchive, root: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "B09_1.tif").write_bytes(b"not published yet")
+    project = open_project(root, writing=True)
+    list(project.add(project.plan_add("raw", [own], unit="P1")))
+    with pytest.raises(RefusedError, match="raw P1 exists and was not imported"):
+        bring(root, _web(site, FILES, 1))
+    assert site.fetched() == []
+    (unit,) = open_project(root).clone.units.by_level["raw"]
+    assert unit.origin is None
+
+
+def test_a_level_without_units_is_extended_too(site: SmallArchive, root: Path) -> None:
+    config = root / "imgdata.yaml"
+    config.write_text(config.read_text().replace("unit: plate", "unit: none"))
+    reference = _web(site, FILES, 1)
+    bring(root, reference, "file=B03*")
+    bring(root, reference, unit="ignored")
+    here = root / "data" / "raw"
+    assert {p.name for p in here.iterdir() if p.suffix == ".tif"} == set(FILES)
+    with pytest.raises(RefusedError, match="raw holds"):
+        bring(root, f"{reference}B03_1.tif")
+
+
+def test_a_file_with_another_checksum_is_not_kept_and_comes_when_it_is_right(
+    site: SmallArchive, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_to(site, PLACES[0], monkeypatch)
+    reference = _figshare(site, FILES, 1)
+    (path,) = [path for path, data in site.files.items() if data == FILES["C04_1.tif"]]
+    site.files[path] = FILES["C04_1.tif"][::-1]
+    with pytest.raises(PartlyDoneError, match="1 of 3 files") as caught:
+        bring(root, reference)
+    assert caught.value.cause == "C04_1.tif: C04_1.tif is not what its source says"
+    assert not (root / "data" / "raw" / "P1").exists()
+    site.files[path] = FILES["C04_1.tif"]
+    site.seen.clear()
+    bring(root, reference)
+    assert site.fetched() == [path]
+    assert unit_files(root, "P1") == FILES
+
+
+def test_one_record_is_fetched_by_one_import_at_a_time(site: SmallArchive, root: Path) -> None:
+    importing = Importing(open_project(root, writing=True))
+    plan = importing.plan(_web(site, FILES, 1), unit="P1")
+    first = importing.fetch(plan, jobs=1)
+    next(first)
+    with pytest.raises(MachineError, match="another import of the same record"):
+        list(importing.fetch(plan))
+    importing.add(plan, [*first, *importing.fetch(plan)])
+    assert unit_files(root, "P1") == FILES
+
+
+@pytest.mark.parametrize("unit", ["a/b", ".hidden", "x.dvc", "a\nb"])
+def test_a_name_that_is_no_units_is_refused_before_anything_is_fetched(
+    site: SmallArchive, root: Path, unit: str
+) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of a unit"):
+        bring(root, _web(site, FILES, 1), unit=unit)
+    assert site.fetched() == []
+
+
+def test_a_page_for_people_is_not_taken_for_a_file(site: SmallArchive, root: Path) -> None:
+    site.answers["/dataset"] = "<html>a landing page</html>"
+    with pytest.raises(UsageError, match="is a page for people"):
+        planned(root, f"{site.base}/dataset")
+
+
+def test_a_collection_is_told_from_an_article(root: Path) -> None:
+    with pytest.raises(UsageError, match="is a collection"):
+        planned(root, "doi:10.6084/m9.figshare.c.1234567.v1")
+
+
+def test_the_id_of_all_versions_gives_the_newest_and_that_one_is_pinned(
+    site: SmallArchive, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGDATA_ZENODO_URL", site.base)
+    newest = {
+        "id": "102",
+        "parent": {"id": "100"},
+        "pids": {"doi": {"identifier": "10.5281/zenodo.102"}},
+        "metadata": {"title": "Cells", "version": "v2", "rights": [{"id": "cc-by-4.0"}]},
+    }
+    # Zenodo leads from the concept id, and from `latest`, to the newest record.
+    for path in ("100", "102", "101/versions/latest", "102/versions/latest"):
+        site.answers[f"/api/records/{path}"] = newest
+    site.answers["/api/records/101"] = {**newest, "id": "101"}
+    data = FILES["C04_1.tif"]
+    for record in ("101", "102"):
+        site.files[f"/api/records/{record}/files/C04_1.tif/content"] = data
+        entry = {"key": "C04_1.tif", "size": len(data), "checksum": f"md5:{md5(data).hexdigest()}"}
+        site.answers[f"/api/records/{record}/files"] = {"entries": [entry]}
+    done = bring(root, "doi:10.5281/zenodo.100", unit="P2")
+    assert done.added.nfiles == 1
+    bring(root, "zenodo:101", unit="P1")
+    assert updates(root) == [
+        Newest("raw", "P2", "zenodo:102"),
+        Newer("raw", "P1", "zenodo:101", "zenodo:102"),
+    ]

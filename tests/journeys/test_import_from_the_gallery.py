@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,9 @@ def gallery(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     httpx.post(f"http://127.0.0.1:{port}/moto-api/reset").raise_for_status()
     bucket = Bucket(f"http://127.0.0.1:{port}")
     bucket.put(OBJECTS)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("IMGDATA_CPG_URL", f"http://127.0.0.1:{port}")
+    # The lab's own S3 has no gallery.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     yield bucket
     bucket.client.close()
     server.stop()
@@ -182,8 +185,9 @@ def test_a_load_data_that_unpacks_without_end_is_refused() -> None:
 
 @pytest.mark.server
 def test_a_folder_of_any_public_bucket_comes_and_its_changes_are_told(
-    gallery: Bucket, project: Project
+    gallery: Bucket, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", environ["IMGDATA_CPG_URL"])
     odd = f"{IMAGES}/a plate +&%41 ü.tiff"
     gallery.put({odd: b"odd"})
     reference = f"s3://{BUCKET}/{IMAGES}"

@@ -21,12 +21,11 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 class UnsignedS3:
     """Lists and reads public buckets without an account.
 
-    The endpoint is that of AWS, or `AWS_ENDPOINT_URL_S3` / `AWS_ENDPOINT_URL`.
+    The endpoint is AWS where it is empty.
     """
 
     def __init__(self, endpoint: str = "", patience: Patience = PATIENT) -> None:
-        named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-        self._endpoint = (endpoint or named or "").rstrip("/")
+        self._endpoint = endpoint.rstrip("/")
         self._web = Web(self._endpoint or f"https://{AWS}", patience=patience)
 
     def close(self) -> None:
@@ -151,5 +150,6 @@ def _child(entry: ET.Element, name: str) -> str:
 
 
 def open_s3(_scheme: str, _reference: str) -> UnsignedS3:
-    """Return public buckets."""
-    return UnsignedS3()
+    """Return public buckets of AWS, or of `AWS_ENDPOINT_URL_S3` / `AWS_ENDPOINT_URL`."""
+    named = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
+    return UnsignedS3(named or "")

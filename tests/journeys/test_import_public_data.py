@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from imgdata.api import Project, init_project, open_project
@@ -27,6 +28,9 @@ from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.transfer.fetch import PART, fetch_one
 from imgdata.workflows.import_data import plan_import
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs" / "reference" / "json" / "import.schema.json").read_text()
+)
 FILES = {"B03_1.tif": b"one" * 400_000, "B03_2.tif": b"two" * 1000, "C04_1.tif": b"three"}
 CONFIG = """version: 1
 id: 5a1c0e526a534b6c9d413a0f5f0d9c11
@@ -90,6 +94,7 @@ def test_a_record_becomes_a_unit_with_origin_licence_and_citation(
 ) -> None:
     identifier = site.live[0].identifier
     listed = json.loads(_imgdata(project, "import", f"local:{identifier}", "--dry-run").stdout)
+    jsonschema.validate(listed, SCHEMA)
     assert listed["results"][0]["license"] == "CC-BY-4.0"
     assert "<script>" not in json.dumps(listed)
     assert not (project.root / "data" / "raw").exists() or not any(
@@ -98,6 +103,7 @@ def test_a_record_becomes_a_unit_with_origin_licence_and_citation(
 
     done = _imgdata(project, "import", f"local:{identifier}", "--unit", "P1", "--jobs", "2")
     assert done.returncode == 0, done.stderr + done.stdout
+    jsonschema.validate(json.loads(done.stdout), SCHEMA)
     assert (project.root / "data/raw/P1/B03_1.tif").read_bytes() == FILES["B03_1.tif"]
 
     opened = open_project(project.root)
@@ -116,7 +122,9 @@ def test_a_newer_version_is_told(project: Project, site: SmallInvenio) -> None:
     first = site.live[0].identifier
     assert _imgdata(project, "import", f"local:{first}", "--unit", "P1").returncode == 0
     second = _publish(site, {**FILES, "C04_2.tif": b"new"})
-    told = json.loads(_imgdata(project, "import", "--check-updates").stdout)["results"]
+    document = json.loads(_imgdata(project, "import", "--check-updates").stdout)
+    jsonschema.validate(document, SCHEMA)
+    told = document["results"]
     assert told == [
         {
             "level": "raw",

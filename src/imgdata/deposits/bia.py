@@ -9,7 +9,7 @@ Source: BioImages.v4 template of BioStudies; EBI's page-tab-specification; REMBI
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -64,6 +64,7 @@ REQUIRED = (
     ("creators.email", "Which e-mail may the curators write to?", "imgdata.yaml"),
 )
 _SECTIONS = {
+    "Study": ("Title", "Description", "Keywords", "License"),
     "Biosample": ("Title", "Organism", "Biological entity"),
     "Specimen": ("Title", "Sample preparation protocol"),
     "Image acquisition": (
@@ -100,6 +101,9 @@ class BiaService:
             for name, text, where in REQUIRED
             if not metadata.answer(name)
         ]
+        if not metadata.keywords:
+            text = "Under which keywords? The archive wants one at least."
+            found.append(Question("study.keywords", text, _WHERE, required=True))
         if len(metadata.title) < SHORTEST_TITLE:
             text = f"The archive wants a title of {SHORTEST_TITLE} letters or more; which?"
             found.append(Question("title", text, "imgdata.yaml", required=True))
@@ -231,6 +235,7 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
     blocks = _blocks(study.read_text("utf-8"))
     problems = list(_problems_of_submission(blocks, today))
     kinds = [kind for kind, _ in blocks]
+    titles = {(kind, values.get("Title", "")) for kind, values in blocks}
     problems += [f"no section '{needed}'" for needed in _NEEDED if needed not in kinds]
     if "Author" not in kinds:
         problems.append("no contact with organisation and role")
@@ -238,6 +243,8 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
         for name in _SECTIONS.get(kind, ()):
             if not values.get(name):
                 problems.append(f"{kind}: '{name}' is missing")
+        if kind.startswith("Associations["):
+            problems += _problems_of_associations(kind, values, titles)
         listed = values.get("File List")
         if listed:
             problems += _problems_of_list(folder / listed, root)
@@ -245,13 +252,26 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
 
 
 def _blocks(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return kind and values of each block; a table keeps its whole head and its whole rows."""
     blocks = []
     for chunk in text.split("\n\n"):
-        rows = [line.split("\t") for line in chunk.splitlines() if line.strip()]
+        rows = [line.partition("\t") for line in chunk.splitlines() if line.strip()]
         if rows:
-            values = {row[0]: row[1] if len(row) > 1 else "" for row in rows[1:]}
-            blocks.append((rows[0][0], values))
+            kind, _, rest = rows[0]
+            head = f"{kind}\t{rest}" if "[" in kind else kind
+            blocks.append((head, {name: value for name, _, value in rows[1:]}))
     return blocks
+
+
+def _problems_of_associations(
+    head: str, rows: Mapping[str, str], titles: set[tuple[str, str]]
+) -> Iterator[str]:
+    """Check that what a component is made from is a section of this study, by its title."""
+    kinds = head.split("\t")[1:]
+    for row in rows.values():
+        for kind, title in zip(kinds, row.split("\t"), strict=False):
+            if (kind, title) not in titles:
+                yield f"Associations: there is no {kind} '{title}'"
 
 
 def _problems_of_submission(

@@ -12,6 +12,7 @@ from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
 
 
@@ -82,7 +83,8 @@ def choose_targets(
         InvalidProjectError: DVC's files differ from imgdata.yaml.
         UsageError: A storage of `--to` is not configured.
     """
-    told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
+    barred = Gate(clone, ask=False).barred
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(

@@ -27,10 +27,6 @@ from imgdata.workflows.restricted_content import RestrictedContent
 from imgdata.workflows.versions import version_of
 
 SHOWN = 20
-UNLISTED = (
-    "{title} is restricted and its file list is nowhere, so nothing can be compared with it;"
-    " imgdata whereis --all-versions says who should have it"
-)
 CUT = (
     "this clone's history is cut, so it cannot be compared with what was ever restricted;"
     " git fetch --unshallow"
@@ -149,7 +145,7 @@ class Gate:
         version = version_of(unit)
         reasons = dict.fromkeys(self._reasons(version, self._sources(unit), today))
         if unit.version is not None and self._has_ever_been_told:
-            reasons |= dict.fromkeys(self._content_faults(unit, version, today))
+            reasons |= dict.fromkeys(self._content_faults(unit, version, today, frozenset(reasons)))
         return Restricted(tuple(reasons)) if reasons else MayLeave()
 
     def refuse(self, units: Sequence[Unit], place: str) -> None:
@@ -167,20 +163,25 @@ class Gate:
         if held:
             raise refusal(held, f"may not go to '{place}'")
 
-    def _content_faults(self, unit: Unit, version: Version, today: date) -> Iterator[str]:
-        """Yield why a unit's content is known as restricted, or cannot be compared."""
+    def _content_faults(
+        self, unit: Unit, version: Version, today: date, told: frozenset[str]
+    ) -> Iterator[str]:
+        """Yield why a unit's content is known as restricted, or cannot be compared.
+
+        What was told of the unit itself is not told again of its content.
+        """
         if self.clone.git.is_shallow():
             yield CUT
         content = self._content_of(today)
-        for title in content.unlisted:
-            yield UNLISTED.format(title=title)
+        yield from content.unlisted
         files = self._contents.files(version)
         if files is None:
             yield f"{version.title}: its file list is not here; imgdata pull {unit.level}"
         elif not content.is_empty:
             mine = frozenset(self._sources(unit))
             for known in content.known({*files.values(), version.version}):
-                if not (known.is_level_gone and not unit.is_raw and known.sources <= mine):
+                is_same = known.is_level_gone and not unit.is_raw and known.sources <= mine
+                if not (is_same or told.issuperset(known.bare)):
                     yield from known.reasons
             yield from self._inside(content, version, files)
 

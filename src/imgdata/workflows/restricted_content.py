@@ -20,6 +20,10 @@ from imgdata.workflows.history import History, Input, Version
 EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
 """The md5 of no bytes at all: whoever has it has nothing of anyone."""
 
+UNLISTED = (
+    "the file list of {title} is neither here nor on a storage, so nothing can be compared with it"
+)
+
 Judge = Callable[[Version, tuple[Source, ...]], tuple[str, ...]]
 """Says why a version made from these sources may not leave; nothing where it may."""
 
@@ -29,15 +33,22 @@ class Known:
     """Content of a version that may not leave.
 
     Attributes:
-        reasons: Why, each naming the version.
+        title: The version as messages name it.
+        bare: Why, by origin and rule.
         sources: The raw units it was made from.
         is_level_gone: It was derived, and lies on no level of today: who asks judges it by the
             level on which the same content lies now.
     """
 
-    reasons: tuple[str, ...]
+    title: str
+    bare: tuple[str, ...]
     sources: frozenset[Source]
     is_level_gone: bool
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why, each naming the version."""
+        return tuple(f"has content of {self.title}; {line}" for line in self.bare)
 
 
 class Ancestry:
@@ -138,7 +149,7 @@ class RestrictedContent:
 
     @cached_property
     def unlisted(self) -> tuple[str, ...]:
-        """Restricted versions whose files nobody can name: nothing can be compared with them.
+        """Why nothing can be compared with a restricted version: its file list is nowhere.
 
         Reads all of history; a file list that is not in the cache is looked for on storages.
         """
@@ -151,7 +162,7 @@ class RestrictedContent:
             files = here.files(version)
             files = anywhere.files(version) if files is None else files
             if files is None and not self._was_dropped(version):
-                missing.append(version.title)
+                missing += [f"{UNLISTED.format(title=version.title)}; {r}" for r in found.bare]
             for md5 in {version.version, *(files or {}).values()} - {EMPTY_MD5}:
                 self._by_md5.setdefault(md5, []).append(found)
         return tuple(dict.fromkeys(missing))
@@ -166,8 +177,7 @@ class RestrictedContent:
         reasons = self.judge(version, tuple(sorted(sources, key=str)))
         if not reasons:
             return None
-        told = tuple(f"has content of {version.title}; {line}" for line in reasons)
-        return Known(told, sources, not version.level and not is_added)
+        return Known(version.title, reasons, sources, not version.level and not is_added)
 
     def _was_dropped(self, version: Version) -> bool:
         """Tell whether the log says that every copy of a version was deleted on purpose."""

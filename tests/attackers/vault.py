@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from imgdata.api import Project, open_project
 from imgdata.cli.main import main
 from imgdata.dvc_files.directory import FolderEntry, write_folder
@@ -129,13 +131,13 @@ class Vault:
     def imgdata(self, *words: str | Path) -> Answer:
         """Run a command as typed, in this process."""
         said = io.StringIO()
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            try:
-                main(["--project", str(self.root), *map(str, words)])
-            except SystemExit as end:
-                status = int(end.code or 0)
-            else:
-                status = 0
+        with (
+            contextlib.redirect_stdout(said),
+            contextlib.redirect_stderr(said),
+            pytest.raises(SystemExit) as end,
+        ):
+            main(["--project", str(self.root), *map(str, words)])
+        status = int(end.value.code or 0)
         assert status != 70, said.getvalue()
         assert "Traceback" not in said.getvalue()
         return Answer(status, said.getvalue())

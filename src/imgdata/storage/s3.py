@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # these names exist in obstore's stubs only
     from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
 
 DEFAULT_REGION = "us-east-1"
-RETRIES_OF_STRANGERS = 3
+RETRIES_OF_STRANGERS = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 OBJECTS = "files/md5"
 STRANGERS = ("groups/global/AllUsers", "groups/global/AuthenticatedUsers")
 READING = re.compile(r"(?i)\*|s3:\*|s3:(get\*?|list\*?|getobject.*|get\w*\*|listbucket.*)")
-_ANSWERED = re.compile(r"status code: 4\d\d|<Code>")
+_SLOWLY = re.compile(r"status code: (429|503)|<Code>SlowDown</Code>")
+_ANSWERED = re.compile(r"status code: [45]\d\d|<Code>")
 
 Explain = Callable[[str, BaseException], ImgdataError]
 
@@ -77,7 +78,9 @@ class Audience:
         except FileNotFoundError:
             return False
         except FOREIGN as error:
-            if isinstance(error, PermissionError) or _ANSWERED.search(str(error)):
+            told = str(error)
+            is_refused = isinstance(error, PermissionError) or _ANSWERED.search(told)
+            if is_refused and not _SLOWLY.search(told):
                 return False
             action = "find out whether anyone can read"
             raise self.explain(action, error) from None
@@ -115,15 +118,15 @@ def _open_by_rules(client: Any, bucket: str, prefix: str) -> Iterator[str]:  # n
 
     hidden = (BotoCoreError, ClientError, ValueError)
     with suppress(*hidden):
-        status = client.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]
+        status = client.get_bucket_policy_status(Bucket=bucket).get("PolicyStatus", {})
         if status.get("IsPublic"):
             yield "its bucket policy makes it public"
     with suppress(*hidden):
-        policy = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])
+        policy = json.loads(client.get_bucket_policy(Bucket=bucket).get("Policy", "null"))
         if policy_opens(policy, bucket, prefix):
             yield "its bucket policy lets anyone read it"
     with suppress(*hidden):
-        for grant in client.get_bucket_acl(Bucket=bucket)["Grants"]:
+        for grant in client.get_bucket_acl(Bucket=bucket).get("Grants", []):
             if grant.get("Grantee", {}).get("URI", "").endswith(STRANGERS):
                 yield "its access list names strangers"
 

@@ -26,9 +26,9 @@ def server_time(
     """
     if not url.lower().startswith(WEB):
         return None
-    request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "imgdata"})  # noqa: S310 - the web only, see above
     try:
         context = _context(certificates, is_checked=is_checked)
+        request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "imgdata"})  # noqa: S310 - the web only, see above
         with urllib.request.urlopen(request, timeout=PATIENCE_S, context=context) as answer:  # noqa: S310 - same
             return _date(answer.headers)
     except urllib.error.HTTPError as refusal:

@@ -20,6 +20,7 @@ from imgdata.workflows.push_plan import (
     UnitPlan,
     choose_targets,
     plan_unit,
+    selected_content,
 )
 
 WEAKEST_FIRST: tuple[How, ...] = ("size", "checksum", "read")
@@ -97,6 +98,7 @@ class _Doors:
     gate: Gate
     opened: dict[str, Storage | None] = field(default_factory=dict)
     public: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, StorageError] = field(default_factory=dict)
 
     def push(
         self, target: Target, options: PushOptions, progress: Progress
@@ -106,24 +108,42 @@ class _Doors:
         if name not in self.public:
             self.public[name] = self.gate.stated_public(self.clone.config.storages[name])
         # Asked twice: by what is written before the storage is touched, by looking once it is open.
-        if held := self._held(target, None):
+        if held := self._held(target, options):
             yield held
             return
         try:
             storage = self._open(name)
             if storage is None:
                 return
-            if held := self._held(target, storage):
+            if held := self._held(target, options, storage):
                 yield held
                 return
+            self._refuse_unsure(target, options)
             yield _push_unit(self.clone, target, storage, options, progress)
         except StorageError as error:
             self.opened[name] = None
             yield StorageFailed(name, error)
 
-    def _held(self, target: Target, receiver: Storage | None) -> Withheld | None:
+    def _held(
+        self, target: Target, options: PushOptions, receiver: Storage | None = None
+    ) -> Withheld | None:
         why = self.public[target.storage]
-        return self.gate.withheld(target.unit, target.storage, why, receiver) if why else None
+        held = self.gate.withheld(target.unit, target.storage, why, receiver) if why else None
+        return held if held is None or self._is_wanted(target, options) else None
+
+    def _refuse_unsure(self, target: Target, options: PushOptions) -> None:
+        """Stop restricted data before a storage of which nobody knows whether strangers read it."""
+        error = self.unsure.get(target.storage)
+        if error is None or self.public[target.storage]:
+            return
+        if self.gate.withheld(target.unit, target.storage, "") and self._is_wanted(target, options):
+            raise error
+
+    def _is_wanted(self, target: Target, options: PushOptions) -> bool:
+        """Tell whether any file of a unit is selected; where its list is not here, it may be."""
+        if not (options.selection and self.clone.has_list(target.unit)):
+            return True
+        return bool(selected_content(self.clone, target.unit, options).files)
 
     def _open(self, name: str) -> Storage | None:
         if name not in self.opened:
@@ -131,7 +151,10 @@ class _Doors:
             storage = _open_marked(self.clone, name)
             if not self.public[name]:
                 config = self.clone.config.storages[name]
-                self.public[name] = self.gate.looks_public(config, storage)
+                try:
+                    self.public[name] = self.gate.looks_public(config, storage)
+                except StorageError as error:
+                    self.unsure[name] = error
             self.opened[name] = storage
         return self.opened[name]
 

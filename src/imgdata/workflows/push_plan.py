@@ -99,7 +99,8 @@ def choose_targets(
     skipped: list[NotPushed] = []
     for level in levels:
         storages = options.to or level.storages
-        for unit in clone.units.by_level[level.name]:
+        units = clone.units.by_level[level.name]
+        for unit in (one for one in units if _may_be_selected(one, options.selection)):
             if unit.version is None:
                 skipped.append(NotPushed(unit, _why_no_version(unit)))
             elif not storages:
@@ -107,6 +108,12 @@ def choose_targets(
             else:
                 targets += [Target(unit, name) for name in storages]
     return tuple(targets), tuple(skipped)
+
+
+def _may_be_selected(unit: Unit, selection: Selection) -> bool:
+    """Tell whether a selection leaves a unit out by its name, without reading its file list."""
+    plates = selection.wanted.get("plate", ())
+    return not (plates and unit.name) or Selection({"plate": plates}).fits({"plate": unit.name})
 
 
 def _why_no_version(unit: Unit) -> str:
@@ -117,7 +124,7 @@ def _why_no_version(unit: Unit) -> str:
 
 def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
     """Return what a push would do, as remembered in the log: asks no storage."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     cached = present_objects(clone.cache, [item.key for item in content.items()])
     copy = clone.ledger.copy(copy_key(target.unit, target.storage))
     items = content.items(cached)
@@ -127,7 +134,7 @@ def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitP
 
 def plan_unit(clone: Clone, target: Target, storage: Storage, options: PushOptions) -> UnitPlan:
     """Ask a storage what it has of a unit and decide what to send and what to read back."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     keys = [item.key for item in content.items()]
     cached = present_objects(clone.cache, keys)
     asked = [*keys, content.list_item.key] if content.list_item else keys
@@ -158,6 +165,7 @@ def _found_words(item: Item, size: int) -> str:
     return "another checksum"
 
 
-def _content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+def selected_content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+    """Return the selected files of a unit's recorded version."""
     content = content_of(unit, clone.folder_list(unit))
     return content.selected(options.selection, clone.config.levels[unit.level])

@@ -199,7 +199,7 @@ class _Verification:
                 if task is not None:
                     yield task
             if (not self.options.on or CACHE in self.options.on) and items is not None:
-                task = self._cache_task(version, items)
+                task = self._cache_task(version, items, copies)
                 if task is not None:
                     yield task
 
@@ -228,10 +228,8 @@ class _Verification:
             ages.append((at, _sized(item, there.get(item.key))))
         return _task(version, name, storage, ages, len(items))
 
-    def _cache_task(self, version: Version, items: tuple[Item, ...]) -> Task | None:
-        from imgdata.transfer.presence import present_objects  # noqa: PLC0415 - only here
-
-        there = present_objects(self.clone.cache, [item.key for item in items])
+    def _cache_task(self, version: Version, items: tuple[Item, ...], copies: Copies) -> Task | None:
+        there = copies.cached(items)
         at = self._cache_notes().get(version.version, NEVER)
         ages = [(at, _sized(item, there[item.key])) for item in items if item.key in there]
         return _task(version, CACHE, self.clone.cache, ages, len(ages))

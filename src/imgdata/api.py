@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import add as adding
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import check as checking
-    from imgdata.workflows import conform, merge_driver, run
+    from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import init as initing
@@ -76,6 +76,7 @@ else:
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
     initing = lazy_module("imgdata.workflows.init")
+    leaving = lazy_module("imgdata.workflows.leaving")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
     proving = lazy_module("imgdata.workflows.prove")
@@ -230,7 +231,10 @@ def complete_project(root: Path, *, cache: Path | None = None) -> tuple[Project,
         written += initing.make_dvc_folder(root)
         done.append(".dvc")
     had_driver = merge_driver.is_installed(git)
-    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    if written:
+        changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=True)
+    else:
+        changes = open_project(root).plan_apply()
     written += conform.apply_changes(changes)
     done += [os.path.relpath(change.path, root) for change in changes]
     if initing.prepare_clone(root, site_cache_dir(), cache):
@@ -484,7 +488,8 @@ class Project:
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""
-        return conform.plan_conform(self.clone.config, self.root)
+        barred = leaving.Gate(self.clone, ask=False).barred
+        return conform.plan_conform(self.clone.config, self.root, barred=barred)
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""

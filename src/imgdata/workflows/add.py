@@ -25,6 +25,8 @@ from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
 from imgdata.transfer.take_in import SourceFile, StillChanging, Taken, Unreadable, take_in
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import dvc_remote_of
+from imgdata.workflows.history import Version
+from imgdata.workflows.leaving import Gate
 
 SHOWN = 5
 
@@ -418,7 +420,9 @@ def _record(
         nfiles = len(merged)
     clone.state.write(rows)
     target = clone.root / unit.path
-    remote, push = dvc_remote_of(clone.config, unit.level)
+    recorded = Version(unit.path, unit.level.name, unit.name, str(version), size, nfiles or 1)
+    barred = Gate(clone, ask=False).barred_new(recorded, unit.origin, merged.values())
+    remote, push = dvc_remote_of(clone.config, unit.level, barred)
     out = TrackedOut(
         path=target.name,
         object_id=version,

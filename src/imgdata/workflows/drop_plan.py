@@ -326,11 +326,9 @@ class _Planner:
 
     def _present(self, version: Version, items: Sequence[Item]) -> dict[str, int]:
         """Return the sizes of the objects that are at the place, as far as is known."""
-        from imgdata.transfer.presence import present_objects  # noqa: PLC0415 - cheap
-
         name = self.options.source
         if name == HERE:
-            there = present_objects(self.clone.cache, [item.key for item in items])
+            there = self.graph.copies.cached(items)
         elif self.options.ask:
             there = self.graph.copies.there(name, items)
         else:

@@ -10,7 +10,6 @@ from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import Rule
 from imgdata.policy.recoverable import Node, NodeId, Proof, Recipe, node_id
 from imgdata.transfer.move import Item
-from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, rule_of
@@ -56,7 +55,7 @@ class Graph:
             items = self.contents.items(version)
             if items is None:
                 return None
-            there = present_objects(self.clone.cache, [item.key for item in items])
+            there = self.copies.cached(items)
             self._items[name] = tuple(
                 Item(i.object_id, i.names, there[i.key].size if i.key in there else None)
                 for i in items

@@ -17,6 +17,7 @@ from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of, copy_key
 from imgdata.workflows.pull import partial_note
 
@@ -102,7 +103,8 @@ def status(clone: Clone, levels: Sequence[Level], *, remote: bool) -> ProjectSta
 
 
 def _notes(clone: Clone) -> Iterator[str]:
-    told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
+    barred = Gate(clone, ask=False).barred_as_written
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
     if told:
         yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
     if merge_driver.is_named(clone.root, clone.git) and not merge_driver.is_installed(clone.git):

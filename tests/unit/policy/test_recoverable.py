@@ -94,8 +94,9 @@ def test_what_goes_in_the_same_plan_does_not_count_for_what_needs_it() -> None:
 
 
 STORAGES = ("lab", "red", "cloud")
-LEVELS = ("raw", "masks", "crops")
-ABOVE = {"masks": "raw", "crops": "masks"}
+LEVELS = ("raw", "masks", "crops", "raw before", "masks before")
+"""Levels, and superseded versions of two of them."""
+ABOVE = {"masks": "raw", "crops": "masks", "masks before": "raw before"}
 
 
 @dataclass
@@ -169,6 +170,41 @@ class LossMachine(RuleBasedStateMachine):
     @rule(storage=st.sampled_from(STORAGES))
     def burn(self, storage: str) -> None:
         self.shelves[storage].content.clear()
+
+    @rule(storage=st.sampled_from(STORAGES), level=st.sampled_from(LEVELS))
+    def forget(self, storage: str, level: str) -> None:
+        """A storage took it, and lost it, and says nothing."""
+        self.shelves[storage].content.pop(level, None)
+
+    @rule(who=st.sampled_from("xy"), storage=st.sampled_from(STORAGES))
+    def declare_lost(self, who: str, storage: str) -> None:
+        self.count += 1
+        details: dict[str, Json] = {"storage": storage, "reason": "fell down"}
+        new_id = f"{who}{self.count:05d}"
+        details["after"] = list(Following(fold(self.logs[who]))("lost", details, new_id))
+        at = NOW - timedelta(days=1) + timedelta(seconds=self.count)
+        self.logs[who].append(Event(new_id, at, "", who, "lost", details))
+        self.shelves[storage].content.clear()
+
+    @rule(
+        who=st.sampled_from("xy"),
+        first=st.sampled_from(STORAGES),
+        then=st.sampled_from(STORAGES),
+        level=st.sampled_from(LEVELS),
+    )
+    def move(self, who: str, first: str, then: str, level: str) -> None:
+        """Send a copy on, hashed on the way, and only then let go of the first."""
+        if self.shelves[first].content.get(level) == "right" and first != then:
+            self.shelves[then].content[level] = "right"
+            self._note(who, "stored", then, level)
+            self.drop(who, first, level)
+
+    @rule(who=st.sampled_from("xy"), level=st.sampled_from(tuple(ABOVE)))
+    def recompute(self, who: str, level: str) -> None:
+        """A proven recipe makes it again wherever its input is; the result is stored."""
+        if level in self.proven and self._can_be_had(ABOVE[level]):
+            self.shelves["lab"].content[level] = "right"
+            self._note(who, "stored", "lab", level)
 
     @rule(who=st.sampled_from("xy"))
     def merge(self, who: str) -> None:

@@ -6,9 +6,11 @@ from datetime import timedelta
 from functools import cached_property
 
 from imgdata.dvc_files.stages import Stage
+from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import Rule
 from imgdata.policy.recoverable import Node, NodeId, Proof, Recipe, node_id
+from imgdata.project.hand_notes import hand_notes
 from imgdata.transfer.move import Item
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
@@ -106,7 +108,7 @@ class Graph:
         event = self._proofs.get(id_of(version))
         if event is None and (stage is None or stage.kind != "stage"):
             return None
-        faults = _stage_faults(stage)
+        faults = [*_stage_faults(stage), *self._hand_edits(version)]
         level = self.clone.config.levels.get(version.level)
         tolerance = level.tolerance if level else ""
         if event is None:
@@ -115,6 +117,24 @@ class Graph:
         faults += self._code_faults(event)
         inputs = tuple(node_id(*pair) for pair in _pairs(event.details.get("inputs")))
         return Recipe(event.text("stage"), _proof(event), tuple(faults), inputs, tolerance)
+
+    def _hand_edits(self, version: Version) -> list[str]:
+        """Say what of a version a person edited, by the notes: no recipe makes that again."""
+        notes = [one for one in self._notes if one.path.startswith(version.path)]
+        files = self.contents.files(version) if notes else None
+        if files is None:
+            return []
+        paths = {f"{version.path}/{name}" if name else version.path: md5
+                 for name, md5 in files.items()}  # fmt: skip
+        edited = [one for one in notes if paths.get(one.path) == one.md5]
+        if not edited:
+            return []
+        count = "one file was" if len(edited) == 1 else f"{len(edited)} files were"
+        return [f"{count} edited by hand ({edited[0].reason})"]
+
+    @cached_property
+    def _notes(self) -> tuple[HandNote, ...]:
+        return tuple(one for one in hand_notes(self.clone.events) if one.is_hand_edit)
 
     def _code_faults(self, event: Event) -> list[str]:
         commit = event.text("code_commit")

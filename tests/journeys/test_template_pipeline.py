@@ -372,6 +372,32 @@ def test_an_exclusion_on_another_plate_runs_nothing(project: Path) -> None:
     assert _ran(call(project, "dvc", "repro")) == set()
 
 
+def test_an_excluded_well_runs_its_plate_alone_and_comes_back_byte_for_byte(project: Path) -> None:
+    write_plate(project / "data/raw/P2", wells=["D04"], sites=1, seed=2)
+    call(project, "dvc", "add", "-q", "data/raw/P2")
+    _name_plate(project, "P2")
+    call(project, "dvc", "repro", "-q")
+    before = outputs(project)
+    call(project, "git", "config", "user.name", "Ada Lovelace")
+    call(project, "git", "config", "user.email", "ada@lab.example")
+    well = ("--select", "plate=P1", "--select", "well=b3")
+    said = call(project, "imgdata", "exclude", "raw", *well, "--reason", "air bubble")
+    assert "raw P1: 6 of 18 files excluded: air bubble" in said
+
+    ran = re.findall(r"^\[\d+/\d+\] (\S+):", call(project, "imgdata", "run"), re.MULTILINE)
+    stages = ("select", "correct", "segment", "crop", "profile", "bulk")
+    assert ran == [f"{name}@P1{'-masks' if name == 'segment' else ''}" for name in stages]
+    assert set(_cells(project)["Metadata_Well"]) == {"B02", "C02"}
+    assert len(list((project / "data/raw/P1").iterdir())) == 18
+    assert "6 files of raw P1 excluded: air bubble, Ada Lovelace, 20" in call(
+        project, "imgdata", "lineage", "data/bulk_profiles/P1.parquet"
+    )
+
+    call(project, "imgdata", "exclude", "raw", *well, "--undo")
+    call(project, "dvc", "repro", "-q")
+    assert outputs(project) == before
+
+
 def test_a_new_plate_leaves_the_first_alone(project: Path) -> None:
     write_plate(project / "data/raw/P2", wells=["D04"], sites=1, seed=2)
     call(project, "dvc", "add", "-q", "data/raw/P2")

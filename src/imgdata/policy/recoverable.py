@@ -195,19 +195,23 @@ class Recoverability:
                 faults.append(f"its input {title} is not recoverable")
                 continue
             needs.append(title)
-            if there is not None:
-                seconds += self._seconds(there, above)
+            again = self._made_again(there, above) if there is not None else None
+            if again is None:
+                continue
+            seconds += again.seconds
+            if again.proof.verdict != IDENTICAL:
+                faults.append(f"its input {title} comes back only {again.proof.verdict}")
         if faults or recipe.proof is None:
             return tuple(faults)
         return ByRecipe(recipe.stage, recipe.proof, seconds, tuple(needs))
 
-    def _seconds(self, node: Node, above: frozenset[NodeId]) -> float:
-        """Return how long an input takes to make again where copies do not suffice."""
+    def _made_again(self, node: Node, above: frozenset[NodeId]) -> ByRecipe | None:
+        """Return how an input is made again where copies do not suffice; None where they do."""
         for facts in set(node.facts.values()):
             verdict = self._judge(node, facts, above)
             if isinstance(verdict, ByRecipe):
-                return verdict.seconds
-        return 0.0
+                return verdict
+        return None
 
 
 def proof_faults(recipe: Recipe) -> Sequence[str]:

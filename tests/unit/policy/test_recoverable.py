@@ -86,6 +86,34 @@ def test_equal_within_a_tolerance_counts_only_where_the_level_declares_that_tole
     assert isinstance(verdict("masks", raw, node("masks", recipe=declared)), ByRecipe)
 
 
+def test_what_comes_back_within_a_tolerance_is_not_the_input_that_a_proof_was_made_with() -> None:
+    loose = proof("equal within 'equal labels'", "equal labels")
+    declared = Recipe("s", loose, (), (node_id("raw", "1"),), "equal labels")
+    raw, crops = node("raw", copy("lab")), node("crops", recipe=recipe("masks"))
+    found = verdict("crops", raw, node("masks", recipe=declared), crops)
+    assert isinstance(found, NotRecoverable)
+    assert found.recipe_faults == ("its input masks comes back only equal within 'equal labels'",)
+    stored = node("masks", copy("lab"), recipe=declared)
+    assert isinstance(verdict("crops", raw, stored, crops), ByRecipe)
+
+
+def test_each_thing_that_makes_a_recipe_unreliable_is_named() -> None:
+    raw = node("raw", copy("lab"))
+    old = Proof(NOW, IDENTICAL, "", 0, 60.0, environment_known=True)
+    cases = {
+        "never proven by making it again": Recipe("s", None, (), ()),
+        "proven by method version 0, which is not trusted": recipe("raw", made=old),
+        "the versions of its programs are unknown": recipe("raw", made=proof(known=False)),
+        "made again, it was different": recipe("raw", made=proof("different")),
+        "its stage is frozen": recipe("raw", faults=("its stage is frozen",)),
+        "its input nowhere is not recoverable": recipe("nowhere"),
+    }
+    for fault, one in cases.items():
+        found = verdict("masks", raw, node("masks", recipe=one))
+        assert isinstance(found, NotRecoverable)
+        assert found.recipe_faults == (fault,)
+
+
 def test_what_goes_in_the_same_plan_does_not_count_for_what_needs_it() -> None:
     raw, masks = node("raw", copy("lab")), node("masks", recipe=recipe("raw"))
     leaving = {node_id("raw", "1"): frozenset({"lab"})}

@@ -323,7 +323,7 @@ def test_a_proof_by_a_method_found_wrong_is_rejected(lab: Lab) -> None:
     lab.share()
     list(lab.open().prove(["masks"]))
     for path in (lab.root / ".imgdata/log").rglob("*.jsonl"):
-        path.write_text(path.read_text().replace('"method_version": 1', '"method_version": 0'))
+        path.write_text(path.read_text().replace('"method_version": 2', '"method_version": 0'))
     assert "method version 0" in lab.plan_drop("masks").unsafe[0].why
 
 

@@ -9,7 +9,7 @@ from imgdata.dvc_files.stages import Stage
 from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import Rule
-from imgdata.policy.recoverable import Node, NodeId, Proof, Recipe, node_id
+from imgdata.policy.recoverable import DIFFERENT, Node, NodeId, Proof, Recipe, node_id
 from imgdata.project.hand_notes import hand_notes
 from imgdata.transfer.move import Item
 from imgdata.transfer.presence import present_objects
@@ -116,7 +116,8 @@ class Graph:
             return Recipe(name, None, tuple(faults), (), tolerance)
         faults += self._code_faults(event)
         inputs = tuple(node_id(*pair) for pair in _pairs(event.details.get("inputs")))
-        return Recipe(event.text("stage"), _proof(event), tuple(faults), inputs, tolerance)
+        proof = _proof(event, version)
+        return Recipe(event.text("stage"), proof, tuple(faults), inputs, tolerance)
 
     def _hand_edits(self, version: Version) -> list[str]:
         """Say what of a version a person edited, by the notes: no recipe makes that again."""
@@ -160,13 +161,21 @@ def _stage_faults(stage: Stage | None) -> list[str]:
     )
 
 
-def _proof(event: Event) -> Proof:
+def _proof(event: Event, version: Version) -> Proof:
+    """Return the proof of one output: its own verdict, unless another output was different."""
+    verdict, tolerance = event.text("verdict"), event.text("tolerance")
+    outs = event.details.get("outs")
+    for out in outs if isinstance(outs, list) else ():
+        if isinstance(out, dict) and (out.get("path"), out.get("version")) == (
+            version.path, version.version,
+        ) and "verdict" in out and verdict != DIFFERENT:  # fmt: skip
+            verdict, tolerance = str(out["verdict"]), str(out.get("tolerance") or "")
     environment = event.details.get("environment")
     source = environment.get("source") if isinstance(environment, dict) else "unknown"
     return Proof(
         at=event.at,
-        verdict=event.text("verdict"),
-        tolerance=event.text("tolerance"),
+        verdict=verdict,
+        tolerance=tolerance,
         method_version=_number(event.details.get("method_version"), 0),
         seconds=float(_number(event.details.get("seconds"), 0)),
         environment_known=source != "unknown",

@@ -12,6 +12,7 @@ from imgdata.policy.evidence import CopyFact, Presence, Rule
 from imgdata.policy.ledger import CopyKey, Evidence, Following, fold
 from imgdata.policy.recoverable import (
     IDENTICAL,
+    METHOD_VERSION,
     ByCopies,
     ByRecipe,
     Node,
@@ -39,7 +40,7 @@ def node(name: str, *facts: CopyFact, recipe: Recipe | None = None) -> Node:
 
 
 def proof(verdict: str = IDENTICAL, tolerance: str = "", *, known: bool = True) -> Proof:
-    return Proof(NOW, verdict, tolerance, 1, 60.0, environment_known=known)
+    return Proof(NOW, verdict, tolerance, METHOD_VERSION, 60.0, environment_known=known)
 
 
 def recipe(*inputs: str, made: Proof | None = None, faults: tuple[str, ...] = ()) -> Recipe:
@@ -95,6 +96,19 @@ def test_what_comes_back_within_a_tolerance_is_not_the_input_that_a_proof_was_ma
     assert found.recipe_faults == ("its input masks comes back only equal within 'equal labels'",)
     stored = node("masks", copy("lab"), recipe=declared)
     assert isinstance(verdict("crops", raw, stored, crops), ByRecipe)
+
+
+def test_tolerances_of_the_first_method_are_not_trusted_its_identical_is() -> None:
+    raw = node("raw", copy("lab"))
+    exact = Proof(NOW, IDENTICAL, "", 1, 60.0, environment_known=True)
+    assert isinstance(verdict("m", raw, node("m", recipe=recipe("raw", made=exact))), ByRecipe)
+    loose = Proof(
+        NOW, "equal within 'equal labels'", "equal labels", 1, 60.0, environment_known=True
+    )
+    declared = Recipe("s", loose, (), (node_id("raw", "1"),), "equal labels")
+    found = verdict("m", raw, node("m", recipe=declared))
+    assert isinstance(found, NotRecoverable)
+    assert found.recipe_faults == ("proven by method version 1, which is not trusted",)
 
 
 def test_each_thing_that_makes_a_recipe_unreliable_is_named() -> None:

@@ -85,7 +85,9 @@ def test_a_noted_hand_edit_is_still_not_dropped(lab: Lab, recorded: bool) -> Non
 
     assert answer.status == 5
     assert MASK in answer.out
-    assert ("edited by hand (split two nuclei)" if recorded else "changed by hand") in answer.out
+    assert (
+        "edited by hand (split two nuclei)" if recorded else "hand-edited, the only copy"
+    ) in answer.out
     assert lab.file(MASK).read_text() == "better"
 
 

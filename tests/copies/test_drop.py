@@ -100,7 +100,7 @@ def test_a_hand_edited_file_stays_and_is_named(lab: Lab) -> None:
     edited.write_bytes(b"corrected by hand")
     plan = lab.drop("raw")
     assert plan.unsafe[0].names == ("data/raw/P1/B02_1.tif",)
-    assert "changed by hand" in plan.unsafe[0].why
+    assert "hand-edited, the only copy" in plan.unsafe[0].why
     assert edited.read_bytes() == b"corrected by hand"
     assert [path.name for path in files(lab.root / "data/raw/P1")] == ["B02_1.tif"]
 

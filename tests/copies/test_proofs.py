@@ -175,7 +175,7 @@ def test_a_hand_edited_output_is_no_way_back_even_when_dvc_recorded_it(lab: Lab)
     path = lab.root / "data/masks/P1/B01_1.tif"
     path.unlink()
     path.write_text("drawn by hand")
-    assert "changed by hand" in lab.plan_drop("masks").unsafe[0].why
+    assert "hand-edited, the only copy" in lab.plan_drop("masks").unsafe[0].why
     project = lab.open()
     project.note(project.plan_note(["data/masks/P1/B01_1.tif"], "split two nuclei"))
     commit = [sys.executable, "-m", "dvc", "commit", "-q", "-f", "segment@P1"]

@@ -13,6 +13,7 @@ from imgdata.policy.ledger import NotThere
 from imgdata.policy.recoverable import (
     ByCopies,
     ByRecipe,
+    Node,
     NodeId,
     NotRecoverable,
     Recoverability,
@@ -214,7 +215,7 @@ class _Planner:
             for name in self.clone.config.storages
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
-        downstream = tuple(_downstream(below, judge, nodes.keys()))
+        downstream = tuple(_downstream(below, judge, nodes))
         return DropPlan(tuple(plans), downstream, self.options.ask, offline)
 
     def _place(self) -> str:
@@ -434,7 +435,7 @@ class _Sorter:
         bytes_here = size or 0
         if by_hand:
             self.held.add(item.key)
-            why = "changed by hand, its content is recorded nowhere"
+            why = "hand-edited, the only copy"
             first = min(by_hand)
             self._stays(sorted(by_hand), why, f"mv {first} {first}.kept", bytes_here)
             return
@@ -551,14 +552,38 @@ def duration(seconds: float) -> str:
 
 
 def _downstream(
-    below: Mapping[str, tuple[Version, ...]], judge: Recoverability, known: Iterable[NodeId]
+    below: Mapping[str, tuple[Version, ...]], judge: Recoverability, nodes: Mapping[NodeId, Node]
 ) -> Iterator[str]:
-    """Say level by level what is made from what goes, and whether that stays recoverable."""
-    nodes = set(known)
+    """Say what is made from what goes, and whether that stays recoverable."""
+    stored: list[str] = []
+    again: list[str] = []
+    lost: list[str] = []
     for level, versions in below.items():
-        whole = [one for one in versions if id_of(one) in nodes and judge.is_whole(id_of(one))]
-        if len(whole) == len(versions):
-            yield f"{level} stays recoverable"
-        else:
+        known = [nodes[name] for one in versions if (name := id_of(one)) in nodes]
+        whole = [node for node in known if judge.is_whole(node.id)]
+        if len(whole) < len(versions):
             count = len(versions) - len(whole)
-            yield f"{level}: {count} of {len(versions)} units are not recoverable, with or without"
+            lost.append(f"{level} ({count} of {len(versions)} units)")
+        elif any(_needs_recipe(judge, node) for node in whole):
+            again.append(level)
+        else:
+            stored.append(level)
+    parts = []
+    if stored:
+        parts.append(
+            f"{_listed(stored)} stored in {'its' if len(stored) == 1 else 'their'} own right"
+        )
+    if again:
+        parts.append(f"{_listed(again)} proven to come back from what stays")
+    if parts:
+        yield f"{'breaks nothing: ' if not lost else ''}{'; '.join(parts)}"
+    if lost:
+        yield f"not recoverable, with or without this: {', '.join(lost)}"
+
+
+def _needs_recipe(judge: Recoverability, node: Node) -> bool:
+    return any(isinstance(judge.of(node.id, one), ByRecipe) for one in node.facts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

@@ -1,6 +1,6 @@
 """What a drop would delete, why each file is safe to delete or not, and what depends on it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imgdata.errors import DamagedError, RefusedError, UsageError
@@ -13,8 +13,6 @@ from imgdata.policy.ledger import NotThere
 from imgdata.policy.recoverable import (
     ByCopies,
     ByRecipe,
-    Node,
-    NodeId,
     NotRecoverable,
     Recoverability,
     Verdict,
@@ -25,6 +23,7 @@ from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached
+from imgdata.workflows.drop_downstream import downstream_words
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE
@@ -215,7 +214,7 @@ class _Planner:
             for name in self.clone.config.storages
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
-        downstream = tuple(_downstream(below, judge, nodes))
+        downstream = tuple(downstream_words(below, judge, nodes))
         return DropPlan(tuple(plans), downstream, self.options.ask, offline)
 
     def _place(self) -> str:
@@ -549,41 +548,3 @@ def duration(seconds: float) -> str:
     if seconds < minute:
         return f"{seconds:.0f} s"
     return f"{seconds / minute:.0f} min" if seconds < hour else f"{seconds / hour:.1f} h"
-
-
-def _downstream(
-    below: Mapping[str, tuple[Version, ...]], judge: Recoverability, nodes: Mapping[NodeId, Node]
-) -> Iterator[str]:
-    """Say what is made from what goes, and whether that stays recoverable."""
-    stored: list[str] = []
-    again: list[str] = []
-    lost: list[str] = []
-    for level, versions in below.items():
-        known = [nodes[name] for one in versions if (name := id_of(one)) in nodes]
-        whole = [node for node in known if judge.is_whole(node.id)]
-        if len(whole) < len(versions):
-            count = len(versions) - len(whole)
-            lost.append(f"{level} ({count} of {len(versions)} units)")
-        elif any(_needs_recipe(judge, node) for node in whole):
-            again.append(level)
-        else:
-            stored.append(level)
-    parts = []
-    if stored:
-        parts.append(
-            f"{_listed(stored)} stored in {'its' if len(stored) == 1 else 'their'} own right"
-        )
-    if again:
-        parts.append(f"{_listed(again)} proven to come back from what stays")
-    if parts:
-        yield f"{'breaks nothing: ' if not lost else ''}{'; '.join(parts)}"
-    if lost:
-        yield f"not recoverable, with or without this: {', '.join(lost)}"
-
-
-def _needs_recipe(judge: Recoverability, node: Node) -> bool:
-    return any(isinstance(judge.of(node.id, one), ByRecipe) for one in node.facts)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

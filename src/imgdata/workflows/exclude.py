@@ -5,6 +5,7 @@ The decision goes into a list that stages read and, with who, when and why, into
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from imgdata.dvc_files.index import Index
@@ -232,6 +233,10 @@ class _Chooser:
     selection: Selection
     seen: list[Fields] = field(default_factory=list)
 
+    @cached_property
+    def _gone(self) -> dict[str, set[tuple[str, str, str]]]:
+        return restorations(self.clone.events)
+
     def excluded(self) -> list[UnitDecision]:
         """Return the units with files that are selected."""
         found = []
@@ -269,7 +274,7 @@ class _Chooser:
         """Return what excluding the chosen files changes."""
         path = list_path(self.level.name, unit.name)
         rows = read_list(self.clone.root, path, _unitless(self.clone))
-        kept = without_restored(rows, restorations(self.clone.events).get(path, set()))
+        kept = without_restored(rows, self._gone.get(path, set()))
         there = {row.file for row in kept if row.level == self.level.name}
         new = tuple(one for one in chosen if one not in there)
         return self._decision(unit.name, unit, new, len(chosen) - len(new), total)

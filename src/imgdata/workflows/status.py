@@ -12,6 +12,7 @@ from imgdata.levels.units import Unit
 from imgdata.model.events import Event, parse_time
 from imgdata.policy.ledger import Evidence
 from imgdata.project.config import Level
+from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
@@ -62,6 +63,7 @@ class UnitStatus:
         copies: The storages of its level, and others with evidence.
         owed: Copies missing to the level's rule.
         next_step: One command, or an empty text.
+        noted: Its changed files whose present content somebody noted as edited by hand.
     """
 
     unit: Unit
@@ -73,6 +75,15 @@ class UnitStatus:
     copies: tuple[UnitCopy, ...]
     owed: int
     next_step: str
+    noted: tuple[str, ...] = ()
+
+    @property
+    def is_hand_edited(self) -> bool:
+        """Whether all that differs from the record are hand edits that somebody noted."""
+        changes = self.comparison
+        if self.here != "changed" or changes is None or changes.missing or self.unit.is_raw:
+            return False
+        return bool(self.noted) and len(self.noted) == len(changes.changed) + len(changes.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +161,22 @@ def _unit_status(
         copies=copies,
         owed=owed,
         next_step=_next_step(unit, level, here, stale, owed),
+        noted=_noted(clone, unit, comparison),
+    )
+
+
+def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str, ...]:
+    """Return the files of a unit that differ from their record as a note says."""
+    names = (*comparison.changed, *comparison.extra) if comparison is not None else ()
+    if not names:
+        return ()
+    known = {(note.path, note.md5) for note in hand_notes(clone.events)}
+    paths = {name: f"{unit.path}/{name}" if name else unit.path for name in names}
+    noted = {path for path, _ in known}
+    return tuple(
+        name
+        for name, path in paths.items()
+        if path in noted and (path, clone.content_hash(path)) in known
     )
 
 

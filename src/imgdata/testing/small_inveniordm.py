@@ -6,15 +6,14 @@ Every answer has the form of the real one's; a test compares them with recorded 
 import hashlib
 import json
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
+
+from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
 TOKEN = "the-small-servers-token"  # noqa: S105 - of a server that lives as long as a test
 MAX_FILES = 100
@@ -26,29 +25,6 @@ FIELDS = frozenset(
         *("rights", "subjects", "related_identifiers", "identifiers", "version"),
     }
 )
-
-Reply = tuple[int, Any, dict[str, str]]
-
-
-@dataclass
-class Fault:
-    """Something that goes wrong the next `times` times a request fits.
-
-    Attributes:
-        method: HTTP method.
-        path: Regular expression for the path.
-        status: Answered instead; 0 drops the connection.
-        after: The request takes effect before the fault.
-        headers: Of the answer.
-        times: How often.
-    """
-
-    method: str
-    path: str
-    status: int
-    after: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-    times: int = 1
 
 
 @dataclass
@@ -64,18 +40,26 @@ class _Record:
     index: int = 1
 
 
-class SmallInvenio:
+class SmallInvenio(SmallSite):
     """The service's state and rules; `serve` gives it an address."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.records: dict[str, _Record] = {}
-        self.faults: list[Fault] = []
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.quota = 10**9
         self.spoil = False
-        self.date: datetime | None = None
-        self.lock = threading.RLock()
-        self.base = ""
+
+    @property
+    def seen(self) -> list[tuple[str, str, dict[str, str]]]:
+        """Return method, path and headers of all requests."""
+        return [(one.method, one.path, one.headers) for one in self.requests]
+
+    def reply(self, request: Request) -> Reply:
+        """Answer the owner's requests, and anybody's about what is public."""
+        public = request.method == "GET" and not re.search("/draft|/user/", request.path)
+        if not public and request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 403, {"status": 403, "message": "Permission denied."}, {}
+        return self.answer(request.method, request.path, parse_qs(request.query), request.body)
 
     @property
     def live(self) -> list[_Record]:
@@ -374,84 +358,9 @@ _RULES: list[tuple[str, str, Callable[[SmallInvenio, re.Match[str], bytes, objec
 ]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Reads a request, applies faults, sends the answer."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = 64 * 1024  # one packet an answer: two would wait for an acknowledgement
-    site: SmallInvenio
-
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Tell the time, or the wrong one a test asked for."""
-        if self.site.date is None:
-            return super().date_time_string(timestamp)
-        return self.site.date.strftime("%a, %d %b %Y %H:%M:%S GMT")
-
-    def _fault(self, path: str) -> Fault | None:
-        for fault in self.site.faults:
-            if fault.method == self.command and fault.times and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
-        return None
-
-    def _handle(self) -> None:
-        parts = urlsplit(self.path)
-        self.site.seen.append((self.command, parts.path, dict(self.headers)))
-        fault = self._fault(parts.path)
-        size = int(self.headers.get("Content-Length") or 0)
-        if fault is not None and fault.status == 0 and not fault.after:
-            self.rfile.read(size // 2)
-            self._drop()
-            return
-        body = self.rfile.read(size)
-        reply: Reply = (403, {"status": 403, "message": "Permission denied."}, {})
-        if fault is None or fault.after:
-            with self.site.lock:
-                public = self.command == "GET" and not re.search("/draft|/user/", parts.path)
-                if public or self.headers.get("Authorization") == f"Bearer {TOKEN}":
-                    reply = self.site.answer(self.command, parts.path, parse_qs(parts.query), body)
-        if fault is not None and fault.status == 0:
-            self._drop()
-            return
-        if fault is not None:
-            reply = (fault.status, {"status": fault.status, "message": "a fault"}, fault.headers)
-        self._send(*reply)
-
-    def _drop(self) -> None:
-        """Cut the connection in the middle."""
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:  # noqa: ANN401 - JSON
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        data = b"" if body is None else data
-        self.send_response(status)
-        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        for name, value in {"Content-Type": kind, **headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - names of http.server
-
-
 @contextmanager
 def serve() -> Iterator[SmallInvenio]:
     """Serve on a free port of loopback until the block ends."""
     site = SmallInvenio()
-    handler = type("Handler", (_Handler,), {"site": site})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_args: None  # type: ignore[method-assign] # dropped connections
-    site.base = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serve_site(site):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

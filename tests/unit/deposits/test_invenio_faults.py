@@ -22,7 +22,8 @@ from imgdata.model.deposits import DepositPlan, DepositState
 from imgdata.system.credentials import Token
 from imgdata.testing import small_inveniordm
 from imgdata.testing.depository import PLATES, MemoryLog, level_files, plan_of, readme
-from imgdata.testing.small_inveniordm import Fault, SmallInvenio
+from imgdata.testing.small_inveniordm import SmallInvenio
+from imgdata.testing.small_site import Fault
 from imgdata.workflows.publish import Desk, deposit, publish
 
 

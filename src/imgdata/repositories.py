@@ -17,7 +17,6 @@ from pathlib import Path
 
 from imgdata.backends import open_repository
 from imgdata.errors import UsageError
-from imgdata.levels.units import Unit
 from imgdata.model.deposits import (
     OPEN,
     Access,
@@ -43,6 +42,7 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.deposit_copies import copy_events
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
@@ -97,7 +97,7 @@ class Publishing:
         self.clone = clone
         self.settings = known[repository]
         self.service: DepositService = open_repository(repository, self.settings.url)
-        self.log = ProjectDepositLog(clone.root, clone.log())
+        self.log = ProjectDepositLog(clone.root, clone.log(), clone.git.stage)
         self._progress = progress
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
@@ -203,33 +203,26 @@ class Publishing:
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
             published = publishing.publish(desk, levels, chosen)
-            if published.state is DepositState.PUBLISHED:
-                self._note_published(published)
+            self._note_published()
             return published
 
-    def _note_published(self, published: Deposit) -> None:
-        """Note the deposit as a copy, and its DOI in README.md and CITATION.cff."""
-        known = [r for r in self.log.deposits() if r.identifier == published.identifier]
-        units = {(u.level, u.name or "", str(u.version)): u for u in self._all_units()}
-        events = [
-            (
-                "verified",
-                {
-                    "storage": self.settings.name,
-                    "level": level,
-                    "unit": units[level, unit, version].name,
-                    "version": version,
-                    "how": "checksum",
-                    "objects": "all",
-                    "n": units[level, unit, version].nfiles,
-                    "bytes": units[level, unit, version].size,
-                    "doi": published.doi,
-                },
-            )
-            for level, unit, version in (known[-1].contents if known else ())
-            if (level, unit, version) in units
-        ]
-        written = [self.clone.log().write(events)]
+    def _note_published(self) -> None:
+        """Note each newly published deposit as a copy, and the newest DOI where people cite from.
+
+        Also those that curators published meanwhile, or whose publication became known late.
+        """
+        now = self.clone.reread()
+        written: list[Path | None] = []
+        for record in now.deposits.get(self.settings.name, ()):
+            events = copy_events(now, record)
+            if events:
+                written.append(now.log().write(events))
+                written += self._cite(record)
+        self.clone.git.stage([path for path in written if path is not None])
+
+    def _cite(self, published: DepositRecord) -> list[Path]:
+        """Write the DOI into README.md and CITATION.cff, where they are."""
+        written: list[Path] = []
         released = self.clone.clock.now().date().isoformat()
         readme, citation = self.clone.root / "README.md", self.clone.root / "CITATION.cff"
         if published.doi and readme.is_file():
@@ -239,10 +232,7 @@ class Publishing:
             text = citation.read_text("utf-8")
             write_text(citation, citation_with_doi(text, published.doi, released))
             written.append(citation)
-        self.clone.git.stage([path for path in written if path is not None])
-
-    def _all_units(self) -> list[Unit]:
-        return [unit for units in self.clone.units.by_level.values() for unit in units]
+        return written
 
     def discard(self, identifier: str) -> None:
         """Throw away an open draft of this project."""
@@ -261,12 +251,13 @@ class Publishing:
 
     def refresh(self) -> tuple[DepositRecord, ...]:
         """Read every unpublished deposit again; one that became public is noted so."""
-        with self.desk() as desk:
+        with self.desk() as desk, self.clone.writing():
             for record in self.deposits():
                 mine = (record.repository, record.address)
                 unfinished = record.identifier and record.state is not DepositState.PUBLISHED
                 if unfinished and mine == (desk.repository, desk.depository.address):
                     publishing.reread(desk, record)
+            self._note_published()
         return self.deposits()
 
 

@@ -6,7 +6,10 @@ where it stopped. A new version is the same article, changed and published again
 Source: https://docs.figshare.com, API 2.0; the upload service: "Upload files" there.
 """
 
-from contextlib import suppress
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +37,7 @@ from imgdata.model.deposits import (
     DepositedFile,
     DepositLimits,
     DepositMetadata,
+    DepositRecord,
     DepositState,
     Question,
     Visibility,
@@ -52,7 +56,9 @@ LIMITS = DepositLimits(
 )
 _READS = 8
 _BAD = 400
+_PAGE = 1000
 _PENDING = "PENDING"
+_VERSION = re.compile(r"\.v(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,8 @@ class FigshareService:
             missing.append(Question("keywords", text, "imgdata.yaml", required=True))
         return tuple(missing)
 
-    def connect(self, token: Token) -> Depository:
-        """Return the service for one account. Makes no request."""
+    def connect(self, token: Token | None) -> Depository:
+        """Return the service for one account, or for the public. Makes no request."""
         return Figshare(self.address, token)
 
 
@@ -98,6 +104,7 @@ class Figshare:
         # Parts go to an address the service names: the account's token stays here.
         self._parts = Web("https://", headers=headers, patience=patience)
         self.address = address.rstrip("/")
+        self._known: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def __repr__(self) -> str:
         return f"Figshare({self.address!r})"
@@ -189,7 +196,7 @@ class Figshare:
         """Return the article as its owner sees it, with its files."""
         path = f"/account/articles/{_number(identifier)}"
         body = self._web.get(path).body
-        files = _listed(self._web.get(f"{path}/files", {"page_size": 1000}).body)
+        files = list(self._paged(f"{path}/files"))
         found = body if isinstance(body, dict) else {}
         url = found.get("url_public_html") or found.get("url_private_html") or ""
         return Deposit(
@@ -200,6 +207,41 @@ class Figshare:
             state=_state(found),
             files=tuple(sorted((_file(one) for one in files), key=lambda file: file.name)),
         )
+
+    def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
+        """Return the files of a published version."""
+        return tuple(
+            DepositedFile(
+                one["name"], int(one.get("size") or 0), str(one.get("computed_md5") or "")
+            )
+            for one in self._public_files(record)
+        )
+
+    def content(
+        self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a published file, or a range of it, where Figshare says that it lies."""
+        named = {str(one["name"]): str(one["download_url"]) for one in self._public_files(record)}
+        if name not in named:
+            msg = f"{self._web.service} has no file {name} in {record.doi or record.identifier}"
+            raise NothingFoundError(msg)
+        self._refuse_strange(named[name])
+        return self._parts.stream(named[name], start, length)
+
+    def _public_files(self, record: DepositRecord) -> list[dict[str, Any]]:
+        version = _VERSION.search(record.doi)
+        key = (record.identifier, version[1] if version else "1")
+        if key not in self._known:
+            files = self._paged(f"/articles/{_number(key[0])}/versions/{key[1]}/files")
+            self._known[key] = [one for one in files if "name" in one and "download_url" in one]
+        return self._known[key]
+
+    def _paged(self, path: str) -> Iterator[dict[str, Any]]:
+        for page in itertools.count(1):
+            listed = _listed(self._web.get(path, {"page": page, "page_size": _PAGE}).body)
+            yield from listed
+            if len(listed) < _PAGE:
+                return
 
     def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
         """Send one file in parts; parts that have arrived are not sent again."""
@@ -221,7 +263,7 @@ class Figshare:
     def _begun(self, base: str, content: Content) -> Json | None:
         """Return an unfinished upload of the very same file; remove others of that name."""
         same = None
-        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+        for one in list(self._paged(base)):
             if one.get("name") != content.name:
                 continue
             mine = (one.get("size"), one.get("supplied_md5")) == (content.size, content.md5)
@@ -243,11 +285,11 @@ class Figshare:
         return self._web.get(f"{base}/{location.rstrip('/').rpartition('/')[2]}").body
 
     def _refuse_strange(self, upload: str) -> None:
-        """Parts go over TLS, or to the host we speak with."""
+        """Files go over TLS, or to and from the host we speak with."""
         own = urlsplit(self.address)
         named = urlsplit(upload)
         if named.scheme != "https" and named.hostname != own.hostname:
-            msg = f"{self._web.service} names an upload address that is not safe"
+            msg = f"{self._web.service} names an address for files that is not safe"
             raise StorageError(msg, cause=f"{named.scheme}://{named.hostname}")
 
     def _send(self, url: str, content: Content, start: int, length: int) -> None:
@@ -278,7 +320,7 @@ class Figshare:
     def remove_file(self, identifier: str, name: str) -> None:
         """Remove all files of that name from the article."""
         base = f"/account/articles/{_number(identifier)}/files"
-        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+        for one in list(self._paged(base)):
             if one.get("name") == name:
                 self._web.delete(f"{base}/{int(one['id'])}")
 

@@ -10,7 +10,8 @@ invenio-rdm-records 36.0.0.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -42,6 +43,7 @@ from imgdata.model.deposits import (
     DepositedFile,
     DepositLimits,
     DepositMetadata,
+    DepositRecord,
     DepositState,
     Question,
     Visibility,
@@ -80,8 +82,8 @@ class InvenioService:
         """Ask for nothing more than a DOI needs."""
         return ()
 
-    def connect(self, token: Token) -> Depository:
-        """Return the service for one account. Makes no request."""
+    def connect(self, token: Token | None) -> Depository:
+        """Return the service for one account, or for the public. Makes no request."""
         return InvenioRdm(self.address, token)
 
 
@@ -153,6 +155,22 @@ class InvenioRdm:
             body = self._web.get(path).body
             files = self._web.get(f"{path}/files").body
         return _deposit(body, files)
+
+    def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
+        """Return the files of a published version."""
+        path = f"/records/{quote(record.identifier, safe='')}"
+        body = self._web.get(path).body
+        if _state(body) is not DepositState.PUBLISHED:
+            msg = f"{self._web.service} has no published record {record.identifier}"
+            raise NothingFoundError(msg)
+        return tuple(_files(self._web.get(f"{path}/files").body))
+
+    def content(
+        self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a published file, or a range of it."""
+        path = f"/records/{quote(record.identifier, safe='')}/files/{quote(name, safe='')}/content"
+        return self._web.stream(path, start, length)
 
     def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
         """Send one file in one stream; a dropped attempt is removed and begun again."""
@@ -476,7 +494,9 @@ def _deposit(body: Json, files: Json) -> Deposit:
     )
 
 
-def _state(body: Mapping[str, Json]) -> DepositState:
+def _state(body: Json) -> DepositState:
+    if not isinstance(body, dict):
+        return DepositState.DRAFT
     if body.get("is_published"):
         return DepositState.PUBLISHED
     return DepositState.IN_REVIEW if body.get("status") == "in_review" else DepositState.DRAFT

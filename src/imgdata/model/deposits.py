@@ -275,7 +275,7 @@ class DepositPlan:
 
 
 class DepositState(StrEnum):
-    """How far a deposit has come."""
+    """How far a deposit has come; removed: the repository took a published record away."""
 
     OPENING = "opening"
     DRAFT = "draft"
@@ -284,6 +284,7 @@ class DepositState(StrEnum):
     IN_REVIEW = "in-review"
     PUBLISHED = "published"
     DISCARDED = "discarded"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +355,11 @@ class DepositRecord:
     levels: tuple[str, ...] = ()
     files: tuple[DepositedFile, ...] = ()
     contents: tuple[tuple[str, str, str], ...] = field(default=())
+
+    @property
+    def page(self) -> str:
+        """The DOI as an address, or the repository's page."""
+        return f"https://doi.org/{self.doi}" if self.doi else self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
@@ -71,8 +72,16 @@ class _Article:
     files: dict[int, _File] = field(default_factory=dict)
     doi: str = ""
     version: int = 0
+    versions: dict[int, tuple[_File, ...]] = field(default_factory=dict)
     status: str = "draft"
     gone: bool = False
+
+
+def _public(file: dict[str, Any]) -> dict[str, Any]:
+    """Return a file as the public sees it."""
+    private = {"status", "upload_url", "upload_token", "viewer_type", "preview_state"}
+    kept = {key: value for key, value in file.items() if key not in private}
+    return {**kept, "mimetype": "application/octet-stream"}
 
 
 class SmallFigshare(SmallSite):
@@ -103,9 +112,25 @@ class SmallFigshare(SmallSite):
         if request.path.startswith("/upload/"):
             self.tokens_at_parts.append(token)
             return self.part(request.method, request.path, request.body)
+        if request.method == "GET" and not request.path.startswith("/v2/account"):
+            return self.public(request.path, parse_qs(request.query))
         if token != f"token {TOKEN}":
             return 403, {"code": 403, "message": "Invalid token"}
         return self.answer(request.method, request.path.removeprefix("/v2"), request.body)
+
+    def public(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        """Answer what anybody may ask: the files of published versions, and their bytes."""
+        found = re.fullmatch(r"/v2/articles/(\d+)/versions/(\d+)/files", path)
+        article = self.articles.get(int(found[1])) if found else None
+        if found and article is not None and int(found[2]) in article.versions:
+            size, page = (int(query.get(name, ["1"])[0]) for name in ("page_size", "page"))
+            files = [_public(self._file(one)) for one in article.versions[int(found[2])]]
+            return 200, files[(page - 1) * size : page * size]
+        if found := re.fullmatch(r"/files/(\d+)", path):
+            for one in (f for a in self.live for version in a.versions.values() for f in version):
+                if one.number == int(found[1]):
+                    return 200, one.data
+        return 404, {"code": 404, "message": "Entity not found: article"}
 
     def number(self) -> int:
         """Return the next free number."""
@@ -170,6 +195,7 @@ class SmallFigshare(SmallSite):
         if not article.files or any(f.status != "available" for f in article.files.values()):
             return 400, {"code": 400, "message": "files are missing"}
         article.version += 1
+        article.versions[article.version] = tuple(article.files.values())
         article.status = "public"
         article.doi = f"10.6084/m9.figshare.{article.number}.v{article.version}"
         return 201, {"location": f"{self.base}/v2/articles/{article.number}"}

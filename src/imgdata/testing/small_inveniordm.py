@@ -36,6 +36,7 @@ class _Record:
     data: dict[str, bytes] = field(default_factory=dict)
     doi: str = ""
     published: bool = False
+    removed: str = ""
     gone: bool = False
     index: int = 1
 
@@ -57,6 +58,7 @@ class SmallInvenio(SmallSite):
     def reply(self, request: Request) -> Reply:
         """Answer the owner's requests, and anybody's about what is public."""
         public = request.method == "GET" and not re.search("/draft|/user/", request.path)
+        public = public and not ("/files" in request.path and self.is_closed(request.path))
         if not public and request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return 403, {"status": 403, "message": "Permission denied."}, {}
         return self.answer(request.method, request.path, parse_qs(request.query), request.body)
@@ -65,6 +67,11 @@ class SmallInvenio(SmallSite):
     def live(self) -> list[_Record]:
         """Return drafts and published records that were not discarded."""
         return [record for record in self.records.values() if not record.gone]
+
+    def is_closed(self, path: str) -> bool:
+        """Tell whether the files of a record are restricted or under embargo."""
+        record = self.record(path.split("/")[3])
+        return record is not None and record.body.get("access", {}).get("files") == "restricted"
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Reply:
         """Answer an authorised request."""
@@ -125,6 +132,11 @@ class SmallInvenio(SmallSite):
 
 def _missing(what: str = "The persistent identifier does not exist.") -> Reply:
     return 404, {"status": 404, "message": what}, {}
+
+
+def _tombstone(record: _Record) -> Reply:
+    note = {"removal_reason": {"id": "other"}, "note": record.removed, "is_visible": True}
+    return 410, {"status": 410, "message": "Record deleted", "tombstone": note}, {}
 
 
 def _invalid(name: str, text: str) -> Reply:
@@ -191,6 +203,8 @@ def _on_record(
         record = site.record(found[1])
         if record is None or not record.published:
             return _missing()
+        if record.removed:
+            return _tombstone(record)
         return rule(site, record, found, body)
 
     return checked

@@ -1,6 +1,6 @@
 """One clone of a project, opened: what it says, where it lies, and the doors it needs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,14 +10,17 @@ from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
-from imgdata.errors import DamagedError, InvalidProjectError
+from imgdata.errors import DamagedError, InvalidProjectError, UsageError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
+from imgdata.model.deposits import DepositRecord, DepositState
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
 from imgdata.policy.ledger import Following, Ledger, fold
-from imgdata.ports import Clock, Git, StageRunner, Storage
+from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage
 from imgdata.project.config import Config, StorageConfig
+from imgdata.project.deposit_log import KIND as DEPOSIT
+from imgdata.project.deposit_log import record_of
 from imgdata.project.log import LOG_FOLDER, LogWriter, read_events
 from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
@@ -41,6 +44,7 @@ class Clone:
         stages: Runs stages.
         cache: DVC's cache, which has the layout of a storage.
         open_storage: Opens a storage of imgdata.yaml; may ask for credentials' files.
+        published: Opens what was published in the repositories of imgdata.yaml.
         clock: The time.
     """
 
@@ -51,6 +55,7 @@ class Clone:
     stages: StageRunner
     cache: Storage
     open_storage: Callable[[StorageConfig], Storage]
+    published: PublishedDeposits
     clock: Clock
 
     @property
@@ -90,6 +95,63 @@ class Clone:
         """What the log says about copies."""
         return fold(self.events)
 
+    @cached_property
+    def deposits(self) -> Mapping[str, tuple[DepositRecord, ...]]:
+        """What is published, by repository: every version, at the address imgdata.yaml names now.
+
+        A deposit in the sandbox says nothing about one of the same name in production.
+        """
+        by_name: dict[str, dict[tuple[str, str], DepositRecord]] = {}
+        for event in self.events:
+            if event.event == DEPOSIT:
+                record = record_of(event)
+                own = by_name.setdefault(record.repository, {})
+                if record.state is DepositState.PUBLISHED:
+                    own[record.identifier, record.doi] = record
+                elif record.state is DepositState.REMOVED:
+                    own.pop((record.identifier, record.doi), None)
+        found: dict[str, tuple[DepositRecord, ...]] = {}
+        for name, repository in self.config.repositories.items():
+            some = by_name.get(name, {}).values()
+            address = self.published.address(name, repository.url) if some else ""
+            if here := tuple(one for one in some if one.address == address):
+                found[name] = here
+        return found
+
+    @cached_property
+    def copy_places(self) -> Mapping[str, StorageConfig]:
+        """All that may hold copies: the storages, then the repositories with something published.
+
+        A repository is described as a storage without options.
+        """
+        repositories = self.config.repositories
+        return {
+            **self.config.storages,
+            **{name: StorageConfig(name, repositories[name].url) for name in self.deposits},
+        }
+
+    def open_copies(self, name: str) -> Storage:
+        """Open a storage, or what is published in a repository."""
+        if name in self.deposits:
+            url = self.config.repositories[name].url
+            return self.published.open(name, url, self.deposits[name])
+        return self.open_storage(self.config.storages[name])
+
+    def refuse_unknown_place(self, name: str) -> None:
+        """Stop where a name is neither a storage nor a repository with something published.
+
+        Raises:
+            UsageError: Naming those that are.
+        """
+        if name in self.copy_places:
+            return
+        known = ", ".join(self.copy_places) or "none"
+        if name in self.config.repositories:
+            problem = f"this project has published nothing on '{name}' yet"
+            raise UsageError(problem, cause=f"copies are on: {known}")
+        problem = f"'{name}' is not a storage of this project"
+        raise UsageError(problem, cause=f"storages: {known}")
+
     def reread(self) -> "Clone":
         """Return the same clone with its files to be read anew, after something wrote them."""
         return Clone(
@@ -100,6 +162,7 @@ class Clone:
             self.stages,
             self.cache,
             self.open_storage,
+            self.published,
             self.clock,
         )
 

@@ -27,6 +27,9 @@ KINDS = {
     "rclone": "rclone",
     "git": "git",
     "git-lfs": "Git LFS",
+    "zenodo": "Zenodo",
+    "invenio": "InvenioRDM",
+    "figshare": "Figshare",
 }
 
 
@@ -42,7 +45,7 @@ def places(clone: Clone, tokens: Mapping[str, str] | None = None) -> Mapping[str
     Asks no network. `tokens` are what markers say, where storages were asked.
     """
     here = folder_location(HERE, clone.dvc.cache_dir)
-    found = [_location(clone, one, tokens or {}) for one in clone.config.storages.values()]
+    found = [_location(clone, one, tokens or {}) for one in clone.copy_places.values()]
     return group_places([here, *found])
 
 
@@ -59,6 +62,8 @@ def _location(clone: Clone, storage: StorageConfig, tokens: Mapping[str, str]) -
 
 
 def _folder(clone: Clone, storage: StorageConfig) -> Path | None:
+    if storage.name not in clone.config.storages:
+        return None  # a published deposit
     try:
         opened: Storage = clone.open_storage(storage)
     except ImgdataError:

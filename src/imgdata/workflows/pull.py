@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
-from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError, UsageError
+from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.keys import Fields
@@ -43,8 +43,8 @@ class PullOptions:
     """How to pull.
 
     Attributes:
-        sources: Storages to read from instead of the levels' own, in this order. Naming one also
-            replaces damaged cache objects by its good ones.
+        sources: Storages or repositories to read from instead of the levels' own, in this order.
+            Naming one also replaces damaged cache objects by its good ones.
         selection: Only files whose key fields fit.
         jobs: Transfers at once.
     """
@@ -103,10 +103,7 @@ def pull(
         MachineError: Disk full, no permission, or another command is at work.
     """
     for name in options.sources:
-        if name not in clone.config.storages:
-            known = ", ".join(clone.config.storages)
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+        clone.refuse_unknown_place(name)
     matched = not options.selection
     seen: list[Fields] = []
     with clone.writing():
@@ -150,11 +147,11 @@ class _Fetch:
         own = (*self.level.storages, *self.level.then)
         noted = (
             name
-            for name in self.clone.config.storages
+            for name in self.clone.copy_places
             if self.clone.ledger.copy(copy_key(self.unit, name)).notes
         )
         names = dict.fromkeys((*own, *noted))
-        return tuple(name for name in names if name in self.clone.config.storages)
+        return tuple(name for name in names if name in self.clone.copy_places)
 
     def is_nowhere(self) -> bool:
         """Whether no storage is expected to have the unit and it is not complete here."""
@@ -319,7 +316,7 @@ class _Fetch:
                 self.bad.setdefault(path, "on no storage")
 
     def _fetch_from(self, name: str, items: list[Item]) -> list[Item]:
-        storage: Storage = self.clone.open_storage(self.clone.config.storages[name])
+        storage: Storage = self.clone.open_copies(name)
         sizes: dict[str, StoredObject] = {}
         if len(items) > 1:
             sizes = dict(present_objects(storage, [item.key for item in items], jobs=8))

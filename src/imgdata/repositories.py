@@ -9,6 +9,7 @@ print(publishing.plan(["bulk_profiles"]).size)
 ```
 """
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from imgdata.backends import open_repository
 from imgdata.errors import UsageError
+from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
     OPEN,
     Access,
@@ -31,6 +33,7 @@ from imgdata.model.deposits import (
 )
 from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
+from imgdata.policy.restrictions import Restricted
 from imgdata.ports import CanClose, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
@@ -39,6 +42,7 @@ from imgdata.reports.doi_badge import citation_with_doi, readme_with_doi
 from imgdata.system.credentials import find_token, need_token
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
+from imgdata.tracking.git_history import GitHistory
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
@@ -51,6 +55,9 @@ from imgdata.workflows.deposit_request import (
     units_of,
     workflow_files,
 )
+from imgdata.workflows.leaving import Gate
+from imgdata.workflows.pull import PullOptions, bring_to_cache
+from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})
 
@@ -84,7 +91,25 @@ class DepositOptions:
 class Publishing:
     """One project and one of its repositories."""
 
-    def __init__(self, clone: Clone, repository: str, progress: Progress = SILENT) -> None:
+    def __init__(
+        self,
+        clone: Clone,
+        repository: str,
+        progress: Progress = SILENT,
+        *,
+        revision: str = "",
+    ) -> None:
+        """Join them.
+
+        Args:
+            clone: The project.
+            repository: Its name in imgdata.yaml.
+            progress: Told of bytes and files.
+            revision: The tag or commit whose versions are published; the working tree's without.
+
+        Raises:
+            UsageError: There is no such repository, or no such revision.
+        """
         known = clone.config.repositories
         if repository not in known:
             names = ", ".join(known) or "none"
@@ -99,23 +124,47 @@ class Publishing:
         self.service: DepositService = open_repository(repository, self.settings.url)
         self.log = ProjectDepositLog(clone.root, clone.log(), clone.git.stage)
         self._progress = progress
+        self.revision = revision
+        self.source, self._commit = clone, clone.git.head() or ""
+        if revision:
+            history = GitHistory(clone.git.root)
+            weakref.finalize(self, history.close)
+            self.source, self._commit = clone_at(clone, history, revision)
+
+    def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
+        """Bring a revision's versions into the cache, where they are not in it."""
+        if self.revision:
+            with self.clone.writing():
+                chosen = choose_levels(self.source.config, levels)
+                wanted = PullOptions(selection=(options or DepositOptions()).select)
+                bring_to_cache(self.source, chosen, wanted, self._progress)
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
         """Decide what a deposit would hold; needs no network and no token."""
         options = options or DepositOptions()
-        wish = Wish(
-            tuple(levels), self.settings.name, options.select, options.access, options.version
-        )
-        origins = rules(self.clone.config, self.clone.root)
+        version = options.version or self.revision
+        wish = Wish(tuple(levels), self.settings.name, options.select, options.access, version)
+        origins = rules(self.source.config, self.clone.root)
         request = request_of(
-            self.clone, wish, origins, self.service.limits, read_answers(self.clone.root)
+            self.source, wish, origins, self.service.limits, read_answers(self.source.files)
         )
+        request = replace(request, known_restricted=self._known_restricted(levels))
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
         if self.is_packaged:
             # A person uploads the folders as they are.
             request = replace(request, documents=(), pack=dict.fromkeys(levels, False))
         return plan_deposit(request)
+
+    def _known_restricted(self, levels: Sequence[str]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return why units stay by what history knows of their content."""
+        gate = Gate(self.source)
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for unit in units_of(self.source, levels):
+            verdict = gate.verdict(unit)
+            if isinstance(verdict, Restricted):
+                found[unit.level, unit.name or ""] = verdict.reasons
+        return found
 
     @contextmanager
     def desk(self) -> Iterator[publishing.Desk]:
@@ -137,14 +186,14 @@ class Publishing:
         whole = whole_units(plan.items)
         contents = tuple(
             (unit.level, unit.name or "", str(unit.version))
-            for unit in units_of(self.clone, plan.levels)
+            for unit in units_of(self.source, plan.levels)
             if whole.get((unit.level, unit.name or "")) == unit.nfiles
         )
         told = Documented(
             plan=plan,
-            makings=makings_of(self.clone, plan.levels),
-            workflow=workflow_files(self.clone),
-            commit=self.clone.git.head() or "",
+            makings=makings_of(self.source, plan.levels),
+            workflow=workflow_files(self.source),
+            commit=self._commit,
             restricted_units=self._restricted_units(plan),
         )
         with self.desk() as desk, self.clone.writing():
@@ -155,7 +204,8 @@ class Publishing:
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
         going = {unit for item in plan.items for unit in _units_of(item)}
-        here = {u.name for units in self.clone.units.by_level.values() for u in units if u.name}
+        every = (*self.clone.units.by_level.values(), *self.source.units.by_level.values())
+        here = {unit.name for units in every for unit in units if unit.name}
         return frozenset({one.unit for one in plan.held if one.unit} | (here - going)) - going
 
     @property
@@ -180,7 +230,7 @@ class Publishing:
         found: list[ListedFile] = []
         for item in plan.items:
             for file in item.files if isinstance(item, PlannedPack) else (item.file,):
-                level = self.clone.config.levels[file.level]
+                level = self.source.config.levels[file.level]
                 inside = file.path.removeprefix(level.path).lstrip("/")
                 fields = read_name(level.keys, inside, file.unit or None) or {}
                 plate = {"plate": file.unit} if file.unit else {}

@@ -16,7 +16,7 @@ from imgdata.model.sizes import format_size
 if TYPE_CHECKING:
     from imgdata.api import Project
     from imgdata.model.deposits import Deposit, DepositPlan, Question
-    from imgdata.repositories import Publishing
+    from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
 SHOWN = 10
@@ -52,6 +52,9 @@ def publish(  # noqa: PLR0913 - one argument an option
         str | None, typer.Option("--to", metavar="REPOSITORY", help="A repository's name.")
     ] = None,
     select: Select = None,
+    rev: Annotated[
+        str, typer.Option("--rev", metavar="REV", help="Publish what this tag or commit records.")
+    ] = "",
     version: Annotated[str, typer.Option(help="Version of the data, as v1.2.")] = "",
     new_version: NewVersion = False,
     embargo: Embargo = "",
@@ -75,7 +78,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     project = session.open(writing=not dry_run)
     chosen = names(levels, level)
     repository = to or _only_repository(list(project.config.repositories))
-    publishing = Publishing(project.clone, repository, session.progress())
+    publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
     if listing:
         _list(session, publishing, ask=not dry_run)
     elif discard:
@@ -91,17 +94,32 @@ def publish(  # noqa: PLR0913 - one argument an option
         options = DepositOptions(
             parse_selection(select or ()), _date(embargo), restricted, version, new_version
         )
-        plan = publishing.plan(chosen, options)
-        _show_plan(session, plan, publishing)
-        if dry_run:
-            return
-        if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, into))
-            return
-        done = publishing.deposit(plan, new_version=new_version)
-        _show_draft(session, publishing, done, chosen)
+        _deposit(session, publishing, chosen, options, into, dry_run=dry_run)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _deposit(
+    session: Session,
+    publishing: "Publishing",
+    levels: tuple[str, ...],
+    options: "DepositOptions",
+    into: Path | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Show the plan, then bring it into a draft or a package."""
+    if not dry_run:
+        publishing.fetch(levels, options)
+    plan = publishing.plan(levels, options)
+    _show_plan(session, plan, publishing)
+    if dry_run:
+        return
+    if publishing.is_packaged:
+        _show_package(session, publishing.package(plan, into))
+        return
+    done = publishing.deposit(plan, new_version=options.new_version)
+    _show_draft(session, publishing, done, levels)
 
 
 def deposit_levels(

@@ -1,17 +1,18 @@
 """The REMBI answers only a person can give: `metadata/*.yaml`, by dotted name."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import yaml
 
 from imgdata.errors import InvalidProjectError
+from imgdata.ports import Tree
 
 FOLDER = "metadata"
 LARGEST = 2**20
 
 
-def read_answers(root: Path) -> dict[str, str]:
+def read_answers(tree: Tree) -> dict[str, str]:
     """Return all answers; `study.yaml` with `description: x` answers `study.description`.
 
     A file named `rembi.yaml` or `answers.yaml` holds the names without prefix.
@@ -20,11 +21,12 @@ def read_answers(root: Path) -> dict[str, str]:
         InvalidProjectError: A file is not YAML.
     """
     answers: dict[str, str] = {}
-    for path in sorted((root / FOLDER).glob("*.y*ml")):
-        if path.stat().st_size > LARGEST:
+    for path in map(PurePosixPath, tree.files(FOLDER)):
+        data = tree.read(str(path)) if path.suffix in {".yaml", ".yml"} else None
+        if data is None or len(data) > LARGEST or str(path.parent) != FOLDER:
             continue
         try:
-            found = yaml.safe_load(path.read_text("utf-8", "replace"))
+            found = yaml.safe_load(data.decode("utf-8", "replace"))
         except yaml.YAMLError as error:
             msg = f"{FOLDER}/{path.name} is not valid YAML"
             raise InvalidProjectError(msg, cause=str(error)) from error

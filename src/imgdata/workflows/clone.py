@@ -17,7 +17,7 @@ from imgdata.model.deposits import DepositRecord, DepositState
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
 from imgdata.policy.ledger import Following, Ledger, fold
-from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage
+from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, Tree
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.deposit_log import KIND as DEPOSIT
 from imgdata.project.deposit_log import record_of
@@ -46,6 +46,7 @@ class Clone:
         open_storage: Opens a storage of imgdata.yaml; may ask for credentials' files.
         published: Opens what was published in the repositories of imgdata.yaml.
         clock: The time.
+        tree: The project's files at another revision; the working folder without one.
     """
 
     root: Path
@@ -57,6 +58,12 @@ class Clone:
     open_storage: Callable[[StorageConfig], Storage]
     published: PublishedDeposits
     clock: Clock
+    tree: Tree | None = None
+
+    @property
+    def files(self) -> Tree:
+        """The project's own files, by paths relative to its folder."""
+        return self.tree or FolderTree(self.root)
 
     @property
     def tmp(self) -> Path:
@@ -76,7 +83,7 @@ class Clone:
     @cached_property
     def index(self) -> Index:
         """DVC's files, read once; refuses outs outside the project."""
-        index = read_index(FolderTree(self.root))
+        index = read_index(self.files)
         refuse_outside(index)
         return index
 
@@ -164,6 +171,7 @@ class Clone:
             self.open_storage,
             self.published,
             self.clock,
+            self.tree,
         )
 
     def log(self) -> LogWriter:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 
@@ -54,6 +54,8 @@ class DepositRequest:
         limits: The repository's.
         today: UTC.
         pack: By level: True packs every unit, False none; absent: decided by count.
+        known_restricted: Why a unit's content stays, by what history knows of it, whatever it
+            is called now.
         asked: What the repository asks beyond the description, already judged.
         documents: Names of the metadata files that go along.
     """
@@ -68,6 +70,7 @@ class DepositRequest:
     limits: DepositLimits
     today: date
     pack: Mapping[str, bool]
+    known_restricted: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     asked: tuple[Question, ...] = ()
     documents: tuple[str, ...] = DOCUMENTS
 
@@ -104,9 +107,12 @@ def _split_restricted(
     going: list[LevelFile] = []
     for (level, unit), group in _by_unit(request.files):
         sources = request.sources.get((level, unit), ())
+        known = request.known_restricted.get((level, unit))
         match may_leave(level, sources, request.rules, request.today):
             case Restricted(reasons):
                 held.append(HeldBack(level, unit, len(group), "; ".join(reasons)))
+            case MayLeave() if known:
+                held.append(HeldBack(level, unit, len(group), "; ".join(known)))
             case MayLeave():
                 going.extend(group)
     return tuple(held), tuple(going)

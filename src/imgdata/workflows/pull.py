@@ -123,6 +123,21 @@ def pull(
         raise options.selection.nothing_matched(seen)
 
 
+def bring_to_cache(
+    clone: Clone, levels: Sequence[Level], options: PullOptions, progress: Progress = SILENT
+) -> None:
+    """Bring the recorded versions of levels into the cache, verified; no file is placed.
+
+    Raises:
+        DamagedError: A file is on no storage, or damaged on all.
+        StorageError: No storage that has the data can be reached.
+    """
+    for level in levels:
+        for unit in clone.units.by_level[level.name]:
+            if unit.version is not None:
+                _Fetch(clone, unit, level, options, progress).run_to_cache()
+
+
 @dataclass(slots=True)
 class _Fetch:
     """One unit on its way back."""
@@ -194,6 +209,20 @@ class _Fetch:
             healed=tuple(sorted(self.healed)),
             sources=tuple(self.gave),
         )
+
+    def run_to_cache(self) -> None:
+        """Fetch what the cache lacks of the selected files."""
+        content = self._content().selected(self.options.selection, self.level)
+        try:
+            self._bring(content, dict(content.files))
+        finally:
+            path = self.clone.log().write(self.events)
+            if path is not None:
+                self.clone.git.stage([path])
+        if self.bad:
+            lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
+            problem = f"{len(lines)} of {self.unit.title} cannot be had"
+            raise DamagedError(problem, cause="\n".join(lines[:SHOWN]))
 
     def _content(self) -> Content:
         """Return what the version consists of, fetching its folder list where needed."""

@@ -80,6 +80,7 @@ def serve_inveniordm(tool: Path, instance: Path, uv: str, *options: str) -> Iter
         try:
             assert server.stdout is not None, "asked for"
             line = server.stdout.readline()
+            watchdog.cancel()
             assert line, (instance / "log").read_text()[-3000:]
             said = json.loads(line)
             yield RealInvenio(said["api"].removesuffix("/api"), said["token"])

@@ -46,6 +46,7 @@ from imgdata.tracking.git_history import GitHistory
 from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.copies import is_sandbox
 from imgdata.workflows.deposit_copies import copy_events
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
@@ -212,6 +213,11 @@ class Publishing:
     def is_packaged(self) -> bool:
         """Whether a person submits to this repository, with a package and a checklist."""
         return isinstance(self.service, CanPackage)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether what is published there may be wiped, and so is no copy."""
+        return is_sandbox(self.service.address)
 
     def package(self, plan: DepositPlan, folder: Path | None) -> tuple[Path, ...]:
         """Write the package of a plan; sends nothing.

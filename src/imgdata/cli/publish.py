@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
+from imgdata.cli.publish_plan import show_plan
 from imgdata.cli.session import Session
 from imgdata.errors import UsageError
-from imgdata.model.deposits import DepositRecord, PlannedPack
+from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
-    from imgdata.model.deposits import Deposit, DepositPlan, Question
+    from imgdata.model.deposits import Deposit
     from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
@@ -112,7 +113,7 @@ def _deposit(
     if not dry_run:
         publishing.fetch(levels, options)
     plan = publishing.plan(levels, options)
-    _show_plan(session, plan, publishing)
+    show_plan(session, plan, publishing)
     if dry_run:
         return
     if publishing.is_packaged:
@@ -138,7 +139,7 @@ def deposit_levels(
         chosen = tuple(level.name for level in named if repository in level.repositories)
         publishing = Publishing(project.clone, repository, session.progress())
         plan = publishing.plan(chosen)
-        _show_plan(session, plan, publishing)
+        show_plan(session, plan, publishing)
         if dry_run:
             continue
         if publishing.is_packaged:
@@ -164,77 +165,6 @@ def _date(text: str) -> date | None:
     except ValueError as error:
         problem = f"'{text}' is not a date"
         raise UsageError(problem, remedy="write it as 2027-06-01") from error
-
-
-def _show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -> None:
-    """Say what would go, what stays, what is missing and what it would mean."""
-    packs = [item for item in plan.items if isinstance(item, PlannedPack)]
-    packed = f"{len(packs)} packed, " if packs else ""
-    limits = "ok" if not plan.over else "EXCEEDED"
-    session.say(
-        f"will upload {plan.files} files, {format_size(plan.size)} to {publishing.service.address} "
-        f"({packed}manifest, RO-Crate, citation, recipe)   limits: {limits}"
-    )
-    for item in plan.items[: None if session.verbose else SHOWN]:
-        holds = f", {len(item.files)} files" if isinstance(item, PlannedPack) else ""
-        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
-    if len(plan.items) > SHOWN and not session.verbose:
-        session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
-    for text in plan.over:
-        session.say(f"  over: {text}")
-    for held in plan.held:
-        session.say(f"blocked: {held.level} {held.unit}, {held.files} files: {held.reason}")
-    for question in plan.questions:
-        word = "missing" if question.required else "advised"
-        session.say(f"{word}: {question.name}: {question.text}   -> {question.where}")
-    session.say(f"licence: {plan.metadata.license or 'none'}   files: {_access(plan)}")
-    session.say(
-        "DOI: a draft reserves one; nothing becomes public until "
-        f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
-    )
-    session.add(_plan_json(plan, publishing.service.address))
-
-
-def _access(plan: "DepositPlan") -> str:
-    access = plan.access
-    until = f" until {access.until.isoformat()}" if access.until else ""
-    return f"{access.visibility.value}{until}"
-
-
-def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
-    return {
-        "repository": plan.repository,
-        "address": address,
-        "levels": list(plan.levels),
-        "files": plan.files,
-        "bytes": plan.size,
-        "items": [
-            {
-                "name": item.name,
-                "bytes": item.size,
-                "packed": len(item.files) if isinstance(item, PlannedPack) else 0,
-            }
-            for item in plan.items
-        ],
-        "documents": list(plan.documents),
-        "blocked": [
-            {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
-            for h in plan.held
-        ],
-        "questions": [_question_json(question) for question in plan.questions],
-        "over": list(plan.over),
-        "license": plan.metadata.license,
-        "access": plan.access.visibility.value,
-    }
-
-
-def _question_json(question: "Question") -> dict[str, object]:
-    return {
-        "name": question.name,
-        "text": question.text,
-        "where": question.where,
-        "required": question.required,
-    }
 
 
 def _show_package(session: Session, written: tuple[Path, ...]) -> None:

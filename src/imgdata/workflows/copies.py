@@ -24,6 +24,11 @@ PURGED = "a place that is purged"
 SANDBOX = "a sandbox, which may be wiped"
 
 
+def is_sandbox(address: str) -> bool:
+    """Tell whether a repository's address is for trying only."""
+    return (urlsplit(address).hostname or "").startswith("sandbox.")
+
+
 def rule_of(level: Level) -> Rule:
     """Return what a level asks of its copies."""
     return Rule(max(1, level.copies), timedelta(days=level.verify_every_days))
@@ -105,8 +110,7 @@ class Copies:
         if "purged_after_days" in self.clone.copy_places[name].options:
             return PURGED
         if name in self.clone.deposits:
-            host = urlsplit(self.clone.deposits[name][0].address).hostname or ""
-            return SANDBOX if host.startswith("sandbox.") else ""
+            return SANDBOX if is_sandbox(self.clone.deposits[name][0].address) else ""
         if self.ask:
             match self.reach(name):
                 case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:

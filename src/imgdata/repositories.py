@@ -27,6 +27,7 @@ from imgdata.model.deposits import (
     DepositRecord,
     DepositState,
     ListedFile,
+    Packing,
     PlannedItem,
     PlannedPack,
     Visibility,
@@ -154,7 +155,7 @@ class Publishing:
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
         if self.is_packaged:
             # A person uploads the folders as they are.
-            request = replace(request, documents=(), pack=dict.fromkeys(levels, False))
+            request = replace(request, documents=(), pack=dict.fromkeys(levels, Packing.FOLDERS))
         return plan_deposit(request)
 
     def _known_restricted(self, levels: Sequence[str]) -> dict[tuple[str, str], tuple[str, ...]]:

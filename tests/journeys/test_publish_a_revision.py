@@ -155,3 +155,43 @@ def test_a_revision_before_the_project_is_no_revision_of_it(project: Project) ->
     call(project.root, "git", "reset", "-q")
     with pytest.raises(UsageError, match=r"has no imgdata\.yaml"):
         Publishing(project.clone, "zenodo", revision="nothing")
+
+
+def test_a_tar_and_an_ome_zarr_come_back_as_they_went(
+    tmp_path: Path, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "volumes"
+    init_project(root, template="minimal", title="Volumes")
+    text = CONFIG.replace("ADDRESS", site.base).replace("key:", "pack: tar, key:")
+    zarrs = "  volumes: {path: data/volumes, unit: plate, origin: own, storage: [archive]}\n"
+    (root / "imgdata.yaml").write_text(text + zarrs)
+    add(root, "P1", "first")
+    volume = tmp_path / "microscope" / "V1" / "embryo.zarr"
+    (volume / "0" / "c" / "0").mkdir(parents=True)
+    told = {"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"version": "0.5"}}}
+    (volume / "zarr.json").write_text(json.dumps(told))
+    (volume / "0" / "zarr.json").write_text("{}")
+    for number in range(20):
+        (volume / "0" / "c" / "0" / str(number)).write_bytes(bytes([number]) * 500)
+    opened = open_project(root, writing=True)
+    list(opened.add(opened.plan_add("volumes", [volume.parent])))
+    commit(root, "A plate and a volume")
+    monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", small_inveniordm.TOKEN)
+    publishing = Publishing(open_project(root, writing=True).clone, "zenodo")
+    publishing.deposit(publishing.plan(["raw", "volumes"]))
+    publishing.publish(["raw", "volumes"])
+    commit(root, "Publish")
+    (record,) = site.live
+    assert {"raw_P1.tar", "embryo.ozx"} <= record.data.keys()
+    before = {
+        p.relative_to(root): p.read_bytes() for p in (root / "data").rglob("*") if p.is_file()
+    }
+    call(tmp_path, "git", "clone", "-q", root, tmp_path / "clone")
+    list(open_project(tmp_path / "clone", writing=True).pull())
+    clone = tmp_path / "clone"
+    after = {
+        p.relative_to(clone): p.read_bytes() for p in (clone / "data").rglob("*") if p.is_file()
+    }
+    assert {k: v for k, v in before.items() if k.suffix != ".dvc"} == {
+        k: v for k, v in after.items() if k.suffix != ".dvc"
+    }

@@ -1,9 +1,10 @@
 """What a project says about a deposit: files, sources, description, how it was made."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imgdata.dvc_files.lock import LOCK_NAME
@@ -17,6 +18,7 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     LevelFile,
+    Packing,
     Related,
 )
 from imgdata.model.makings import Making, WorkflowFile
@@ -24,7 +26,9 @@ from imgdata.model.objects import object_key
 from imgdata.model.selection import Selection
 from imgdata.policy.restrictions import Source
 from imgdata.project.config import Config, Origin
+from imgdata.transfer.pack_zip import ZARR_JSON
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.deposit_layout import zarr_root
 from imgdata.workflows.deposit_plan import DepositRequest
 from imgdata.workflows.objects import content_of
 from imgdata.workflows.run import canonical_hash
@@ -78,18 +82,35 @@ def request_of(
         for unit in units
     }
     used = {source.origin for group in sources.values() for source in group}
+    files = tuple(file for unit in units for file in _files(clone, unit, wish.select))
+    chosen = [clone.config.levels[name] for name in wish.levels]
     return DepositRequest(
         repository=wish.repository,
         levels=wish.levels,
-        files=tuple(file for unit in units for file in _files(clone, unit, wish.select)),
+        files=files,
         sources=sources,
         rules=rules,
         metadata=_metadata(clone.config, wish, today, used, answers),
         access=wish.access,
         limits=limits,
         today=today,
-        pack={},
+        pack={level.name: Packing(level.pack) for level in chosen if level.pack},
+        zarrs=_zarrs(files),
     )
+
+
+def _zarrs(files: Iterable[LevelFile]) -> Mapping[str, str]:
+    """Return the version of OME-Zarr of the folders that say one; reads their root's zarr.json."""
+    found: dict[str, str] = {}
+    for file in files:
+        root = zarr_root(file.path)
+        if root and file.path == f"{root}/{ZARR_JSON}" and file.size <= LARGEST_SOURCE:
+            try:
+                told = json.loads(Path(file.local).read_bytes())
+                found[root] = str(told["attributes"]["ome"]["version"])
+            except (ValueError, KeyError, TypeError, OSError):
+                continue
+    return found
 
 
 def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:

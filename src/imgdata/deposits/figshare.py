@@ -24,6 +24,7 @@ from imgdata.deposits.web import (
     Web,
 )
 from imgdata.errors import (
+    CredentialsError,
     DamagedError,
     NothingFoundError,
     PartlyDoneError,
@@ -118,7 +119,9 @@ class Figshare:
         """Open an article with the marker among its keywords, then describe it without."""
         document = self._document(metadata)
         document["keywords"] = [*document["keywords"], _keyword(marker)]
-        body = self._told("POST", "/account/articles", document).body
+        answer = self._told("POST", "/account/articles", document)
+        self._web.refuse_wrong_clock(answer)
+        body = answer.body
         identifier = str(_field(body, "entity_id"))
         return self.describe(identifier, metadata, access)
 
@@ -135,10 +138,17 @@ class Figshare:
         return self.read(identifier)
 
     def _reserve(self, path: str) -> None:
-        try:
-            self._web.post(f"{path}/reserve_doi")
-        except (AnswerError, UnclearError):
-            # Reading shows whether it was reserved; publishing mints one in any case.
+        """Reserve the DOI; asked again only after reading that there is none."""
+        for _ in range(self._web.patience.tries):
+            try:
+                self._web.post(f"{path}/reserve_doi")
+            except AnswerError:
+                return  # publishing mints one in any case
+            except UnclearError:
+                found = self._web.get(path).body
+                if not (isinstance(found, dict) and found.get("doi")):
+                    self._web.patience.sleep(self._web.patience.first_wait)
+                    continue
             return
 
     def _document(self, metadata: DepositMetadata) -> dict[str, Any]:
@@ -277,8 +287,8 @@ class Figshare:
         asked = {"name": content.name, "size": content.size, "md5": content.md5}
         try:
             location = str(_field(self._told("POST", base, asked).body, "location"))
-        except AnswerError as error:
-            if any("quota" in line.lower() for line in error.messages):
+        except (UsageError, CredentialsError, AnswerError) as error:
+            if "quota" in error.cause.lower():
                 msg = f"{content.name} does not fit: the quota on {self._web.service} is used up"
                 raise StorageError(msg, cause=error.cause, remedy=LIMITS.note) from error
             raise

@@ -24,12 +24,10 @@ from imgdata.deposits.web import (
     Patience,
     UnclearError,
     Web,
-    clock_difference,
     field_errors,
 )
 from imgdata.errors import (
     DamagedError,
-    MachineError,
     NothingFoundError,
     PartlyDoneError,
     RefusedError,
@@ -65,7 +63,6 @@ LIMITS = DepositLimits(
 )
 # On a record, plain JSON would be answered in Zenodo's old form; files are plain JSON only.
 ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.5"
-_DAY = 24 * 3600.0
 _READS_AFTER_PUBLISH = 5
 _TOO_EARLY = 400
 
@@ -127,7 +124,7 @@ class InvenioRdm:
     def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
         """Open a draft and reserve its DOI; complaints about the description are in the answer."""
         answer = self._told(lambda: self._web.post("/records", _document(metadata, access, marker)))
-        self._refuse_wrong_clock(answer)
+        self._web.refuse_wrong_clock(answer)
         self._reserve_doi(_text(answer.body, "id"))
         found = self.read(_text(answer.body, "id"))
         return _with_complaints(found, self._complaints(answer))
@@ -378,16 +375,6 @@ class InvenioRdm:
             msg = f"{self._web.service} refuses this"
             raise UsageError(msg, cause="\n".join(error.messages)) from error
         return answer
-
-    def _refuse_wrong_clock(self, answer: Answer) -> None:
-        ahead = clock_difference(answer)
-        if abs(ahead) > _DAY:
-            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self._web.service}'s"
-            raise MachineError(
-                msg,
-                cause="dates of publication and embargo would be wrong",
-                remedy="set the clock, then run the same command again",
-            )
 
 
 class _Counted:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Json = Any
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_MESSAGE = 600
+_DAY = 24 * 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 _OK, _PARTIAL, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 206, 401, 403, 404, 410
 _TOO_LARGE, _TOO_MANY, _SERVER = 413, 429, 500
@@ -289,6 +290,21 @@ class Web:
             remedy=f"make a new token, then: imgdata storage login {self.token.name} "
             f"(or set {variable(self.token.name)})",
         )
+
+    def refuse_wrong_clock(self, answer: Answer) -> None:
+        """Stop where this machine's clock is days off the server's.
+
+        Raises:
+            MachineError: Dates of publication and embargo would be wrong.
+        """
+        ahead = clock_difference(answer)
+        if abs(ahead) > _DAY:
+            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self.service}'s"
+            raise MachineError(
+                msg,
+                cause="dates of publication and embargo would be wrong",
+                remedy="set the clock, then run the same command again",
+            )
 
     def size_of(self, url: str) -> int | None:
         """Return a file's size by HEAD, or None where the server does not tell."""

@@ -94,6 +94,7 @@ class SmallFigshare(SmallSite):
         self.sent_parts: list[str] = []
         self.tokens_at_parts: list[str | None] = []
         self.spoil = False
+        self.quota = 10**9
         self._next = 1000
 
     def reply(self, request: Request) -> Reply:
@@ -207,6 +208,8 @@ class SmallFigshare(SmallSite):
             if method == "GET":
                 return 200, [self._file(one) for one in article.files.values()]
             given = json.loads(body)
+            if sum(one.size for one in article.files.values()) + given["size"] > self.quota:
+                return 422, {"code": 422, "message": "Storage quota exceeded"}
             made = _File(self.number(), given["name"], given["size"], given["md5"])
             article.files[made.number] = made
             article.status = "draft"

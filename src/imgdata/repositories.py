@@ -17,7 +17,7 @@ from datetime import date
 from pathlib import Path
 
 from imgdata.backends import open_repository
-from imgdata.errors import UsageError
+from imgdata.errors import NothingFoundError, UsageError
 from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
     OPEN,
@@ -300,7 +300,10 @@ class Publishing:
         """Return a link that shows a draft without an account, or an empty text."""
         with self.desk() as desk:
             able = desk.depository
-            return able.reviewer_link(identifier) if isinstance(able, CanShare) else ""
+            try:
+                return able.reviewer_link(identifier) if isinstance(able, CanShare) else ""
+            except NothingFoundError:
+                return ""  # an older or smaller service without such links
 
     def deposits(self) -> tuple[DepositRecord, ...]:
         """Return the deposits the project remembers; asks nobody."""

@@ -338,6 +338,10 @@ def _mine(site: SmallInvenio, _found: object, _body: bytes, query: object) -> Re
     return 200, {"hits": {"hits": hits, "total": len(hits)}}, {}
 
 
+def _share(_site: SmallInvenio, record: _Record, _found: object, _body: bytes) -> Reply:
+    return 201, {"id": "1", "permission": "view", "token": f"view-{record.identifier}"}, {}
+
+
 def _latest(site: SmallInvenio, record: _Record, _found: object, _body: bytes) -> Reply:
     same = [o for o in site.live if o.concept == record.concept and o.published]
     newest = max(same, key=lambda other: other.index)
@@ -364,6 +368,7 @@ _RULES: list[tuple[str, str, Callable[[SmallInvenio, re.Match[str], bytes, objec
     ("DELETE", _KEY, _on_draft(_remove)),
     ("POST", rf"{_DRAFT}/actions/publish", _on_draft(_publish)),
     ("POST", rf"{_DRAFT}/actions/files-import", _on_draft(_carry)),
+    ("POST", rf"{_ONE}/access/links", _on_draft(_share)),
     ("POST", rf"{_ONE}/versions", _on_record(_next)),
     ("GET", rf"{_ONE}/versions/latest", _on_record(_latest)),
     ("GET", _ONE, _on_record(_show)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from imgdata.deposits.asking import insist, read_until_published, told
 from imgdata.deposits.web import (
     PATIENT,
     Answer,
@@ -27,7 +28,6 @@ from imgdata.errors import (
     CredentialsError,
     DamagedError,
     NothingFoundError,
-    PartlyDoneError,
     StorageError,
     UsageError,
 )
@@ -56,7 +56,6 @@ LIMITS = DepositLimits(
     "Figshare for Figshare+ (ordered and reviewed by their staff)",
 )
 _READS = 8
-_BAD = 400
 _PAGE = 1000
 _PENDING = "PENDING"
 _VERSION = re.compile(r"\.v(\d+)$")
@@ -119,7 +118,7 @@ class Figshare:
         """Open an article with the marker among its keywords, then describe it without."""
         document = self._document(metadata)
         document["keywords"] = [*document["keywords"], _keyword(marker)]
-        answer = self._told("POST", "/account/articles", document)
+        answer = told(self._web, lambda: self._web.post("/account/articles", document))
         self._web.refuse_wrong_clock(answer)
         body = answer.body
         identifier = str(_field(body, "entity_id"))
@@ -128,28 +127,25 @@ class Figshare:
     def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
         """Replace the description, reserve the DOI where there is none, set the embargo."""
         path = f"/account/articles/{_number(identifier)}"
-        self._told("PUT", path, self._document(metadata))
+        told(self._web, lambda: self._web.put(path, self._document(metadata)))
         if not self.read(identifier).doi:
             self._reserve(path)
         if access.visibility is not Visibility.OPEN:
             until = access.until.isoformat() if access.until else "0"
             embargo = {"is_embargoed": True, "embargo_date": until, "embargo_type": "file"}
-            self._told("PUT", f"{path}/embargo", embargo)
+            told(self._web, lambda: self._web.put(f"{path}/embargo", embargo))
         return self.read(identifier)
 
     def _reserve(self, path: str) -> None:
-        """Reserve the DOI; asked again only after reading that there is none."""
-        for _ in range(self._web.patience.tries):
-            try:
-                self._web.post(f"{path}/reserve_doi")
-            except AnswerError:
-                return  # publishing mints one in any case
-            except UnclearError:
-                found = self._web.get(path).body
-                if not (isinstance(found, dict) and found.get("doi")):
-                    self._web.patience.sleep(self._web.patience.first_wait)
-                    continue
-            return
+        """Reserve the DOI, after reading that there is none; publishing mints one in any case."""
+
+        def ask() -> Answer:
+            answer = self._web.get(path)
+            has_one = isinstance(answer.body, dict) and answer.body.get("doi")
+            return answer if has_one else self._web.post(f"{path}/reserve_doi")
+
+        with suppress(AnswerError, UnclearError):
+            insist(self._web, ask)
 
     def _document(self, metadata: DepositMetadata) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -191,16 +187,6 @@ class Figshare:
         names = ", ".join(str(one.get("name", "")) for one in found)
         msg = f"Figshare does not offer the licence {spdx}"
         raise UsageError(msg, cause=f"it offers {names}", remedy="choose another in imgdata.yaml")
-
-    def _told(self, method: str, path: str, body: Json) -> Answer:
-        """Send a description; a refusal is a usage error with Figshare's words."""
-        try:
-            return self._web.put(path, body) if method == "PUT" else self._web.post(path, body)
-        except AnswerError as error:
-            if error.status not in {_BAD, 422}:
-                raise
-            msg = f"{self._web.service} refuses this"
-            raise UsageError(msg, cause="\n".join(error.messages)) from error
 
     def read(self, identifier: str) -> Deposit:
         """Return the article as its owner sees it, with its files."""
@@ -286,7 +272,9 @@ class Figshare:
     def _begin(self, base: str, content: Content) -> Json:
         asked = {"name": content.name, "size": content.size, "md5": content.md5}
         try:
-            location = str(_field(self._told("POST", base, asked).body, "location"))
+            location = str(
+                _field(told(self._web, lambda: self._web.post(base, asked)).body, "location")
+            )
         except (UsageError, CredentialsError, AnswerError) as error:
             if "quota" in error.cause.lower():
                 msg = f"{content.name} does not fit: the quota on {self._web.service} is used up"
@@ -303,17 +291,10 @@ class Figshare:
             raise StorageError(msg, cause=f"{named.scheme}://{named.hostname}")
 
     def _send(self, url: str, content: Content, start: int, length: int) -> None:
-        wait = self._parts.patience.first_wait
-        for attempt in range(1, self._parts.patience.tries + 1):
-            try:
-                self._parts.send(url, lambda: content.chunks(start, length), length)
-            except UnclearError:
-                if attempt == self._parts.patience.tries:
-                    raise
-                self._parts.patience.sleep(wait)
-                wait *= 2
-                continue
-            return
+        insist(
+            self._parts,
+            lambda: self._parts.send(url, lambda: content.chunks(start, length), length),
+        )
 
     def _available(self, path: str, content: Content) -> DepositedFile:
         """Wait until Figshare has put the parts together and computed its checksum."""
@@ -337,24 +318,24 @@ class Figshare:
     def publish(self, identifier: str) -> Deposit:
         """Publish the article; asked once, then read until it is known."""
         try:
-            self._told("POST", f"/account/articles/{_number(identifier)}/publish", None)
+            told(
+                self._web,
+                lambda: self._web.post(f"/account/articles/{_number(identifier)}/publish"),
+            )
         except UnclearError as error:
-            wait = self._web.patience.first_wait
-            for _ in range(_READS):
-                found = self.read(identifier)
-                if found.state is not DepositState.DRAFT:
-                    return found
-                self._web.patience.sleep(wait)
-                wait *= 2
-            msg = f"{self._web.service} did not say whether article {identifier} was published"
-            raise PartlyDoneError(
-                msg, cause=error.problem, remedy="wait some minutes, then: imgdata publish --list"
-            ) from error
+            return read_until_published(
+                self._web, lambda: self._settled(identifier), identifier, error
+            )
         found = self.read(identifier)
         if found.state is DepositState.DRAFT:
             # Groups may ask for curation: asked for, but not public.
             return replace(found, state=DepositState.IN_REVIEW)
         return found
+
+    def _settled(self, identifier: str) -> Deposit | None:
+        """Return the article once it is no draft any more."""
+        found = self.read(identifier)
+        return None if found.state is DepositState.DRAFT else found
 
     def new_version(self, identifier: str) -> Deposit:
         """Return the article itself: changed and published again it is the next version."""

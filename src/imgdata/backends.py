@@ -4,21 +4,21 @@ Reading the table imports no backend. Others add rows through the entry point gr
 `imgdata.backends`, whose entries are `Backend` values.
 """
 
-import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, UsageError
-from imgdata.model.deposits import DepositRecord
+from imgdata.model.nearest import nearest
 from imgdata.ports import CanReadBack, DepositService, PublicSource, Storage
-from imgdata.system.credentials import find_token
+
+if TYPE_CHECKING:
+    from imgdata.model.deposits import DepositRecord
 
 Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
 ENTRY_POINTS = "imgdata.backends"
@@ -247,7 +247,7 @@ class ProjectDeposits:
         except ImgdataError:
             return ""
 
-    def open(self, name: str, url: str, records: Sequence[DepositRecord]) -> Storage:
+    def open(self, name: str, url: str, records: "Sequence[DepositRecord]") -> Storage:
         """Return published deposits as a storage that only lets itself be read.
 
         The token is looked for only when the public may not read.
@@ -255,7 +255,8 @@ class ProjectDeposits:
         Raises:
             UsageError: Nothing can be read back from this repository by program.
         """
-        from imgdata.transfer.deposit_copy import DepositStorage, Visit  # noqa: PLC0415 - rarely needed
+        from imgdata.system.credentials import find_token  # noqa: PLC0415 - rarely needed
+        from imgdata.transfer.deposit_copy import DepositStorage, Visit  # noqa: PLC0415 - as above
 
         service = open_repository(name, url)
         public = service.connect(None)
@@ -319,7 +320,7 @@ def _storage_backend(name: str, url: str) -> Backend:
     known = backends("storage")
     if scheme in known:
         return known[scheme]
-    near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.5)
+    near = nearest(scheme, known)
     hint = f"did you mean '{near[0]}', as in {known[near[0]].example}?" if near else ""
     msg = f"storage '{name}': imgdata knows no storage '{scheme}:'"
     raise InvalidProjectError(
@@ -330,5 +331,7 @@ def _storage_backend(name: str, url: str) -> Backend:
 
 
 def _added() -> list[Backend]:
-    loaded = [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, rarely needed
+
+    loaded = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
     return [row for row in loaded if isinstance(row, Backend)]

@@ -44,6 +44,11 @@ class Item:
         """The md5 its bytes must have."""
         return self.object_id[:32]
 
+    def sized(self, stored: Mapping[str, StoredObject]) -> "Item":
+        """Return the item with the size its object has in a place, where it is there."""
+        found = stored.get(self.key)
+        return self if found is None else Item(self.object_id, self.names, found.size)
+
 
 @dataclass(frozen=True, slots=True)
 class Moved:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
@@ -13,20 +14,21 @@ from imgdata.dvc_files.state import State
 from imgdata.errors import DamagedError, InvalidProjectError, UsageError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
-from imgdata.model.deposits import DepositRecord, DepositState
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
 from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, Tree
 from imgdata.project.config import Config, StorageConfig
-from imgdata.project.deposit_log import KIND as DEPOSIT
-from imgdata.project.deposit_log import record_of
 from imgdata.project.log import LOG_FOLDER, LogWriter, read_events
 from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
 from imgdata.transfer.move import Item, read_whole
 
+if TYPE_CHECKING:
+    from imgdata.model.deposits import DepositRecord
+
+DEPOSIT = "deposit"
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
 LOCK_WAIT_S = 2.0
 LIST_ABSENT = "(its file list is not here)"
@@ -103,20 +105,26 @@ class Clone:
         return fold(self.events)
 
     @cached_property
-    def deposits(self) -> Mapping[str, tuple[DepositRecord, ...]]:
+    def deposits(self) -> "Mapping[str, tuple[DepositRecord, ...]]":
         """What is published, by repository: every version, at the address imgdata.yaml names now.
 
         A deposit in the sandbox says nothing about one of the same name in production.
         """
+        events = [event for event in self.events if event.event == DEPOSIT]
+        if not events:
+            return {}
+        # Most projects have published nothing: they do without these modules.
+        from imgdata.model.deposits import DepositState  # noqa: PLC0415
+        from imgdata.project.deposit_log import record_of  # noqa: PLC0415
+
         by_name: dict[str, dict[tuple[str, str], DepositRecord]] = {}
-        for event in self.events:
-            if event.event == DEPOSIT:
-                record = record_of(event)
-                own = by_name.setdefault(record.repository, {})
-                if record.state is DepositState.PUBLISHED:
-                    own[record.identifier, record.doi] = record
-                elif record.state is DepositState.REMOVED:
-                    own.pop((record.identifier, record.doi), None)
+        for event in events:
+            record = record_of(event)
+            own = by_name.setdefault(record.repository, {})
+            if record.state is DepositState.PUBLISHED:
+                own[record.identifier, record.doi] = record
+            elif record.state is DepositState.REMOVED:
+                own.pop((record.identifier, record.doi), None)
         found: dict[str, tuple[DepositRecord, ...]] = {}
         for name, repository in self.config.repositories.items():
             some = by_name.get(name, {}).values()

@@ -53,26 +53,28 @@ def _made_of(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
 
 
 def _show_held(session: Session, plan: "DepositPlan") -> None:
-    """Say what a restriction holds back, the units of one reason together."""
-    for reason, group in groupby(sorted(plan.held, key=lambda one: one.reason), lambda h: h.reason):
-        some = list(group)
-        files = count(sum(one.files for one in some), "file")
-        units = ", ".join(f"{one.level} {one.unit}".strip() for one in some)
-        session.say(f"blocked: {files} of {units}: {reason}")
+    """Say what a restriction holds back, unit by unit."""
+    shown = plan.held if session.verbose else plan.held[:SHOWN]
+    for held in shown:
+        unit = f"{held.level} {held.unit}".strip()
+        session.say(f"blocked: {count(held.files, 'file')} of {unit}: {held.reason}")
+    if len(plan.held) > len(shown):
+        rest = plan.held[len(shown) :]
+        files = count(sum(one.files for one in rest), "file")
+        session.say(f"blocked: {files} of {count(len(rest), 'more unit')} (--verbose)")
     if plan.held:
         session.say("  they stay; the owner's release date or a written rule (may_leave) lets go")
 
 
 def _show_questions(session: Session, plan: "DepositPlan") -> None:
     """Name what is missing and what is advised, with the file each answer belongs in."""
-    for word, some in (
-        ("missing", plan.missing),
-        ("advised", tuple(one for one in plan.questions if not one.required)),
-    ):
-        for question in some:
-            session.say(f"{word}: {question.name}: {question.text}   -> {question.where}")
+    for question in plan.missing:
+        session.say(f"missing: {question.name}: {question.text}   -> {question.where}")
     if any("metadata/" in question.where for question in plan.missing):
         session.say("  imgdata describe asks for what belongs in metadata/")
+    for question in plan.questions:
+        if not question.required:
+            session.say(f"advised: {question.name}: {question.text}   -> {question.where}")
 
 
 def _afterwards(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:

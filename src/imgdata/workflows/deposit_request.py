@@ -38,6 +38,7 @@ _WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.t
 _ENVIRONMENT = ("requirements.txt", "environment.yml", "pixi.lock", "conda-lock.yml")
 _ENVIRONMENTS = ".imgdata/environments"
 _PLATE_MAPS = "metadata/"
+FETCHED = "without --dry-run they are fetched from the storages first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,9 @@ def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:
 def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
     """Yield a unit's files as recorded; the bytes are read from cache or workspace."""
     level = clone.config.levels[unit.level]
+    if clone.tree is not None and not clone.has_list(unit):
+        msg = f"the files of {unit.title} at that revision cannot be named: their list is not here"
+        raise DamagedError(msg, remedy=FETCHED)
     content = content_of(unit, clone.folder_list(unit)).selected(select, level)
     for relpath, md5 in sorted(content.files.items()):
         path = f"{unit.path}/{relpath}" if relpath else unit.path
@@ -142,7 +146,7 @@ def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
             msg = f"{path} is recorded, but its bytes are not here"
             remedy = f"imgdata pull {unit.level}"
             if clone.tree is not None:
-                remedy = "without --dry-run they are fetched from the storages first"
+                remedy = FETCHED
             raise DamagedError(msg, remedy=remedy)
         yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
 

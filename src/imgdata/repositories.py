@@ -34,7 +34,6 @@ from imgdata.model.deposits import (
 )
 from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
-from imgdata.policy.restrictions import Restricted
 from imgdata.ports import CanClose, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
@@ -44,7 +43,6 @@ from imgdata.system.credentials import find_token, need_token
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.git_history import GitHistory
-from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import is_sandbox
@@ -146,27 +144,16 @@ class Publishing:
         options = options or DepositOptions()
         version = options.version or self.revision
         wish = Wish(tuple(levels), self.settings.name, options.select, options.access, version)
-        origins = rules(self.source.config, self.clone.root)
+        gate = Gate(self.source, ask=False)
         request = request_of(
-            self.source, wish, origins, self.service.limits, read_answers(self.source.files)
+            self.source, wish, gate, self.service.limits, read_answers(self.source.files)
         )
-        request = replace(request, known_restricted=self._known_restricted(levels))
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
         if self.is_packaged:
             # A person uploads the folders as they are.
             request = replace(request, documents=(), pack=dict.fromkeys(levels, Packing.FOLDERS))
         return plan_deposit(request)
-
-    def _known_restricted(self, levels: Sequence[str]) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Return why units stay by what history knows of their content."""
-        gate = Gate(self.source)
-        found: dict[tuple[str, str], tuple[str, ...]] = {}
-        for unit in units_of(self.source, levels):
-            verdict = gate.verdict(unit)
-            if isinstance(verdict, Restricted):
-                found[unit.level, unit.name or ""] = verdict.reasons
-        return found
 
     @contextmanager
     def desk(self) -> Iterator[publishing.Desk]:
@@ -185,6 +172,7 @@ class Publishing:
     def deposit(self, plan: DepositPlan, *, new_version: bool = False) -> publishing.Deposited:
         """Bring the plan into the one open draft, verified; publishes nothing."""
         publishing.refuse_unready(plan)
+        self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
         whole = whole_units(plan.items)
         contents = tuple(
             (unit.level, unit.name or "", str(unit.version))
@@ -202,6 +190,17 @@ class Publishing:
             return publishing.deposit(
                 plan, desk, documents(told), contents, new_version=new_version
             )
+
+    def _refuse_restricted(self, going: set[tuple[str, str]]) -> None:
+        """Ask again just before anything goes, now by a server's date too.
+
+        Raises:
+            RefusedError: Naming units, rules, and what may leave.
+        """
+        gate = Gate(self.source, servers=(self.service.address,))
+        every = (unit for some in self.source.units.by_level.values() for unit in some)
+        units = [unit for unit in every if (unit.level, unit.name or "") in going]
+        gate.refuse(units, self.settings.name)
 
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
@@ -230,6 +229,7 @@ class Publishing:
             msg = f"'{self.settings.name}' takes deposits by program, not by package"
             raise UsageError(msg)
         publishing.refuse_unready(plan)
+        self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
         into = folder or self.clone.root / PRIVATE_FOLDER / f"package-{self.settings.name}"
         return self.service.package(plan.metadata, self._listed(plan), into)
 
@@ -257,6 +257,9 @@ class Publishing:
 
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""
+        self._refuse_restricted(
+            {(level, unit) for level, unit, _ in self.verified(levels).contents}
+        )
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
             published = publishing.publish(desk, levels, chosen)
@@ -332,5 +335,9 @@ def whole_units(items: Sequence[PlannedItem]) -> dict[tuple[str, str], int]:
 
 
 def _units_of(item: PlannedItem) -> set[str]:
+    return {unit for _, unit in _places_of(item)}
+
+
+def _places_of(item: PlannedItem) -> set[tuple[str, str]]:
     files = item.files if isinstance(item, PlannedPack) else (item.file,)
-    return {file.unit for file in files}
+    return {(file.level, file.unit) for file in files}

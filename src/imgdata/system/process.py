@@ -12,6 +12,21 @@ from imgdata.errors import ImgdataError, MachineError
 
 TOKEN = re.compile(r"IMGDATA_[A-Z0-9_]+_TOKEN")
 TAIL_LINES = 20
+OTHER_REPOSITORY = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_SHALLOW_FILE",
+        "GIT_GRAFT_FILE",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_CEILING_DIRECTORIES",
+    }
+)
+"""Variables that make git read another repository than the one around the project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +75,13 @@ def machine_environment(extra: Mapping[str, str] | None = None) -> dict[str, str
     """Return the environment for a program whose output is read by code: C locale, no prompts.
 
     Tokens for repositories and storages are left out: no program needs them, and a stage that
-    prints its environment would publish them.
+    prints its environment would publish them. So are variables that name another git repository.
     """
-    own = {name: value for name, value in os.environ.items() if not TOKEN.fullmatch(name)}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in OTHER_REPOSITORY and not TOKEN.fullmatch(name)
+    }
     return {**own, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(extra or {})}
 
 

@@ -18,7 +18,7 @@ from imgdata.model.deposits import (
     Question,
 )
 from imgdata.policy import licenses
-from imgdata.policy.restrictions import MayLeave, Restricted, Source, may_leave
+from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.project.config import Origin
 from imgdata.workflows.deposit_layout import Layout, lay_out
 
@@ -52,10 +52,9 @@ class DepositRequest:
         pack: By level: how it travels; absent: decided by count.
         zarrs: The version of OME-Zarr of every folder that is one, by its path; empty for one
             that is not of Zarr 3.
-        known_restricted: Why a unit's content stays, by what history knows of it, whatever it
-            is called now.
         asked: What the repository asks beyond the description, already judged.
         documents: Names of the metadata files that go along.
+        withheld: By unit, why its content or its origin in history keeps it here.
     """
 
     repository: str
@@ -69,9 +68,9 @@ class DepositRequest:
     today: date
     pack: Mapping[str, Packing]
     zarrs: Mapping[str, str] = field(default_factory=dict)
-    known_restricted: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
     asked: tuple[Question, ...] = ()
     documents: tuple[str, ...] = DOCUMENTS
+    withheld: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
 
 
 def plan_deposit(request: DepositRequest) -> DepositPlan:
@@ -107,12 +106,15 @@ def _split_restricted(
     going: list[LevelFile] = []
     for (level, unit), group in _by_unit(request.files):
         sources = request.sources.get((level, unit), ())
-        known = request.known_restricted.get((level, unit))
-        match may_leave(level, sources, request.rules, request.today):
-            case Restricted(reasons):
-                held.append(HeldBack(level, unit, len(group), "; ".join(reasons)))
-            case MayLeave() if known:
-                held.append(HeldBack(level, unit, len(group), "; ".join(known)))
+        reasons = request.withheld.get((level, unit), ())
+        verdict: Verdict = (
+            Restricted(reasons)
+            if reasons
+            else may_leave(level, sources, request.rules, request.today)
+        )
+        match verdict:
+            case Restricted(why):
+                held.append(HeldBack(level, unit, len(group), "; ".join(why)))
             case MayLeave():
                 going.extend(group)
     return tuple(held), tuple(going)

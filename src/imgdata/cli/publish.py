@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
+from imgdata.cli.publish_plan import show_plan
 from imgdata.cli.session import Session
 from imgdata.errors import UsageError
-from imgdata.model.deposits import DepositRecord, PlannedPack
+from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
-    from imgdata.model.deposits import Deposit, DepositPlan, Question
-    from imgdata.repositories import Publishing
+    from imgdata.model.deposits import Deposit, DepositPlan
+    from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
 SHOWN = 10
@@ -55,6 +56,9 @@ def publish(  # noqa: PLR0913 - one argument an option
         str | None, typer.Option("--to", metavar="REPOSITORY", help="A repository's name.")
     ] = None,
     select: Select = None,
+    rev: Annotated[
+        str, typer.Option("--rev", metavar="REV", help="Publish what this tag or commit records.")
+    ] = "",
     version: Annotated[str, typer.Option(help="Version of the data, as v1.2.")] = "",
     new_version: NewVersion = False,
     embargo: Embargo = "",
@@ -79,7 +83,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     project = session.open(writing=not dry_run)
     chosen = names(levels, level)
     repository = to or _only_repository(list(project.config.repositories))
-    publishing = Publishing(project.clone, repository, session.progress())
+    publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
     if listing:
         _list(session, publishing, ask=not dry_run)
     elif discard:
@@ -95,17 +99,30 @@ def publish(  # noqa: PLR0913 - one argument an option
         options = DepositOptions(
             parse_selection(select or ()), _date(embargo), restricted, version, new_version
         )
-        plan = publishing.plan(chosen, options)
-        _show_plan(session, plan, publishing)
-        if dry_run:
-            return
-        if publishing.is_packaged:
+        plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
+        if publishing.is_packaged and not dry_run:
             _package(session, publishing, plan, into, sending=draft)
-            return
-        done = publishing.deposit(plan, new_version=new_version)
-        _show_draft(session, publishing, done, chosen)
+        elif not dry_run:
+            done = publishing.deposit(plan, new_version=new_version)
+            _show_draft(session, publishing, done, chosen)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _plan(
+    session: Session,
+    publishing: "Publishing",
+    levels: tuple[str, ...],
+    options: "DepositOptions",
+    *,
+    dry_run: bool,
+) -> "DepositPlan":
+    """Show what would go; for a deposit in earnest, bring what is not here first."""
+    if not dry_run:
+        publishing.fetch(levels, options)
+    plan = publishing.plan(levels, options)
+    show_plan(session, plan, publishing)
+    return plan
 
 
 def deposit_levels(
@@ -122,7 +139,7 @@ def deposit_levels(
         chosen = tuple(level.name for level in named if repository in level.repositories)
         publishing = Publishing(project.clone, repository, session.progress())
         plan = publishing.plan(chosen)
-        _show_plan(session, plan, publishing)
+        show_plan(session, plan, publishing)
         if dry_run:
             continue
         if publishing.is_packaged:
@@ -148,77 +165,6 @@ def _date(text: str) -> date | None:
     except ValueError as error:
         problem = f"'{text}' is not a date"
         raise UsageError(problem, remedy="write it as 2027-06-01") from error
-
-
-def _show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -> None:
-    """Say what would go, what stays, what is missing and what it would mean."""
-    packs = [item for item in plan.items if isinstance(item, PlannedPack)]
-    packed = f"{len(packs)} packed, " if packs else ""
-    limits = "ok" if not plan.over else "EXCEEDED"
-    session.say(
-        f"will upload {plan.files} files, {format_size(plan.size)} to {publishing.service.address} "
-        f"({packed}manifest, RO-Crate, citation, recipe)   limits: {limits}"
-    )
-    for item in plan.items[: None if session.verbose else SHOWN]:
-        holds = f", {len(item.files)} files" if isinstance(item, PlannedPack) else ""
-        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
-    if len(plan.items) > SHOWN and not session.verbose:
-        session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
-    for text in plan.over:
-        session.say(f"  over: {text}")
-    for held in plan.held:
-        session.say(f"blocked: {held.level} {held.unit}, {held.files} files: {held.reason}")
-    for question in plan.questions:
-        word = "missing" if question.required else "advised"
-        session.say(f"{word}: {question.name}: {question.text}   -> {question.where}")
-    session.say(f"licence: {plan.metadata.license or 'none'}   files: {_access(plan)}")
-    session.say(
-        "DOI: a draft reserves one; nothing becomes public until "
-        f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
-    )
-    session.add(_plan_json(plan, publishing.service.address))
-
-
-def _access(plan: "DepositPlan") -> str:
-    access = plan.access
-    until = f" until {access.until.isoformat()}" if access.until else ""
-    return f"{access.visibility.value}{until}"
-
-
-def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
-    return {
-        "repository": plan.repository,
-        "address": address,
-        "levels": list(plan.levels),
-        "files": plan.files,
-        "bytes": plan.size,
-        "items": [
-            {
-                "name": item.name,
-                "bytes": item.size,
-                "packed": len(item.files) if isinstance(item, PlannedPack) else 0,
-            }
-            for item in plan.items
-        ],
-        "documents": list(plan.documents),
-        "blocked": [
-            {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
-            for h in plan.held
-        ],
-        "questions": [_question_json(question) for question in plan.questions],
-        "over": list(plan.over),
-        "license": plan.metadata.license,
-        "access": plan.access.visibility.value,
-    }
-
-
-def _question_json(question: "Question") -> dict[str, object]:
-    return {
-        "name": question.name,
-        "text": question.text,
-        "where": question.where,
-        "required": question.required,
-    }
 
 
 def _package(

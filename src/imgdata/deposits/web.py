@@ -13,6 +13,7 @@ import html
 import re
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 Json = Any
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_MESSAGE = 600
+_DAY = 24 * 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-_OK, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_OK, _PARTIAL, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 206, 401, 403, 404, 410
 _TOO_LARGE, _TOO_MANY, _SERVER = 413, 429, 500
 
 
@@ -152,6 +154,8 @@ class Web:
         with self._making:
             if self._client_now is None:
                 self._client_now = self._new_client()
+                # Who forgets to close leaves no connection open.
+                weakref.finalize(self, self._client_now.close)
             return self._client_now
 
     def _new_client(self) -> "httpx.Client":
@@ -281,6 +285,9 @@ class Web:
         if status == _NOT_FOUND:
             msg = f"{self.service} does not know what was asked for"
             raise NothingFoundError(msg, cause="\n".join(messages))
+        if status == _GONE:
+            msg = f"{self.service} has removed what was asked for"
+            raise NothingFoundError(msg, cause="\n".join(messages) or f"HTTP {status}")
         if status >= _SERVER and not repeat:
             msg = f"{self.service} answers with HTTP {status}; whether it did it is not known"
             raise UnclearError(msg, cause="\n".join(messages))
@@ -305,6 +312,21 @@ class Web:
             remedy=f"make a new token, then: imgdata storage login {self.token.name} "
             f"(or set {variable(self.token.name)})",
         )
+
+    def refuse_wrong_clock(self, answer: Answer) -> None:
+        """Stop where this machine's clock is days off the server's.
+
+        Raises:
+            MachineError: Dates of publication and embargo would be wrong.
+        """
+        ahead = clock_difference(answer)
+        if abs(ahead) > _DAY:
+            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self.service}'s"
+            raise MachineError(
+                msg,
+                cause="dates of publication and embargo would be wrong",
+                remedy="set the clock, then run the same command again",
+            )
 
     def about(self, url: str) -> Mapping[str, str]:
         """Return the headers of a file by HEAD; none where the server does not tell.
@@ -337,35 +359,59 @@ class Web:
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    def _opened(self, url: str, headers: Mapping[str, str]) -> "httpx.Response":
+        """Send a GET for bytes, when the server wants it; the body is not read yet."""
+        address = self._httpx.URL(url)
+        request = self._client.build_request("GET", address, headers=headers)
+        if address.host != self._httpx.URL(self.base).host:
+            request.headers.pop("Authorization", None)
+        wait = self.patience.first_wait
+        for attempt in range(1, self.patience.tries + 1):
+            try:
+                response = self._client.send(request, stream=True, follow_redirects=True)
+            except self._httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            if response.status_code != _TOO_MANY or attempt == self.patience.tries:
+                return response
+            response.close()
+            asked = _retry_after(Answer(response.status_code, None, response.headers))
+            self.patience.sleep(self._bounded(asked, wait))
+            wait *= 2
+        raise AssertionError  # the last attempt returns or raises
+
     @contextmanager
-    def stream(self, url: str, start: int) -> Iterator[Iterator[bytes]]:
+    def stream(self, url: str, start: int, length: int | None = None) -> Iterator[Iterator[bytes]]:
         """Open a file's bytes from an offset on; one request, redirects followed.
+
+        A token is not sent to another host than the service's own.
 
         Raises:
             AnswerError: Status 200 where 206 was needed: the server cannot begin there.
         """
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        headers["Accept-Encoding"] = "identity"
-        headers["Accept"] = "*/*"
+        headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
+        is_part = bool(start) or length is not None
+        if is_part:
+            end = "" if length is None else start + length - 1
+            headers["Range"] = f"bytes={start}-{end}"
+        response = self._opened(self._url(url), headers)
         try:
-            with self._client.stream(
-                "GET", self._url(url), headers=headers, follow_redirects=True
-            ) as response:
-                if response.is_error:
-                    response.read()
-                    self._judged(Answer(response.status_code, _parsed(response)), repeat=True)
-                if start and not _begins_at(response, start):
-                    msg = f"{self.service} cannot begin in the middle of a file"
-                    raise AnswerError(msg, response.status_code, ())
-                # Small pieces: what a dropped connection brought is kept.
-                yield response.iter_raw(1 << 16)
+            if response.is_error:
+                response.read()
+                self._judged(Answer(response.status_code, _parsed(response)), repeat=True)
+            if is_part and not _begins_at(response, start):
+                msg = f"{self.service} cannot begin in the middle of a file"
+                raise AnswerError(msg, response.status_code, ())
+            # Small pieces: what a dropped connection brought is kept.
+            yield response.iter_raw(1 << 16)
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
+        finally:
+            response.close()
 
 
 def _begins_at(response: "httpx.Response", start: int) -> bool:
     said = response.headers.get("Content-Range", "")
-    return response.status_code == 206 and said.startswith(f"bytes {start}-")  # noqa: PLR2004 - HTTP
+    return response.status_code == _PARTIAL and said.startswith(f"bytes {start}-")
 
 
 def _parsed(response: "httpx.Response", data: bytes | None = None) -> Json:

@@ -4,13 +4,13 @@
 name stands before its names: `description` in `study.yaml` is `study.description`.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 
 import yaml
 
 from imgdata.errors import InvalidProjectError
+from imgdata.model.nearest import nearest
 from imgdata.model.rembi import BY_NAME
 from imgdata.ports import Tree
 from imgdata.system.yaml_limits import TooMuchError, check_aliases, check_nesting
@@ -79,7 +79,7 @@ def _refuse_unknown(path: PurePosixPath, names: Iterable[str]) -> None:
     if not unknown:
         return
     problem = f"{path} has fields that do not exist: {', '.join(unknown)}"
-    near = difflib.get_close_matches(unknown[0], BY_NAME, n=1)
+    near = nearest(unknown[0], BY_NAME)
     raise InvalidProjectError(
         problem,
         cause=f"known are {', '.join(BY_NAME)}",

@@ -17,7 +17,8 @@ from imgdata.reports.croissant import croissant
 from imgdata.reports.redaction import Redaction
 from imgdata.reports.ro_crate import CrateFile, ro_crate
 from imgdata.transfer.content import BytesContent, ManifestLine, Prepared
-from imgdata.transfer.packing import MeasuredSource, Pack, PackSource
+from imgdata.transfer.pack_parts import MeasuredSource, PackSource
+from imgdata.transfer.packing import Pack
 
 MANIFEST_COLUMNS = ("file", "path", "level", "unit", "size", "md5", "sha256", "offset")
 LICENSE_TEXTS = {

@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from imgdata.workflows import drop as dropping
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import init as initing
+    from imgdata.workflows import level_add as level_adding
+    from imgdata.workflows import level_move as level_moving
+    from imgdata.workflows import level_move_plan as level_move_plans
     from imgdata.workflows import lost as losing
     from imgdata.workflows import prove as proving
     from imgdata.workflows import pull as pulling
@@ -76,6 +79,9 @@ else:
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
     initing = lazy_module("imgdata.workflows.init")
+    level_adding = lazy_module("imgdata.workflows.level_add")
+    level_moving = lazy_module("imgdata.workflows.level_move")
+    level_move_plans = lazy_module("imgdata.workflows.level_move_plan")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
     proving = lazy_module("imgdata.workflows.prove")
@@ -523,6 +529,33 @@ class Project:
         with self.clone.writing():
             storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
             self.apply(plan.changes)
+
+    def plan_level(self, level: level_adding.NewLevel) -> level_adding.LevelPlan:
+        """Decide what one more level changes; changes nothing."""
+        return level_adding.plan_level(self.clone, level)
+
+    def add_level(self, plan: level_adding.LevelPlan) -> None:
+        """Write the planned files."""
+        with self.clone.writing():
+            self.apply(plan.changes)
+
+    def plan_level_move(
+        self, level: str, to: str, path: str | None = None
+    ) -> level_move_plans.MovePlan:
+        """Decide what a level's new name or folder changes; changes nothing."""
+        return level_move_plans.plan_move(self.clone, level, to, path)
+
+    def move_level(self, plan: level_move_plans.MovePlan) -> None:
+        """Rename a level as planned: all of it, or nothing."""
+        self.clone.git.stage(level_moving.apply_move(self.clone, plan))
+
+    def unfinished_level_move(self) -> level_moving.Journal | None:
+        """Return the renaming of a level that was interrupted, or None."""
+        return level_moving.unfinished_move(self.root)
+
+    def complete_level_move(self, journal: level_moving.Journal) -> None:
+        """Complete a renaming that was interrupted."""
+        self.clone.git.stage(level_moving.complete_move(self.clone, journal))
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

@@ -424,6 +424,15 @@ class Git(Commits, Protocol):
     def stage(self, paths: Iterable[Path]) -> None:
         """Add files to the index."""
 
+    def kept_below(self, path: Path) -> tuple[Path, ...]:
+        """Return the files git has at or below a path in its index."""
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+
+    def lines_with(self, words: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+        """Yield path, number and text of lines in kept text files that hold one of the words."""
+
     @property
     def staged(self) -> tuple[str, ...]:
         """The paths this object added to the index, relative to the root."""

@@ -97,7 +97,7 @@ class Publishing:
         self.clone = clone
         self.settings = known[repository]
         self.service: DepositService = open_repository(repository, self.settings.url)
-        self.log = ProjectDepositLog(clone.root, clone.log())
+        self.log = ProjectDepositLog(clone.root, clone.config, clone.log())
         self._progress = progress
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:

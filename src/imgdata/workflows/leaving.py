@@ -180,9 +180,9 @@ class Gate:
         units = {unit.path: unit for some in self.clone.units.by_level.values() for unit in some}
         found: dict[str, tuple[str, ...]] = {}
         for version in self._history.ever:
-            if not version.level:
-                continue
             origins = self._history.origins.get(version)
+            if not version.level and not any(origins or ()):
+                continue  # no unit of a level, nor one whose level is gone
             if origins is not None:
                 sources = tuple(Source(version.title, origin) for origin in sorted(origins))
             elif version.path in units:

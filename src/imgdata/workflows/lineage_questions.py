@@ -47,13 +47,7 @@ class Asking:
     @property
     def view(self) -> ProjectView | None:
         """The imgdata project the file belongs to."""
-        if self.tree is None:
-            return None
-        views = self.repository.views
-        key = self.tree, folder_of(self.path)
-        if key not in views:
-            views[key] = project_view(self.tree, self.path)
-        return views[key]
+        return None if self.tree is None else self.repository.view(self.tree, self.path)
 
     @property
     def bytes_here(self) -> BytesHere:

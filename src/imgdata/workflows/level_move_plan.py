@@ -149,6 +149,9 @@ def _refuse_taken(clone: Clone, move: Relocation) -> None:
     old, new = clone.root / move.path, clone.root / move.to_path
     if move.path == move.to_path:
         return
+    if f"{move.to_path}/".startswith(f"{move.path}/"):
+        problem = f"{move.to_path} lies in {move.path} itself"
+        raise UsageError(problem, remedy="choose a folder beside it")
     if (new.exists() or new.is_symlink()) and not _is_empty(new):
         problem = f"{move.to_path} exists already; nothing was changed"
         raise RefusedError(problem, remedy=f"choose another folder: imgdata level mv "

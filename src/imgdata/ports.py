@@ -80,6 +80,18 @@ class CanFlush(Protocol):
 
 
 @runtime_checkable
+class CanTidy(Protocol):
+    """A storage on which a killed write leaves a file under a temporary name."""
+
+    def tidy(self, folders: Iterable[str]) -> int:
+        """Remove from folders what dead writers left unfinished; return how many files.
+
+        Lists each folder once while the storage is open. What may still be written to stays: a
+        writer on this machine is asked by its lock, any other counts as dead after a day.
+        """
+
+
+@runtime_checkable
 class CanReadRange(Protocol):
     """A storage that can read a part of an object."""
 

@@ -98,7 +98,7 @@ def test_no_permission_to_write(project: SmallProject, tmp_path: Path) -> None:
     project.imgdata("add", "raw", source)
     (project.root / "data" / "raw").chmod(0o555)
     more = write_random_plate(tmp_path / "P2", seed=2)
-    words = (*obeying(), PROGRAMS / "imgdata")
+    words: tuple[str | Path, ...] = (*obeying(), PROGRAMS / "imgdata")
     told(call(project.root, *words, "add", "raw", more, check=False), 8, "no permission")
     assert not (project.root / "data" / "raw" / "P2.dvc").exists()
     (project.root / "data" / "raw").chmod(0o755)

@@ -153,8 +153,18 @@ def test_the_lineage_of_a_renamed_level_goes_on_and_names_who_ran_it(lab: Lab) -
     assert runs[0] == runs[1], "the run is still known"
     assert isinstance(after["history"], list)
     assert [one["subject"] for one in after["history"]] == ["One plate"]
-    old = answer(lab, "data/masks/P1", "--rev", "HEAD~1")
-    assert (old["level"], old["status"]) == ("masks", "recorded")
+    for path in ("data/masks/P1", "data/nuclei/P1"):
+        old = answer(lab, path, "--rev", "HEAD~1")
+        assert (old["file"], old["level"], old["status"]) == ("data/masks/P1", "masks", "recorded")
+        now = answer(lab, path)
+        assert (now["file"], now["level"], now["status"]) == (
+            "data/nuclei/P1",
+            "nuclei",
+            "recorded",
+        )
+    said = answer(lab, "data/nuclei/P1", "--diff", "HEAD~1")["diff"]
+    assert isinstance(said, list)
+    assert not [line for line in said if "no record" in line]
 
 
 def test_raw_data_move_with_their_dvc_files_and_keep_their_origin(lab: Lab) -> None:

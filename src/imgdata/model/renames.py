@@ -104,6 +104,14 @@ class Renames:
             moved = path_after(moved, one.path, one.to_path)
         return moved if self._is_on_level(moved) else path
 
+    def places(self, path: str) -> tuple[str, ...]:
+        """Return where else a path has lain or lies, the newest place first."""
+        found = [path]
+        for one in reversed(self.all):
+            found.append(path_after(found[-1], one.to_path, one.path))
+        now = [self.path_now(one) for one in found]
+        return tuple(one for one in dict.fromkeys((*now, *found)) if one != path)
+
     def _is_on_level(self, path: str) -> bool:
         return any(path == one or path.startswith(f"{one}/") for one in self.paths)
 

@@ -99,6 +99,15 @@ class Repository:
             self._views[tree, folder] = read_project(tree, folder)
         return self._views[tree, folder]
 
+    def place(self, path: str, revision: str | None) -> str:
+        """Return where a path lies at a revision: elsewhere if its level was renamed meanwhile."""
+        snapshot = self.snapshot(revision)
+        index = snapshot.index
+        view = None if self.working_tree is None else self.view(self.working_tree, path)
+        if view is None or choose(index, path) is not None or path in index.stages:
+            return path
+        return next((one for one in view.places(path) if choose(index, one) is not None), path)
+
     def snapshot(self, revision: str | None) -> Snapshot:
         """Return the repository at a revision, or its working tree."""
         commit = self.head if revision is None else self.objects.commit(revision)

@@ -78,6 +78,11 @@ class ProjectView:
         known = self.renames.former(producer.removeprefix(self.prefix))
         return tuple(f"{self.prefix}{one}" for one in known)
 
+    def places(self, path: str) -> tuple[str, ...]:
+        """Return where else a path has lain or lies, when its level was renamed."""
+        known = self.renames.places(path.removeprefix(self.prefix))
+        return tuple(f"{self.prefix}{one}" for one in known)
+
     def level_of(self, path: str) -> Level | None:
         """Return the level a path is on, or None."""
         return level_at(self.levels, self.prefix, path)

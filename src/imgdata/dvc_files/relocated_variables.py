@@ -14,7 +14,7 @@ from imgdata.dvc_files.groups import is_group
 from imgdata.dvc_files.interpolation import exact_reference
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE
 from imgdata.dvc_files.places import folder_of, resolve
-from imgdata.dvc_files.relocation import Relocation
+from imgdata.dvc_files.relocation import Relocation, named_vars
 from imgdata.dvc_files.scalars import Path, Scalar, edit_scalars, written_like
 from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.ports import Tree
@@ -42,21 +42,15 @@ class ChangedVariables:
 
 def variable_files(tree: Tree, pipeline: str) -> tuple[str, ...]:
     """Return the YAML files a dvc.yaml takes variables from: params.yaml and those of `vars`."""
-    document = _document(tree, pipeline)
     folder = folder_of(pipeline)
-    named = [DEFAULT_PARAMS_FILE, *_named(document.get("vars"))]
-    for stage in (document.get("stages") or {}).values():
-        named += _named(stage.get("vars") if isinstance(stage, Mapping) else None)
+    text = (tree.read(pipeline) or b"").decode("utf-8")
+    named = [DEFAULT_PARAMS_FILE, *sorted(named_vars(text))]
     paths = (resolve(name.partition(":")[0], folder).path for name in named)
     return tuple(
         path
         for path in dict.fromkeys(paths)
         if path.endswith(_YAML) and tree.read(path) is not None
     )
-
-
-def _named(items: object) -> list[str]:
-    return [one for one in items if isinstance(one, str)] if isinstance(items, list) else []
 
 
 def _document(tree: Tree, path: str) -> Mapping[Any, Any]:

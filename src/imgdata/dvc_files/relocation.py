@@ -15,6 +15,7 @@ from imgdata.dvc_files.params import ParamsError, read_params
 from imgdata.dvc_files.places import Where, folder_of, join, resolve
 from imgdata.dvc_files.scalars import Path, Scalar, edit_scalars, written_command, written_like
 from imgdata.dvc_files.stages import Orphan, Stage
+from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.dvc_files.yaml_loader import YamlValue
 from imgdata.model.renames import path_after
 from imgdata.ports import Tree
@@ -64,6 +65,11 @@ class Relocation:
         after = _relative(self.to_path, self.place(folder))
         return _spelled(before).sub(lambda found: f"{found['lead'] or ''}{after}", text)
 
+    def in_references(self, text: str) -> str:
+        """Return a text whose `${levels.NAME...}` name the level anew."""
+        named = re.compile(rf"(\$\{{\s*levels\.){re.escape(self.level)}(?=[.\[\s}}])")
+        return named.sub(rf"\g<1>{self.to}", text)
+
     def key(self, file: str, key: str) -> str:
         """Return a dotted key of a parameter file as it is afterwards."""
         known = dict(self.keys.get(file, {}))
@@ -101,12 +107,15 @@ def rewritten_pipeline(text: str, file: str, stages: Sequence[Stage], move: Relo
         YamlError: It is not YAML.
     """
     wdirs = {stage.group or stage.name: stage.wdir for stage in stages}
+    variables = {resolve(name.partition(":")[0], folder_of(file)).path for name in named_vars(text)}
+    has_levels = move.config in variables
 
     def edit(scalar: Scalar) -> str:
         folder = folder_of(file)
         if len(scalar.path) > 1 and scalar.path[0] == "stages" and "wdir" not in scalar.path:
             folder = wdirs.get(str(scalar.path[1]), folder)
         raw = move.in_text(scalar.raw, folder)
+        raw = move.in_references(raw) if has_levels else raw
         used = _param_key(scalar, folder)
         if used is not None and raw == scalar.raw:
             after = move.key(used, scalar.value)
@@ -114,6 +123,21 @@ def rewritten_pipeline(text: str, file: str, stages: Sequence[Stage], move: Relo
         return raw
 
     return edit_scalars(text, edit)
+
+
+def named_vars(text: str) -> set[str]:
+    """Return the files that `vars` of a dvc.yaml and of its stages name, as written.
+
+    Raises:
+        YamlError: The text is not YAML.
+    """
+    document = read_yaml(text)
+    stages = document.get("stages") if isinstance(document, dict) else None
+    definitions = [document, *(stages.values() if isinstance(stages, dict) else ())]
+    definitions += [one.get("do") for one in definitions if isinstance(one, dict)]
+    listed = (one.get("vars") for one in definitions if isinstance(one, dict))
+    return {item for some in listed if isinstance(some, list) for item in some
+            if isinstance(item, str)}  # fmt: skip
 
 
 def _param_key(scalar: Scalar, folder: str) -> str | None:

@@ -97,7 +97,7 @@ class Renames:
 
     def path_now(self, path: str) -> str:
         """Return where a path of any time lies today; a path on a level of today is where it is."""
-        if self._is_on_level(path):
+        if not self.all or self._is_on_level(path):
             return path
         moved = path
         for one in self.all:

@@ -20,6 +20,7 @@ from imgdata.model.renames import RENAMED, Rename, rename_of
 from imgdata.system.files import machine_error, write_text
 from imgdata.workflows.clone import MOVE_JOURNAL, Clone
 from imgdata.workflows.level_move_plan import MovePlan
+from imgdata.workflows.pull import move_partial_notes
 
 VERSION = 1
 
@@ -106,6 +107,7 @@ def _carry_out(
         raise
     for old, new in journal.moves:
         clone.state.move(str(root / old), str(root / new))
+        move_partial_notes(root, old, new)
     (root / MOVE_JOURNAL).unlink()
     written = [root / path for path in journal.texts]
     return (*written, *([log] if log else []))

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import init as initing
     from imgdata.workflows import level_add as level_adding
+    from imgdata.workflows import level_follow as level_following
     from imgdata.workflows import level_move as level_moving
     from imgdata.workflows import level_move_plan as level_move_plans
     from imgdata.workflows import lost as losing
@@ -80,6 +81,7 @@ else:
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
     initing = lazy_module("imgdata.workflows.init")
     level_adding = lazy_module("imgdata.workflows.level_add")
+    level_following = lazy_module("imgdata.workflows.level_follow")
     level_moving = lazy_module("imgdata.workflows.level_move")
     level_move_plans = lazy_module("imgdata.workflows.level_move_plan")
     losing = lazy_module("imgdata.workflows.lost")
@@ -549,6 +551,14 @@ class Project:
     def move_level(self, plan: level_move_plans.MovePlan) -> None:
         """Rename a level as planned: all of it, or nothing."""
         self.clone.git.stage(level_moving.apply_move(self.clone, plan))
+
+    def left_behind(self, level: str, to: str) -> level_following.LeftBehind | None:
+        """Return what lies in the old folder of a level that another clone renamed, or None."""
+        return level_following.left_behind(self.clone, level, to)
+
+    def follow_level_move(self, found: level_following.LeftBehind) -> None:
+        """Move what was left behind to where it is looked for now."""
+        level_following.follow(self.clone, found)
 
     def unfinished_level_move(self) -> level_moving.Journal | None:
         """Return the renaming of a level that was interrupted, or None."""

@@ -183,6 +183,27 @@ def test_raw_data_move_with_their_dvc_files_and_keep_their_origin(lab: Lab) -> N
     assert lab.file("data/masks/P2").is_dir()
 
 
+def test_in_another_clone_the_data_follow_to_the_new_folder(lab: Lab) -> None:
+    other = lab.clone()
+    other.dvc("pull", "--allow-missing")
+    data = {level: contents(other.file(f"data/{level}/P1")) for level in ("raw", "masks")}
+    for old, new in (("masks", "nuclei"), ("raw", "images")):
+        lab.ok("level", "mv", old, new, "--yes")
+        lab.commit(f"Rename {old}")
+    other.git("pull", "--quiet")
+    assert (
+        "rename data/masks/P1 -> data/nuclei/P1" in other.ok("level", "mv", "masks", "nuclei").out
+    )
+    other.ok("level", "mv", "raw", "images")
+    assert contents(other.file("data/nuclei/P1")) == data["masks"]
+    assert contents(other.file("data/images/P1")) == data["raw"]
+    assert other.git("status", "--porcelain") == ""
+    assert not other.file("data/masks").exists()
+    units = {one["level"]: one["here"] for one in other.ok("--json", "status").results}
+    assert (units["images"], units["nuclei"]) == ("complete", "complete")
+    assert "nothing of it lies" in other.ok("level", "mv", "masks", "nuclei").out
+
+
 def test_only_the_name_or_only_the_folder_can_change(lab: Lab) -> None:
     lab.ok("level", "mv", "masks", "nuclei", "--path", "data/masks", "--yes")
     lab.commit("Another name")

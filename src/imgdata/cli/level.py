@@ -10,6 +10,7 @@ from imgdata.errors import RefusedError
 
 if TYPE_CHECKING:
     from imgdata.api import Project
+    from imgdata.workflows.level_follow import LeftBehind
     from imgdata.workflows.level_move import Journal
     from imgdata.workflows.level_move_plan import MovePlan
 
@@ -99,6 +100,10 @@ def mv(
     if unfinished is not None:
         _complete(session, project, unfinished, (level, new), dry_run=dry_run)
         return
+    behind = project.left_behind(level, new)
+    if behind is not None:
+        _follow(session, project, behind, dry_run=dry_run)
+        return
     plan = project.plan_level_move(level, new, path)
     _show(session, project, plan)
     if dry_run:
@@ -133,6 +138,22 @@ def _complete(
     project.complete_level_move(journal)
     session.say(f"completed renaming {begun[0]} to {begun[1]}, which was interrupted")
     session.finish_writing(project, f"Rename level {begun[0]} to {begun[1]}")
+
+
+def _follow(session: Session, project: "Project", found: "LeftBehind", *, dry_run: bool) -> None:
+    """Move the data of a level that another clone renamed."""
+    rename = found.rename
+    day = rename.at.date().isoformat()
+    session.say(f"{rename.level} was renamed on {day} already; what lies here follows")
+    for old, new in found.moves:
+        session.say(f"rename {old} -> {new}")
+        session.add({"from": old, "to": new})
+    for old in found.both:
+        session.say(f"{old} stays: the new folder has one already")
+    if not (found.moves or found.both):
+        session.say(f"nothing of it lies in {rename.path} here")
+    if not dry_run:
+        project.follow_level_move(found)
 
 
 def _show(session: Session, project: "Project", plan: "MovePlan") -> None:

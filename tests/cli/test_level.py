@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from imgdata.dvc_files.config import read_config
+from imgdata.dvc_files.state import State
 from imgdata.testing.lab import PROGRAMS, Lab
 
 NOTHING_LOST = "Data and pipelines are up to date."
@@ -101,6 +103,7 @@ def test_a_level_that_cannot_be_is_refused_and_nothing_is_written(lab: Lab) -> N
 def test_a_derived_level_moves_and_nothing_runs_or_is_sent_again(lab: Lab) -> None:
     data = contents(lab.file("data/masks"))
     objects = {name: path.stat().st_mtime_ns for name, path in lab.objects(lab.archive).items()}
+    lab.ok("status")
     planned = lab.ok("level", "mv", "masks", "nuclei", "--dry-run")
     assert "rename data/masks -> data/nuclei" in planned.out
     assert lab.git("status", "--porcelain") == ""
@@ -110,6 +113,9 @@ def test_a_derived_level_moves_and_nothing_runs_or_is_sent_again(lab: Lab) -> No
     told = lab.ok("level", "mv", "masks", "nuclei", "--yes")
     assert told.out.startswith(planned.out)
     assert contents(lab.file("data/nuclei")) == data, "the same files, by inode and bytes"
+    files = {str(path) for path in lab.file("data/nuclei/P1").iterdir()}
+    known = State(lab.project, read_config(lab.file(".dvc")).site_cache_dir).read(files)
+    assert known.keys() == files, "DVC knows their hashes, so nobody reads them again"
     assert not lab.file("data/masks").exists()
     lab.commit("Rename masks")
     assert NOTHING_LOST in lab.dvc("status").out

@@ -301,7 +301,7 @@ class _Planner:
         changed = change_variables(self._after, file, sorted(groups), self._move)
         self._texts |= changed.texts
         if changed.keys:
-            self._move = replace(self._move, keys=changed.keys)
+            self._move = replace(self._move, keys={**self._move.keys, **changed.keys})
             stages = [stage for stage in self._index.stages if stage.file == file]
             self._set(file, rewritten_pipeline(self._text(file), file, stages, self._move))
 

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from imgdata import checks
     from imgdata.execution import environment
     from imgdata.lineage.answer import Answer
+    from imgdata.model.decisions import Excluded
     from imgdata.model.findings import CheckReport
+    from imgdata.model.selection import Selection
     from imgdata.ports import Storage
     from imgdata.project import template as templates
     from imgdata.project.config import Config, Level, Option, StorageConfig
@@ -47,15 +49,14 @@ if TYPE_CHECKING:
     from imgdata.workflows import add as adding
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import check as checking
-    from imgdata.workflows import conform, merge_driver, run
+    from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
     from imgdata.workflows import drop_plan as drop_plans
+    from imgdata.workflows import exclude as excluding
     from imgdata.workflows import init as initing
-    from imgdata.workflows import level_add as level_adding
-    from imgdata.workflows import level_follow as level_following
-    from imgdata.workflows import level_move as level_moving
-    from imgdata.workflows import level_move_plan as level_move_plans
+    from imgdata.workflows import level_changes as level_changing
     from imgdata.workflows import lost as losing
+    from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
     from imgdata.workflows import pull as pulling
     from imgdata.workflows import push as pushing
@@ -79,13 +80,13 @@ else:
     conform = lazy_module("imgdata.workflows.conform")
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
+    excluding = lazy_module("imgdata.workflows.exclude")
     initing = lazy_module("imgdata.workflows.init")
-    level_adding = lazy_module("imgdata.workflows.level_add")
-    level_following = lazy_module("imgdata.workflows.level_follow")
-    level_moving = lazy_module("imgdata.workflows.level_move")
-    level_move_plans = lazy_module("imgdata.workflows.level_move_plan")
+    leaving = lazy_module("imgdata.workflows.leaving")
+    level_changing = lazy_module("imgdata.workflows.level_changes")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
+    noting = lazy_module("imgdata.workflows.note")
     proving = lazy_module("imgdata.workflows.prove")
     pulling = lazy_module("imgdata.workflows.pull")
     pushing = lazy_module("imgdata.workflows.push")
@@ -238,7 +239,10 @@ def complete_project(root: Path, *, cache: Path | None = None) -> tuple[Project,
         written += initing.make_dvc_folder(root)
         done.append(".dvc")
     had_driver = merge_driver.is_installed(git)
-    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    if written:
+        changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=True)
+    else:
+        changes = open_project(root).plan_apply()
     written += conform.apply_changes(changes)
     done += [os.path.relpath(change.path, root) for change in changes]
     if initing.prepare_clone(root, site_cache_dir(), cache):
@@ -486,13 +490,42 @@ class Project:
         finder = environment.EnvironmentFinder(stage_path())
         return proving.prove(self.clone, names, sample, finder.of, shell.run_command)
 
+    def plan_exclude(
+        self, level: str, selection: Selection, reason: str = "", *, undo: bool = False
+    ) -> excluding.ExcludePlan:
+        """Decide which files of a level are left out, or with `undo` no longer are."""
+        return excluding.plan_exclude(self.clone, level, selection, reason, undo=undo)
+
+    def exclude(self, plan: excluding.ExcludePlan) -> tuple[Path, ...]:
+        """Write a decision into the lists that stages read, and into the log."""
+        return excluding.apply_exclude(self.clone, plan)
+
+    def excluded(self, levels: Sequence[str] = ()) -> tuple[Excluded, ...]:
+        """Return the files that people left out of levels."""
+        return excluding.list_excluded(self.clone, levels)
+
+    def settle_exclusions(self) -> tuple[Path, ...]:
+        """Make the lists of excluded files that stages ask for, and mend what merges did."""
+        return excluding.settle_lists(self.clone)
+
+    def plan_note(
+        self, files: Sequence[str], reason: str, here: Path | None = None
+    ) -> noting.NotePlan:
+        """Hash files that a person says something about, given relative to a folder."""
+        return noting.plan_note(self.clone, files, here or self.root, reason)
+
+    def note(self, plan: noting.NotePlan) -> Path | None:
+        """Write down what a person says about files with their present content."""
+        return noting.apply_note(self.clone, plan)
+
     def lose_storage(self, name: str, reason: str) -> losing.Lost:
         """Note that a storage and all copies on it are gone; say what is below its rule now."""
         return losing.lose(self.clone, name, reason)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""
-        return conform.plan_conform(self.clone.config, self.root)
+        barred = leaving.Gate(self.clone, ask=False).barred
+        return conform.plan_conform(self.clone.config, self.root, barred=barred)
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""
@@ -533,40 +566,10 @@ class Project:
             storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
             self.apply(plan.changes)
 
-    def plan_level(self, level: level_adding.NewLevel) -> level_adding.LevelPlan:
-        """Decide what one more level changes; changes nothing."""
-        return level_adding.plan_level(self.clone, level)
-
-    def add_level(self, plan: level_adding.LevelPlan) -> None:
-        """Write the planned files."""
-        with self.clone.writing():
-            self.apply(plan.changes)
-
-    def plan_level_move(
-        self, level: str, to: str, path: str | None = None
-    ) -> level_move_plans.MovePlan:
-        """Decide what a level's new name or folder changes; changes nothing."""
-        return level_move_plans.plan_move(self.clone, level, to, path)
-
-    def move_level(self, plan: level_move_plans.MovePlan) -> None:
-        """Rename a level as planned: all of it, or nothing."""
-        self.clone.git.stage(level_moving.apply_move(self.clone, plan))
-
-    def left_behind(self, level: str, to: str) -> level_following.LeftBehind | None:
-        """Return what lies in the old folder of a level that another clone renamed, or None."""
-        return level_following.left_behind(self.clone, level, to)
-
-    def follow_level_move(self, found: level_following.LeftBehind) -> None:
-        """Move what was left behind to where it is looked for now."""
-        level_following.follow(self.clone, found)
-
-    def unfinished_level_move(self) -> level_moving.Journal | None:
-        """Return the renaming of a level that was interrupted, or None."""
-        return level_moving.unfinished_move(self.root)
-
-    def complete_level_move(self, journal: level_moving.Journal) -> None:
-        """Complete a renaming that was interrupted."""
-        self.clone.git.stage(level_moving.complete_move(self.clone, journal))
+    @property
+    def level_changes(self) -> level_changing.LevelChanges:
+        """Adds and renames levels."""
+        return level_changing.LevelChanges(self.clone)
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

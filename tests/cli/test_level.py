@@ -257,6 +257,16 @@ def test_a_stage_that_reads_a_rewritten_file_is_named_as_stale(lab: Lab) -> None
     assert "imgdata.yaml" in lab.dvc("status", "segment@P1").out
 
 
+def test_excluded_files_stay_excluded(lab: Lab) -> None:
+    lab.ok("exclude", "raw", "--select", "plate=P1", "--select", "well=B03", "--reason", "bubble")
+    lab.commit("Exclude a well")
+    before = lab.file("metadata/excluded/P1.csv").read_text()
+    lab.ok("level", "mv", "raw", "images", "--yes")
+    after = lab.file("metadata/excluded/P1.csv").read_text()
+    assert before.count("\nraw,") == 2
+    assert after == before.replace("\nraw,", "\nimages,")
+
+
 def test_code_is_listed_with_its_lines_and_left_as_it_is(lab: Lab) -> None:
     script = lab.file("scripts/look.py")
     script.write_text('import sys\nfolder = "data/masks/P1"\nlevels = ["masks"]\nmasks = 3\n')

@@ -63,7 +63,7 @@ def add(  # noqa: PLR0913 - one argument an option
         sources=tuple(from_ or ()), origin=origin, keep=keep, copies=copies,
         description=description,
     )  # fmt: skip
-    plan = project.plan_level(level)
+    plan = project.level_changes.plan_add(level)
     for change in plan.changes:
         session.say(change.diff(project.root))
         session.add({"path": str(change.path.relative_to(project.root))})
@@ -71,7 +71,7 @@ def add(  # noqa: PLR0913 - one argument an option
         session.note(f"note: {note}")
     if dry_run:
         return
-    project.add_level(plan)
+    project.level_changes.add(plan)
     session.finish_writing(project, f"Add level {name}")
     if plan.level.sources:
         out = plan.level.path if plan.level.unit == "none" else f"{plan.level.path}/${{item}}"
@@ -96,15 +96,15 @@ def mv(
     """Rename a level and its folder in imgdata.yaml and DVC's files; code is listed for you."""
     session = session_of(context)
     project = session.open(writing=not dry_run)
-    unfinished = project.unfinished_level_move()
+    unfinished = project.level_changes.unfinished()
     if unfinished is not None:
         _complete(session, project, unfinished, (level, new), dry_run=dry_run)
         return
-    behind = project.left_behind(level, new)
+    behind = project.level_changes.left_behind(level, new)
     if behind is not None:
         _follow(session, project, behind, dry_run=dry_run)
         return
-    plan = project.plan_level_move(level, new, path)
+    plan = project.level_changes.plan_move(level, new, path)
     _show(session, project, plan)
     if dry_run:
         return
@@ -113,7 +113,7 @@ def mv(
         yes=yes,
         why=f"renaming {level} would change these files as shown; nothing was changed",
     )
-    project.move_level(plan)
+    project.level_changes.move(plan)
     session.say(f"renamed {level} to {new}; no data was read or sent")
     session.finish_writing(project, f"Rename level {level} to {new}")
 
@@ -135,7 +135,7 @@ def _complete(
     if dry_run:
         session.say(f"would complete renaming {begun[0]} to {begun[1]}, which was interrupted")
         return
-    project.complete_level_move(journal)
+    project.level_changes.complete(journal)
     session.say(f"completed renaming {begun[0]} to {begun[1]}, which was interrupted")
     session.finish_writing(project, f"Rename level {begun[0]} to {begun[1]}")
 
@@ -153,7 +153,7 @@ def _follow(session: Session, project: "Project", found: "LeftBehind", *, dry_ru
     if not (found.moves or found.both):
         session.say(f"nothing of it lies in {rename.path} here")
     if not dry_run:
-        project.follow_level_move(found)
+        project.level_changes.follow(found)
 
 
 def _show(session: Session, project: "Project", plan: "MovePlan") -> None:

@@ -156,6 +156,9 @@ class Renames:
                 for one in _list(details["contents"])
                 if isinstance(one, dict)
             ]
+        path = details.get("path")
+        if event.event == "note" and isinstance(path, str):
+            changed["path"] = self.path_now(path)
         if isinstance(stage, str):
             changed["stage"] = _replaced(stage, (one.producers for one in self.all))
         if isinstance(entry, str):

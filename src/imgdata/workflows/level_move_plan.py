@@ -31,6 +31,9 @@ from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 from imgdata.errors import InvalidProjectError, RefusedError, UsageError
 from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.renames import Rename
+from imgdata.project.exclusion_lists import FOLDER as EXCLUSIONS
+from imgdata.project.exclusion_lists import list_path
+from imgdata.project.exclusion_lists import with_renamed_level as with_level_excluded
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.clone import Clone
@@ -190,6 +193,7 @@ class _Planner:
         entries = self._rewrite_locks(pairs)
         self._rewrite_tracked()
         self._rewrite_ignored()
+        self._rewrite_exclusions()
         self._refuse_uncommitted()
         move = self._move
         producers = {
@@ -387,6 +391,22 @@ class _Planner:
                 after = self._move.place(out.path)
                 if out.is_inside and after != out.path and out.flags.cache:
                     self._keep_ignored(out.path, after)
+
+    def _rewrite_exclusions(self) -> None:
+        """Let the lists of excluded files name the level anew; stages that read them are stale."""
+        move = self._move
+        if move.level == move.to:
+            return
+        if self._clone.config.levels[move.level].unit is None and self._before(
+            own := list_path(move.level, None)
+        ):
+            problem = f"{own} lists files of level '{move.level}', which would lose its list"
+            remedy = f"take them back with imgdata exclude {move.level} --undo, then rename"
+            raise InvalidProjectError(problem, remedy=remedy)
+        for path in (self._clone.root / EXCLUSIONS).glob("*.csv"):
+            name = path.relative_to(self._clone.root).as_posix()
+            text = self._before(name)
+            self._set(name, with_level_excluded(text, move.level, move.to))
 
     def _ignore_line(self, line: str, folder: str) -> str:
         """Return a line of an ignore file with the level's folder named anew."""

@@ -12,10 +12,12 @@ from imgdata.lineage.downstream import downstream
 from imgdata.lineage.index import Index, Stage
 from imgdata.lineage.members import level_at
 from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
+from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event
 from imgdata.model.renames import Renames
 from imgdata.ports import Tree
 from imgdata.project.config import Config, Level, Origin
+from imgdata.project.hand_notes import hand_notes
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.project.log import LOG_FOLDER, parse_event, renames_of
 
@@ -64,6 +66,11 @@ class ProjectView:
         return tuple(sorted(events, key=lambda one: (one.at, one.id)))
 
     @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The events of the log that can be read, oldest first, under the names of today."""
+        return tuple(self.renames.seen_today(self._log))
+
+    @cached_property
     def renames(self) -> Renames:
         """The levels that once had another name or folder."""
         return Renames() if self.config is None else renames_of(self._log, self.config)
@@ -71,7 +78,7 @@ class ProjectView:
     @cached_property
     def runs(self) -> Mapping[str, Event]:
         """Run records by the hash of the lock entry they made, under its old and new names."""
-        return runs_by_entry(self.renames.seen_today(self._log))
+        return runs_by_entry(self.events)
 
     def former(self, producer: str) -> tuple[str, ...]:
         """Return what a stage or `.dvc` file was called before its level was renamed."""
@@ -82,6 +89,11 @@ class ProjectView:
         """Return where else a path has lain or lies, when its level was renamed."""
         known = self.renames.places(path.removeprefix(self.prefix))
         return tuple(f"{self.prefix}{one}" for one in known)
+
+    @cached_property
+    def notes(self) -> tuple[HandNote, ...]:
+        """What people said about files, the last note of each content."""
+        return hand_notes(self.events)
 
     def level_of(self, path: str) -> Level | None:
         """Return the level a path is on, or None."""

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import exclude as excluding
     from imgdata.workflows import init as initing
+    from imgdata.workflows import level_changes as level_changing
     from imgdata.workflows import lost as losing
     from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
@@ -82,6 +83,7 @@ else:
     excluding = lazy_module("imgdata.workflows.exclude")
     initing = lazy_module("imgdata.workflows.init")
     leaving = lazy_module("imgdata.workflows.leaving")
+    level_changing = lazy_module("imgdata.workflows.level_changes")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
     noting = lazy_module("imgdata.workflows.note")
@@ -564,6 +566,11 @@ class Project:
         with self.clone.writing():
             storing.claim(self.clone, plan.storage, self.clone.open_storage(plan.storage))
             self.apply(plan.changes)
+
+    @property
+    def level_changes(self) -> level_changing.LevelChanges:
+        """Adds and renames levels."""
+        return level_changing.LevelChanges(self.clone)
 
     def commit(self, message: str) -> str:
         """Commit what the last commands wrote and return the new commit's id."""

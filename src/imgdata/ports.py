@@ -82,6 +82,18 @@ class CanFlush(Protocol):
 
 
 @runtime_checkable
+class CanTidy(Protocol):
+    """A storage on which a killed write leaves a file under a temporary name."""
+
+    def tidy(self, folders: Iterable[str]) -> int:
+        """Remove from folders what dead writers left unfinished; return how many files.
+
+        Lists each folder once while the storage is open. What may still be written to stays: a
+        writer on this machine is asked by its lock, any other counts as dead after a day.
+        """
+
+
+@runtime_checkable
 class CanReadRange(Protocol):
     """A storage that can read a part of an object."""
 
@@ -521,6 +533,15 @@ class Git(Commits, Protocol):
 
     def stage(self, paths: Iterable[Path]) -> None:
         """Add files to the index."""
+
+    def kept_below(self, path: Path) -> tuple[Path, ...]:
+        """Return the files git has at or below a path in its index."""
+
+    def ignores(self, path: Path) -> bool:
+        """Tell whether a `.gitignore` leaves a path out."""
+
+    def lines_with(self, words: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+        """Yield path, number and text of lines in kept text files that hold one of the words."""
 
     @property
     def staged(self) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ class Publishing:
         self.clone = clone
         self.settings = known[repository]
         self.service: DepositService = open_repository(repository, self.settings.url)
-        self.log = ProjectDepositLog(clone.root, clone.log(), clone.git.stage)
+        self.log = ProjectDepositLog(clone.root, clone.config, clone.log(), clone.git.stage)
         self._progress = progress
         self.revision = revision
         self.source, self._commit = clone, clone.git.head() or ""

@@ -354,3 +354,36 @@ def test_two_clones_that_each_add_a_plate_merge(lab: Lab) -> None:
     units = [one["unit"] for one in lab.ok("status", "raw", "--json").results]
     assert units == ["P1", "P2", "P3"]
     assert lab.call(PROGRAMS / "dvc", "stage", "list").status == 0
+
+
+def lose_lists(place: Path) -> None:
+    for path in (place / "files" / "md5").rglob("*.dir"):
+        path.chmod(0o644)
+        path.unlink()
+
+
+def test_a_clone_without_the_file_list_takes_it_from_the_storage(lab: Lab) -> None:
+    clone = lab.clone()
+    clone.ok("add", "raw", lab.plate("P1", wells=("B02", "B03", "B04")))
+    assert clone.ok("--json", "status", "raw").results[0]["files"] == 6
+    assert clone.dvc("status", "data/raw/P1.dvc").status == 0
+
+
+def test_a_list_that_is_nowhere_is_made_anew_from_the_whole_unit_or_told(lab: Lab) -> None:
+    before = lab.file("data/raw/P1.dvc").read_text()
+    clone = lab.clone()
+    lose_lists(lab.archive)
+    more = lab.base / "more" / "P1"
+    more.mkdir(parents=True)
+    (more / "C05_1_DNA.tif").write_bytes(b"another well")
+    refused = clone.imgdata("add", "raw", more)
+    assert refused.status == 6
+    assert "raw P1 has 4 files already, and the list of them" in refused.err
+    assert "imgdata add raw SOURCE --unit NAME" in refused.err
+    assert clone.file("data/raw/P1.dvc").read_text() == before
+    clone.ok("add", "raw", lab.microscope / "P1")
+    assert clone.file("data/raw/P1.dvc").read_text() == before, "the same version, found again"
+    clone.ok("add", "raw", more)
+    assert clone.ok("--json", "status", "raw").results[0]["files"] == 5
+    clone.ok("push", "raw")
+    assert "in sync" in clone.dvc("status", "-c", "data/raw/P1.dvc").out

@@ -100,6 +100,17 @@ def test_a_new_root_is_made_when_asked(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_write_left_is_never_listed(disk: Path) -> None:
+    killed_write(disk, KEY)
+    assert [path for path in disk.rglob("*") if path.is_file()]
+    storage = LocalStorage(disk)
+    assert keys(storage) == []
+    assert storage.stat(KEY) is None
+    store(storage, KEY, b"again")
+    assert keys(storage) == [KEY]
+
+
+def killed_write(disk: Path, key: str) -> Path:
+    """Kill a write half way; return what it left."""
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -109,16 +120,57 @@ def test_what_a_killed_write_left_is_never_listed(disk: Path) -> None:
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "LocalStorage(Path(sys.argv[1])).write(sys.argv[2], chunks(), 4_000_000)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(disk), KEY], check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(disk), key], check=False)
     assert done.returncode == -signal.SIGKILL
-    left = [path.name for path in disk.rglob("*") if path.is_file()]
-    assert len(left) == 1
-    assert left[0].startswith(".tmp-imgdata-")
-    storage = LocalStorage(disk)
-    assert keys(storage) == []
-    assert storage.stat(KEY) is None
-    store(storage, KEY, b"again")
-    assert keys(storage) == [KEY]
+    (left,) = (disk / key).parent.glob(".tmp-imgdata-*")
+    return left
+
+
+def age(path: Path, seconds: float) -> None:
+    written = path.stat().st_mtime - seconds
+    os.utime(path, (written, written))
+
+
+def test_what_a_killed_write_left_goes_and_what_is_being_written_stays(disk: Path) -> None:
+    folder = KEY.rpartition("/")[0]
+    left = killed_write(disk, KEY)
+    assert LocalStorage(disk).tidy([folder]) == 0, "a writer that began just now may be anyone"
+    age(left, 30)
+    running = f"{folder}/{'e' * 30}"
+    removed: list[int] = []
+
+    def chunks() -> Iterator[bytes]:
+        yield b"y" * 10
+        (mine,) = (path for path in (disk / folder).glob(".tmp-imgdata-*") if path != left)
+        age(mine, 3600)
+        removed.append(LocalStorage(disk).tidy([folder]))
+        yield b"y" * 10
+
+    LocalStorage(disk).write(running, chunks(), 20)
+    assert removed == [1], "the dead one only"
+    assert not left.exists()
+    assert (disk / running).read_bytes() == b"y" * 20
+
+
+def test_unfinished_writes_of_other_machines_stay_for_a_day(disk: Path) -> None:
+    store(LocalStorage(disk), KEY, b"an object")
+    folder = (disk / KEY).parent
+    names = {
+        "of-another": f".tmp-imgdata-{'0' * 8}-{'a' * 16}",
+        "older form": f".tmp-imgdata-{'b' * 16}",
+        "not ours": ".tmp-imgdata-notes.txt",
+        "a folder": f".tmp-imgdata-{'c' * 16}",
+    }
+    for name in list(names.values())[:3]:
+        (folder / name).write_bytes(b"x")
+        age(folder / name, 3600)
+    (folder / names["a folder"]).mkdir()
+    assert LocalStorage(disk).tidy([KEY.rpartition("/")[0]]) == 0
+    for name in list(names.values())[:3]:
+        age(folder / name, 25 * 3600)
+    assert LocalStorage(disk).tidy([KEY.rpartition("/")[0], "files/md5/zz"]) == 2
+    kept = {path.name for path in folder.iterdir()}
+    assert kept == {Path(KEY).name, names["not ours"], names["a folder"]}
 
 
 def test_a_write_the_disk_refuses_half_way_leaves_nothing(disk: Path) -> None:

@@ -1,5 +1,6 @@
 """A folder behind a real SSH server."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,18 @@ def test_what_killed_writes_left_and_what_is_no_file_is_not_listed(
     (folder / "nowhere").symlink_to(folder / "gone")
     store(cluster, "a/b", b"x")
     assert keys(cluster) == ["a/b"]
+
+
+def test_what_killed_writes_left_goes_after_a_day(cluster: SshStorage, folder: Path) -> None:
+    store(cluster, KEY, b"an object")
+    here = (folder / KEY).parent
+    young, old, other = (here / f".tmp-imgdata-{name}" for name in ("a" * 16, "b" * 16, "notes"))
+    for path, hours in ((young, 23), (old, 25), (other, 99)):
+        path.write_bytes(b"x")
+        written = here.stat().st_mtime - hours * 3600
+        os.utime(path, (written, written))
+    assert cluster.tidy([KEY.rpartition("/")[0], "files/md5/zz"]) == 1
+    assert {path.name for path in here.iterdir()} == {Path(KEY).name, young.name, other.name}
 
 
 def test_a_missing_root_is_told_and_made_only_when_asked(sshd: SshServer, folder: Path) -> None:

@@ -106,3 +106,52 @@ def test_what_is_made_from_it_stays_too_unless_a_written_rule_lets_it_go(leaky: 
     held = [one.unit.level for one in outcomes if isinstance(one, Withheld)]
     gone = [one.target.unit.level for one in outcomes if isinstance(one, Pushed)]
     assert (held, gone) == (["masks"], ["tables"])
+
+
+def rename(lab: Lab, level: str, to: str) -> None:
+    project = lab.open()
+    project.level_changes.move(project.level_changes.plan_move(level, to))
+    lab.commit()
+
+
+def test_a_renamed_level_and_a_renamed_unit_stay(leaky: Lab) -> None:
+    rename(leaky, "raw", "pictures")
+    assert all(isinstance(one, Withheld) for one in sent(try_push(leaky, "pictures")))
+    tracker = leaky.root / "data" / "pictures" / "P1.dvc"
+    renamed = tracker.with_name("Q9.dvc")
+    renamed.write_text(
+        tracker.read_text().replace("path: P1", "path: Q9").replace("partner", "lab")
+    )
+    tracker.unlink()
+    (leaky.root / "data" / "pictures" / "P1").rename(leaky.root / "data" / "pictures" / "Q9")
+    leaky.share()
+    assert all(isinstance(one, Withheld) for one in sent(try_push(leaky, "pictures")))
+    assert not reaches_the_world(leaky) & secrets(leaky)
+
+
+def test_a_level_renamed_by_hand_does_not_open_its_content(leaky: Lab) -> None:
+    """Without a word in the log: the old folder is on no level, the origin another."""
+    text = (leaky.root / "imgdata.yaml").read_text()
+    (leaky.root / "imgdata.yaml").write_text(
+        text.replace("  raw:\n    path: data/raw", "  photos:\n    path: data/photos").replace(
+            "origin: partner", "origin: lab"
+        )
+    )
+    pipeline = leaky.root / "dvc.yaml"
+    pipeline.write_text(pipeline.read_text().replace("data/raw", "data/photos"))
+    (leaky.root / "data" / "raw").rename(leaky.root / "data" / "photos")
+    tracker = leaky.root / "data" / "photos" / "P1.dvc"
+    tracker.write_text(tracker.read_text().replace("partner", "lab"))
+    leaky.share()
+    assert all(isinstance(one, Withheld) for one in sent(try_push(leaky, "photos")))
+    assert not reaches_the_world(leaky) & secrets(leaky)
+
+
+def test_a_written_rule_follows_a_renamed_level_once_it_is_committed(leaky: Lab) -> None:
+    leaky.run()
+    leaky.share()
+    rename(leaky, "tables", "numbers")
+    assert "may_leave: [numbers]" in (leaky.root / "imgdata.yaml").read_text()
+    assert all(isinstance(one, Withheld) for one in sent(try_push(leaky, "numbers")))
+    leaky.share()
+    assert all(isinstance(one, Pushed) for one in sent(try_push(leaky, "numbers")))

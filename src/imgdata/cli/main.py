@@ -45,6 +45,7 @@ COMMANDS = (
     ("push", "Storage"),
     ("pull", "Storage"),
     ("storage", "Storage"),
+    ("level", "Project"),
     ("publish", "Publication"),
     ("import_data", "Publication"),
     ("merge_dvc_lock", "Project"),

@@ -52,6 +52,7 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
         "storage",
         "Storages: list, try out, add, and bring DVC's files in line with imgdata.yaml.",
     ),
+    "level": ("level", "Levels: add one, or give one another name or folder."),
     "publish": (
         "publish",
         (

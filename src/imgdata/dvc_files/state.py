@@ -28,6 +28,10 @@ UPSERT = (
     " VALUES (?, 1, 0, null, 0, null, 1, null, ?)"
     " ON CONFLICT(key, raw) DO UPDATE SET value = excluded.value"
 )
+MOVE = (
+    "UPDATE OR REPLACE Cache SET key = ? || substr(key, ?)"
+    " WHERE raw = 1 AND (key = ? OR (key > ? AND key < ?))"
+)  # "0" is the character after "/"
 CHUNK = 900  # below the 999 host parameters of old SQLite builds
 
 
@@ -88,6 +92,18 @@ class State:
         """Return the md5 of a file that has not changed since it was hashed, else None."""
         row = self.read([path]).get(path)
         return row[1] if row and row[0] == checksum(stamp) else None
+
+    def move(self, before: str, after: str) -> None:
+        """Let the rows of a file, or of all files below a folder, follow it to another path.
+
+        A file that is renamed keeps inode, time and size, so its row holds there too.
+        """
+        with contextlib.suppress(OSError, sqlite3.Error):  # then they are hashed again
+            database = self._database()
+            if not database.is_file():
+                return
+            with contextlib.closing(sqlite3.connect(database, timeout=60)) as store, store:
+                store.execute(MOVE, (after, len(before) + 1, before, f"{before}/", f"{before}0"))
 
     def write(self, rows: Iterable[Row]) -> None:
         """Add or replace rows, all in one transaction.

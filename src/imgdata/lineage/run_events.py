@@ -35,6 +35,11 @@ def entry_hash(lock: LazyLock, name: str) -> str | None:
     entry = stages.get(name) if isinstance(stages, dict) else None
     if entry is None:
         return None
+    return canonical_hash(entry)
+
+
+def canonical_hash(entry: object) -> str:
+    """Return the md5 of an entry as JSON with sorted keys and no spaces."""
     text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 

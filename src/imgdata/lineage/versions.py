@@ -4,7 +4,7 @@ Parsing is what costs, so versions are searched as bytes first and only the entr
 parsed, once for each distinct text. A version that cannot be read is skipped and named.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
@@ -40,16 +40,28 @@ class Recording:
     stage_changed: Commit | None
 
 
+def never_renamed(producer: str) -> tuple[str, ...]:
+    """Say that a producer always had its name."""
+    del producer
+    return ()
+
+
 @dataclass
 class Versions:
-    """All versions of all locks and `.dvc` files up to one commit."""
+    """All versions of all locks and `.dvc` files up to one commit.
+
+    Attributes:
+        former: Returns the ids a producer had before, the newest first.
+    """
 
     objects: GitObjects
     history: History
     commit_id: str
+    former: Callable[[str], tuple[str, ...]] = never_renamed
     problems: list[Problem] = field(default_factory=list)
     _timelines: dict[tuple[str, str], Timeline[LockEntry]] = field(default_factory=dict)
-    _touching: dict[str, tuple[tuple[Commit, ...], list[str | None]]] = field(default_factory=dict)
+    _touching: dict[tuple[str, ...], tuple[Commit, ...]] = field(default_factory=dict)
+    _blobs_of: dict[tuple[str, tuple[str, ...]], list[str | None]] = field(default_factory=dict)
     _everywhere: list[tuple[str, str, str]] | None = None
     _blobs: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _wdirs: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -57,22 +69,38 @@ class Versions:
     def timeline(self, file: str, name: str) -> Timeline[LockEntry]:
         """Return the versions of one lock entry, or of a `.dvc` file (empty name)."""
         if (file, name) not in self._timelines:
-            commits, blobs = self._versions_of(file)
-            entries: dict[bytes, LockEntry | None] = {}
+            names = [(file, name), *map(parts_of_id, self.former(producer_id(file, name)))]
+            files = tuple(dict.fromkeys(one for one, _ in names))
             values: dict[str, LockEntry] = {}
-            for commit, blob in zip(commits, blobs, strict=True):
-                entry = None if blob is None else self._entry(file, name, blob, entries)
-                if entry is not None:
-                    values[commit.id] = entry
-            self._timelines[file, name] = Timeline(commits, values)
+            for one, stage in reversed(names):
+                values |= dict(self._entries_of(one, stage, files))
+            self._timelines[file, name] = Timeline(self._touched(files), values)
         return self._timelines[file, name]
 
+    def _entries_of(
+        self, file: str, name: str, files: tuple[str, ...]
+    ) -> Iterator[tuple[str, LockEntry]]:
+        """Yield what a lock entry or `.dvc` file said at each of the commits, by commit id."""
+        entries: dict[bytes, LockEntry | None] = {}
+        for commit, blob in zip(self._touched(files), self._blobs_in(file, files), strict=True):
+            entry = None if blob is None else self._entry(file, name, blob, entries)
+            if entry is not None:
+                yield commit.id, entry
+
+    def _touched(self, files: tuple[str, ...]) -> tuple[Commit, ...]:
+        if files not in self._touching:
+            self._touching[files] = self.history.touching(self.commit_id, files)
+        return self._touching[files]
+
     def _versions_of(self, file: str) -> tuple[tuple[Commit, ...], list[str | None]]:
-        if file not in self._touching:
-            commits = self.history.touching(self.commit_id, [file])
-            blobs = self.objects.blobs_at([(commit.id, file) for commit in commits])
-            self._touching[file] = commits, blobs
-        return self._touching[file]
+        return self._touched((file,)), self._blobs_in(file, (file,))
+
+    def _blobs_in(self, file: str, files: tuple[str, ...]) -> list[str | None]:
+        """Return a file's object id at each commit that touched one of the files."""
+        if (file, files) not in self._blobs_of:
+            places = [(commit.id, file) for commit in self._touched(files)]
+            self._blobs_of[file, files] = self.objects.blobs_at(places)
+        return self._blobs_of[file, files]
 
     def _entry(
         self, file: str, name: str, blob: str, known: dict[bytes, LockEntry | None]
@@ -243,6 +271,12 @@ def has_out(entry: LockEntry, written: str, digest: str) -> bool:
     """
     same = [out for out in entry.outs if hash_of(out) == digest]
     return len(same) == 1 or any(out.path == written for out in same)
+
+
+def parts_of_id(producer: str) -> tuple[str, str]:
+    """Return the file of a producer and its stage, empty for a `.dvc` file."""
+    file, _, name = producer.partition(ENTRY_MARK)
+    return file, name
 
 
 def producer_id(file: str, name: str) -> str:

@@ -28,7 +28,7 @@ class Event:
         at: When, UTC.
         by: Who (`Name <email>`), or an empty text.
         host: The machine.
-        event: A copy event, `run`, `proof`, `imported`, `deposit`, `excluded` or `note`.
+        event: A copy event, `run`, `proof`, `imported`, `deposit`, `excluded`, `note` or `renamed`.
         details: The fields of that kind of event (PRODUCT.md section 3).
     """
 

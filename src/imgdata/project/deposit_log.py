@@ -5,7 +5,8 @@ from pathlib import Path
 
 from imgdata.model.deposits import DepositedFile, DepositRecord, DepositState
 from imgdata.model.events import Event, Json
-from imgdata.project.log import LogWriter, read_events
+from imgdata.project.config import Config
+from imgdata.project.log import LogWriter, read_events, renames_of
 
 KIND = "deposit"
 
@@ -14,23 +15,29 @@ class ProjectDepositLog:
     """The deposits of one project, kept in its event log."""
 
     def __init__(
-        self, root: Path, writer: LogWriter, stage: Callable[[Sequence[Path]], None]
+        self,
+        root: Path,
+        config: Config,
+        writer: LogWriter,
+        stage: Callable[[Sequence[Path]], None],
     ) -> None:
         """Keep them in a project.
 
         Args:
             root: The project's folder.
+            config: Its levels, by the names they have now.
             writer: Writes events.
             stage: Adds what was written to git's index.
         """
         self._root = root
+        self._config = config
         self._writer = writer
         self._stage = stage
 
     def deposits(self) -> Iterator[DepositRecord]:
         """Yield all deposits' events, oldest first; reads the whole log."""
         events, _problems = read_events(self._root)
-        for event in events:
+        for event in renames_of(events, self._config).seen_today(events):
             if event.event == KIND:
                 yield record_of(event)
 

@@ -6,6 +6,7 @@ counts; git merges it by union and the log says who decided what, when and why (
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -25,6 +26,12 @@ CONFLICT = "<<<<<<< "
 def list_path(level: str, unit: str | None) -> str:
     """Return the list of a unit, relative to the project's root; a level without units has one."""
     return f"{FOLDER}/{unit or level}.csv"
+
+
+def with_renamed_level(text: str, level: str, to: str) -> str:
+    """Return a list in which the lines of a level bear its new name; all else stays."""
+    named = re.compile(rf'^(["\']?){re.escape(level)}\1,', re.MULTILINE)
+    return named.sub(f"{to},", text)
 
 
 def is_list(path: str) -> bool:

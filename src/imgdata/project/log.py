@@ -7,12 +7,14 @@ merge without conflict and no half line can be read.
 import json
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from imgdata.model.events import Event, Json, parse_time, time_text
+from imgdata.model.renames import Renames, read_renames
 from imgdata.ports import Clock
+from imgdata.project.config import Config
 from imgdata.system.files import is_temporary, write_text
 
 LOG_FOLDER = Path(".imgdata") / "log"
@@ -50,6 +52,11 @@ def read_events(root: Path) -> tuple[tuple[Event, ...], tuple[str, ...]]:
             else:
                 events[event.id] = event
     return tuple(sorted(events.values(), key=lambda one: (one.at, one.id))), tuple(problems)
+
+
+def renames_of(events: Iterable[Event], config: Config) -> Renames:
+    """Return the renamings that events of a project's log tell of."""
+    return read_renames(events, config.levels, [one.path for one in config.levels.values()])
 
 
 def parse_event(line: str) -> Event:

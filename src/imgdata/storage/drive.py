@@ -127,6 +127,11 @@ class DriveStorage:
         if here:
             here.flush()
 
+    def tidy(self, folders: Iterable[str]) -> int:
+        """Remove unfinished writes whose writer is dead from folders; return how many."""
+        here = self._folder()
+        return here.tidy(folders) if here else 0
+
     def list(self, under: str = "") -> Iterator[StoredObject]:
         """Yield all objects in the folder `under`."""
         check_folder(under)

@@ -4,7 +4,6 @@ import contextlib
 import ctypes
 import errno
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +17,7 @@ from imgdata.model.objects import StoredObject
 from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key
 from imgdata.storage.options import read_options
 from imgdata.storage.streams import ended_early, exactly, no_object
+from imgdata.storage.unfinished import hold, new_name, remove_abandoned
 
 CHUNK_BYTES = 1 << 20
 FILE_MODE = 0o444
@@ -67,6 +67,7 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._shared: int | None = None  # not asked yet
+        self._tidied: set[str] = set()
 
     @property
     def description(self) -> str:
@@ -136,6 +137,12 @@ class LocalStorage:
             finally:
                 os.close(handle)
 
+    def tidy(self, folders: Iterable[str]) -> int:
+        """Remove unfinished writes whose writer is dead from folders; return how many."""
+        new = [folder for folder in folders if folder not in self._tidied]
+        self._tidied.update(new)
+        return sum(remove_abandoned(self._path(folder)) for folder in new)
+
     def list(self, under: str = "") -> Iterator[StoredObject]:
         """Yield all objects in the folder `under`. Linked folders are not followed."""
         folder = check_folder(under)
@@ -196,7 +203,7 @@ class LocalStorage:
 
     def _make_temporary(self, path: str) -> tuple[int, str]:
         folder = os.path.dirname(path)
-        name = f"{folder}/{LEFTOVER_PREFIX}{secrets.token_hex(8)}"
+        name = f"{folder}/{new_name(locked=True)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         if self._shared is None:
             self._require_root()
@@ -251,6 +258,7 @@ class _Temporary:
 
     def __init__(self, handle: int, path: str, explained: "_Explained") -> None:
         self._handle = handle
+        self._lock = hold(handle)  # until the object has its name, so that nobody tidies it away
         self._explained = explained
         self.path = path
 
@@ -279,6 +287,8 @@ class _Temporary:
         if self.path:
             with contextlib.suppress(OSError):
                 os.unlink(self.path)
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
 
 
 def _write_all(handle: int, data: bytes) -> None:

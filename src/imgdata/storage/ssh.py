@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key, key_f
 from imgdata.storage.options import read_options
 from imgdata.storage.sftp_session import SftpSession, wait_for
 from imgdata.storage.streams import ended_early, exactly, no_object
+from imgdata.storage.unfinished import is_old, new_name
 
 CHUNK_BYTES = 2 << 20
 FILE_MODE = 0o444
@@ -141,6 +141,7 @@ class SshStorage:
     def __init__(self, address: SshAddress, session: SftpSession) -> None:
         self._address = address
         self._session = session
+        self._tidied: set[str] = set()
 
     @property
     def description(self) -> str:
@@ -214,6 +215,22 @@ class SshStorage:
             except ABSENT:
                 self._require_root()
 
+    def tidy(self, folders: Iterable[str]) -> int:
+        """Remove unfinished writes that nobody went on with for a day; return how many."""
+        new = [check_key(folder) for folder in folders if folder not in self._tidied]
+        self._tidied.update(new)
+        wanted = [f"{self._address.folder}/{folder}" for folder in new]
+
+        async def ask(sftp: asyncssh.SFTPClient) -> int:
+            removed = 0
+            for start in range(0, len(wanted), FOLDERS_AT_ONCE):
+                some = wanted[start : start + FOLDERS_AT_ONCE]
+                removed += sum(await asyncio.gather(*(_tidied(sftp, folder) for folder in some)))
+            return removed
+
+        with self._explained("tidy up"):
+            return self._session.call(ask)
+
     def list(self, under: str = "") -> Iterator[StoredObject]:
         """Yield all objects in the folder `under`; linked folders are not followed."""
         prefix = f"{folder}/" if (folder := check_folder(under)) else ""
@@ -272,7 +289,7 @@ class SshStorage:
     def _temporary(self, path: str, key: str, chunks: Iterable[bytes], size: int) -> Iterator[str]:
         """Fill a temporary file beside the path; whatever happens it is gone afterwards."""
         folder = path.rpartition("/")[0]
-        name = f"{folder}/{LEFTOVER_PREFIX}{secrets.token_hex(8)}"
+        name = f"{folder}/{new_name(locked=False)}"
         try:
             self._fill(name, folder, key, chunks, size)
             with self._explained(f"write {key}", size):
@@ -370,6 +387,20 @@ async def _scanned(sftp: asyncssh.SFTPClient, folder: str) -> list[_Entry] | Non
     except ABSENT:
         return None
     return found
+
+
+async def _tidied(sftp: asyncssh.SFTPClient, folder: str) -> int:
+    """Remove what is old by the server's own clock, as the folder's last change tells it."""
+    removed = 0
+    with contextlib.suppress(asyncssh.SFTPError):
+        now = (await sftp.stat(folder)).mtime or 0
+        async for entry in sftp.scandir(folder):
+            name, attributes = str(entry.filename), entry.attrs
+            is_file = attributes.type == asyncssh.FILEXFER_TYPE_REGULAR
+            if is_file and is_old(name, attributes.mtime or now, now):
+                await sftp.remove(f"{folder}/{name}")
+                removed += 1
+    return removed
 
 
 async def _followed(sftp: asyncssh.SFTPClient, path: str) -> asyncssh.SFTPAttrs:

@@ -1,7 +1,7 @@
 """The git repository around a project, asked by command line."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imgdata.errors import MachineError, NoProjectError
@@ -76,10 +76,29 @@ class GitRepository(GitCommits):
             call_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
+    def kept_below(self, path: Path) -> tuple[Path, ...]:
+        """Return the files git has at or below a path in its index."""
+        name = os.path.relpath(path, self._root)
+        done = call_git(("ls-files", "-z", "--", name), self._root)
+        return tuple(self._root / one for one in done.text.split("\0") if one)
+
+    def lines_with(self, words: Sequence[str]) -> Iterator[tuple[str, int, str]]:
+        """Yield path, number and text of the lines of kept text files that hold one of the words.
+
+        Looks at the files as they are in the working tree.
+        """
+        patterns = [part for word in words for part in ("-e", word)]
+        args = ("grep", "-z", "-n", "-I", "--no-color", "--fixed-strings", *patterns)
+        done = call_git(args, self._root, accept=(0, 1))
+        for line in done.text.split("\n"):
+            path, _, rest = line.partition("\0")
+            number, _, text = rest.partition("\0")
+            if number.isdecimal():
+                yield path, int(number), text
+
     def keeps(self, path: Path) -> bool:
         """Tell whether git has files at or below a path in its index."""
-        name = os.path.relpath(path, self._root)
-        return bool(call_git(("ls-files", "-z", "--", name), self._root).stdout)
+        return bool(self.kept_below(path))
 
     def ignores(self, path: Path) -> bool:
         """Tell whether a `.gitignore` leaves a path out."""

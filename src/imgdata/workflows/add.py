@@ -28,6 +28,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import dvc_remote_of
 from imgdata.workflows.history import Version
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.originals import Originals, originals_anew, recorded_originals
 
 SHOWN = 5
 
@@ -329,7 +330,7 @@ def _is_linked(clone: Clone, unit: UnitToAdd) -> bool:
 
 def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     before = clone.units.find(unit.level.name, unit.name)
-    recorded = _recorded(clone, unit, before)
+    known = _recorded(clone, unit, before)
     taken: dict[str, Taken] = {}
     left_out = list(unit.left_out)
     linked = _is_linked(clone, unit)
@@ -341,6 +342,7 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
                 left_out.append(LeftOut(source.relpath or source.path, why))
             case StillChanging(source):
                 left_out.append(LeftOut(source.relpath or source.path, "still being written"))
+    recorded = known if known is not None else _found_anew(clone, unit, before, taken)
     _refuse_other_originals(clone, unit, recorded, taken)
     merged = {**recorded, **{path: one.md5 for path, one in taken.items()}}
     if not merged:
@@ -362,15 +364,23 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     )
 
 
-def _recorded(clone: Clone, unit: UnitToAdd, before: Unit | None) -> dict[str, str]:
-    """Return md5 by path of what the unit has already."""
+def _recorded(clone: Clone, unit: UnitToAdd, before: Unit | None) -> Originals | None:
+    """Return md5 by path of what the unit has already; None where that cannot be found out."""
     if before is None or before.version is None:
         return {}
     if before.path != unit.path:
         problem = f"{unit.title} exists as {before.path}, the source would make it {unit.path}"
         raise RefusedError(problem, remedy="choose another name with --unit")
-    entries = clone.folder_list(before)
-    return {"": before.version} if entries is None else {one.relpath: one.md5 for one in entries}
+    return recorded_originals(clone, before)
+
+
+def _found_anew(
+    clone: Clone, unit: UnitToAdd, before: Unit | None, taken: Mapping[str, Taken]
+) -> Originals:
+    if before is None:
+        return {}
+    here = clone.workspace.hashes(unit.path, clone.workspace.scan(unit.path))
+    return originals_anew(before, here, {path: one.md5 for path, one in taken.items()})
 
 
 def _refuse_other_originals(

@@ -1,7 +1,8 @@
 """One clone of a project, opened: what it says, where it lies, and the doors it needs."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,16 @@ from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
-from imgdata.errors import DamagedError, InvalidProjectError, UsageError
+from imgdata.errors import DamagedError, InvalidProjectError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
+from imgdata.model.renames import Renames
 from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, Tree
 from imgdata.project.config import Config, StorageConfig
-from imgdata.project.log import LOG_FOLDER, LogWriter, read_events
+from imgdata.project.log import LOG_FOLDER, LogWriter, read_events, renames_of
 from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 DEPOSIT = "deposit"
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
+MOVE_JOURNAL = PRIVATE_FOLDER / "level-mv.json"
+"""The plan of a level's renaming, there only while it is carried out."""
 LOCK_WAIT_S = 2.0
 LIST_ABSENT = "(its file list is not here)"
 
@@ -95,9 +99,18 @@ class Clone:
         return find_units(self.config, self.index)
 
     @cached_property
-    def events(self) -> tuple[Event, ...]:
-        """All events of the log, oldest first."""
+    def _log(self) -> tuple[Event, ...]:
         return read_events(self.root)[0]
+
+    @cached_property
+    def renames(self) -> Renames:
+        """The levels that once had another name or folder."""
+        return renames_of(self._log, self.config)
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """All events of the log, oldest first, under the names that levels have today."""
+        return tuple(self.renames.seen_today(self._log))
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -197,11 +210,34 @@ class Clone:
 
         Raises:
             MachineError: Another one is at work.
+            RefusedError: A level's renaming was interrupted, so that names and folders differ.
         """
-        path = self.root / PRIVATE_FOLDER / "lock"
-        with hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command"):
+        with self._locked():
+            self._refuse_unfinished_move()
             self._tidy()
             yield
+
+    @contextmanager
+    def completing_move(self) -> Iterator[None]:
+        """Do as `writing` for the one command that may complete an interrupted renaming."""
+        with self._locked():
+            yield
+
+    def _locked(self) -> AbstractContextManager[None]:
+        path = self.root / PRIVATE_FOLDER / "lock"
+        return hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command")
+
+    def _refuse_unfinished_move(self) -> None:
+        path = self.root / MOVE_JOURNAL
+        if not path.is_file():
+            return
+        try:
+            rename = json.loads(path.read_text("utf-8"))["rename"]
+            words = f"{rename['level']} {rename['to']}"
+        except (ValueError, LookupError, TypeError):
+            words = "OLD NEW"
+        problem = "renaming a level was interrupted half way"
+        raise RefusedError(problem, remedy=f"imgdata level mv {words}")
 
     def content_hash(self, path: str) -> str:
         """Return the md5 of a file here; of a folder, that of its list of files (`.dir`)."""

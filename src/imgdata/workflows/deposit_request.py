@@ -12,6 +12,7 @@ from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.errors import DamagedError, UsageError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, choose_levels
+from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.deposits import (
     Access,
     Creator,
@@ -32,7 +33,6 @@ from imgdata.workflows.deposit_layout import zarr_root
 from imgdata.workflows.deposit_plan import DepositRequest
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of
-from imgdata.workflows.run import canonical_hash
 
 LARGEST_SOURCE = 5 * 2**20
 _WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.toml", "uv.lock")

@@ -21,7 +21,7 @@ class Version:
     """One recorded content of a path.
 
     Attributes:
-        path: The out, relative to the project's root.
+        path: The out, relative to the project's root; where it lies today if its level moved.
         level: The level it lies on, or an empty text.
         unit: The unit's name on that level, or None.
         version: The md5 of its folder list or single file.
@@ -191,6 +191,7 @@ class History:
     def _version(self, path: str, recorded: Recorded | None) -> Version:
         assert recorded is not None, "callers filter"  # noqa: S101 - for the type checker
         assert recorded.hash is not None, "callers filter"  # noqa: S101 - for the type checker
+        path = self._clone.renames.path_now(path)
         level = level_of(self._clone.config, path)
         below = path.removeprefix(level.path).lstrip("/").split("/")[0] if level else ""
         named = bool(level and level.unit is not None and below)

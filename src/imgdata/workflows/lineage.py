@@ -12,12 +12,12 @@ from imgdata.lineage.datalad import Origin, Runs, annex_out
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
 from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, tracked_answer
-from imgdata.lineage.versions import Versions
+from imgdata.lineage.versions import Versions, parts_of_id
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
 from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
-from imgdata.workflows.lineage_project import ProjectView
+from imgdata.workflows.lineage_project import ProjectView, project_folder, read_project
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Repository:
     history: History
     working_tree: Tree | None
     head: Commit | None
-    views: dict[tuple[Tree, str], ProjectView | None] = field(default_factory=dict)
+    _views: dict[tuple[Tree, str], ProjectView] = field(default_factory=dict)
     _snapshots: dict[str, Snapshot] = field(default_factory=dict)
 
     @property
@@ -90,6 +90,24 @@ class Repository:
         """The run records of DataLad."""
         return Runs(self.objects, self.history)
 
+    def view(self, tree: Tree, path: str) -> ProjectView | None:
+        """Return the imgdata project a path belongs to, or None; each is read once."""
+        folder = project_folder(tree, path)
+        if folder is None:
+            return None
+        if (tree, folder) not in self._views:
+            self._views[tree, folder] = read_project(tree, folder)
+        return self._views[tree, folder]
+
+    def place(self, path: str, revision: str | None) -> str:
+        """Return where a path lies at a revision: elsewhere if its level was renamed meanwhile."""
+        snapshot = self.snapshot(revision)
+        index = snapshot.index
+        view = None if self.working_tree is None else self.view(self.working_tree, path)
+        if view is None or choose(index, path) is not None or path in index.stages:
+            return path
+        return next((one for one in view.places(path) if choose(index, one) is not None), path)
+
     def snapshot(self, revision: str | None) -> Snapshot:
         """Return the repository at a revision, or its working tree."""
         commit = self.head if revision is None else self.objects.commit(revision)
@@ -100,13 +118,19 @@ class Repository:
         return self._snapshots[key]
 
     def _open(self, commit: Commit | None, *, at_revision: bool) -> Snapshot:
-        versions = None if commit is None else Versions(self.objects, self.history, commit.id)
-        past_wdir: Callable[[str, str], str] | None = None
-        if versions is not None:
-            past_wdir = versions.past_wdir
         tree: Tree = self.working_tree or _Empty()
         if at_revision and commit is not None:
             tree = self.objects.tree(commit.id)
+
+        def former(producer: str) -> tuple[str, ...]:
+            view = self.view(tree, parts_of_id(producer)[0])
+            return () if view is None else view.former(producer)
+
+        versions = None
+        past_wdir: Callable[[str, str], str] | None = None
+        if commit is not None:
+            versions = Versions(self.objects, self.history, commit.id, former)
+            past_wdir = versions.past_wdir
         index = Index(tree, self.home, past_wdir).gather()
         return Snapshot(
             index, commit, self.objects, self.history, versions, self.lists, at_revision

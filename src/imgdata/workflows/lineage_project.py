@@ -14,11 +14,12 @@ from imgdata.lineage.members import level_at
 from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
 from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event
+from imgdata.model.renames import Renames
 from imgdata.ports import Tree
 from imgdata.project.config import Config, Level, Origin
 from imgdata.project.hand_notes import hand_notes
 from imgdata.project.loader import CONFIG_NAME, parse_config
-from imgdata.project.log import LOG_FOLDER, parse_event
+from imgdata.project.log import LOG_FOLDER, parse_event, renames_of
 
 IMGDATA = "imgdata"
 
@@ -51,8 +52,7 @@ class ProjectView:
         return {} if self.config is None else self.config.levels
 
     @cached_property
-    def events(self) -> tuple[Event, ...]:
-        """The events of the log that can be read, oldest first."""
+    def _log(self) -> tuple[Event, ...]:
         events: list[Event] = []
         for path in self.tree.files(join(self.folder, LOG_FOLDER.as_posix())):
             if not path.endswith(".jsonl"):
@@ -66,9 +66,29 @@ class ProjectView:
         return tuple(sorted(events, key=lambda one: (one.at, one.id)))
 
     @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The events of the log that can be read, oldest first, under the names of today."""
+        return tuple(self.renames.seen_today(self._log))
+
+    @cached_property
+    def renames(self) -> Renames:
+        """The levels that once had another name or folder."""
+        return Renames() if self.config is None else renames_of(self._log, self.config)
+
+    @cached_property
     def runs(self) -> Mapping[str, Event]:
-        """Run records by the hash of the lock entry they made."""
+        """Run records by the hash of the lock entry they made, under its old and new names."""
         return runs_by_entry(self.events)
+
+    def former(self, producer: str) -> tuple[str, ...]:
+        """Return what a stage or `.dvc` file was called before its level was renamed."""
+        known = self.renames.former(producer.removeprefix(self.prefix))
+        return tuple(f"{self.prefix}{one}" for one in known)
+
+    def places(self, path: str) -> tuple[str, ...]:
+        """Return where else a path has lain or lies, when its level was renamed."""
+        known = self.renames.places(path.removeprefix(self.prefix))
+        return tuple(f"{self.prefix}{one}" for one in known)
 
     @cached_property
     def notes(self) -> tuple[HandNote, ...]:
@@ -104,20 +124,26 @@ def origin_name(stage: Stage) -> str | None:
     return None
 
 
-def project_view(tree: Tree, path: str) -> ProjectView | None:
-    """Return the project whose imgdata.yaml is nearest above a path, or None."""
+def project_folder(tree: Tree, path: str) -> str | None:
+    """Return the folder of the imgdata.yaml that is nearest above a path, or None."""
     folder = folder_of(path)
-    while True:
-        name = join(folder, CONFIG_NAME)
-        data = tree.read(name)
-        if data is not None:
-            return _read(tree, folder, name, data)
+    while tree.read(join(folder, CONFIG_NAME)) is None:
         if not folder:
             return None
         folder = folder_of(folder)
+    return folder
 
 
-def _read(tree: Tree, folder: str, name: str, data: bytes) -> ProjectView:
+def project_view(tree: Tree, path: str) -> ProjectView | None:
+    """Return the project whose imgdata.yaml is nearest above a path, or None."""
+    folder = project_folder(tree, path)
+    return None if folder is None else read_project(tree, folder)
+
+
+def read_project(tree: Tree, folder: str) -> ProjectView:
+    """Return the project of a folder that has an imgdata.yaml."""
+    name = join(folder, CONFIG_NAME)
+    data = tree.read(name) or b""
     try:
         text = data.decode("utf-8")
         return ProjectView(tree, folder, parse_config(text, name=name))

@@ -48,13 +48,7 @@ class Asking:
     @property
     def view(self) -> ProjectView | None:
         """The imgdata project the file belongs to."""
-        if self.tree is None:
-            return None
-        views = self.repository.views
-        key = self.tree, folder_of(self.path)
-        if key not in views:
-            views[key] = project_view(self.tree, self.path)
-        return views[key]
+        return None if self.tree is None else self.repository.view(self.tree, self.path)
 
     @property
     def bytes_here(self) -> BytesHere:
@@ -70,6 +64,15 @@ def answer(repository: Repository, path: str, question: Question) -> Answer:
         UsageError: A row is asked of a file that is no table, or a revision does not exist.
         MachineError: A parquet table is asked for a row and pyarrow is not installed.
     """
+    place = repository.place(path, question.revision)
+    found = _answer_at(repository, place, question)
+    if place == path or question.public:
+        return found
+    why = f"its level has another name there: {path} is {place}"
+    return replace(found, gaps=(why, *found.gaps))
+
+
+def _answer_at(repository: Repository, path: str, question: Question) -> Answer:
     asking = Asking(repository, repository.snapshot(question.revision), path, question)
     found = explain(repository, path, question)
     view = asking.view
@@ -250,9 +253,10 @@ def _with_difference(asking: Asking, found: Answer) -> Answer:
     """Compare with the same file at another revision, in words."""
     revision = "" if asking.question.diff is None else asking.question.diff
     repository = asking.repository
-    before = explain(repository, asking.path, replace(asking.question, revision=revision))
+    place = repository.place(asking.path, revision)
+    before = explain(repository, place, replace(asking.question, revision=revision))
     snapshot = repository.snapshot(revision)
-    view = None if snapshot.tree is None else project_view(snapshot.tree, asking.path)
+    view = None if snapshot.tree is None else project_view(snapshot.tree, place)
     if view is not None:
         before = with_project(before, view, snapshot.index)
     if before.status == "untracked" or (before.producer is None and before.in_git is None):

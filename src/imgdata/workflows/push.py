@@ -1,11 +1,12 @@
 """`imgdata push`: archive levels to their storages, checked on arrival and noted."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
-from imgdata.errors import DamagedError, RefusedError, StorageError
+from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
 from imgdata.model.events import Json
-from imgdata.ports import CanFlush, Storage
+from imgdata.ports import CanFlush, CanTidy, Storage
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
@@ -177,6 +178,7 @@ def _push_unit(
     progress.start(label, items=len(send) + len(plan.check), size=plan.size)
     try:
         shipment.run(send)
+        shipment.tidy()
     finally:
         progress.finish()
         shipment.note()
@@ -274,6 +276,13 @@ class _Shipment:
     def _flush(self) -> None:
         if isinstance(self.storage, CanFlush) and self.sent:
             self.storage.flush()
+
+    def tidy(self) -> None:
+        """Remove what killed pushes left where this one wrote: a rerun writes the same objects."""
+        if isinstance(self.storage, CanTidy) and self.sent:
+            folders = {one.item.key.rpartition("/")[0] for one in self.sent}
+            with suppress(StorageError, MachineError):  # what was asked for is done already
+                self.storage.tidy(sorted(folders))
 
     def note(self) -> None:
         """Write down what is known now: evidence for what is right, and damage that was found."""

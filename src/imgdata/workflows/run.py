@@ -1,7 +1,5 @@
 """`imgdata run`: run what is stale, one stage after the other, and note how."""
 
-import hashlib
-import json
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +15,7 @@ from imgdata.errors import DamagedError, RefusedError, StageFailedError, UsageEr
 from imgdata.levels.changes import Comparison
 from imgdata.levels.staleness import Freshness, in_order, upstream_of
 from imgdata.levels.units import Unit, level_of
+from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.events import Json, time_text
 from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
@@ -408,9 +407,3 @@ def entry_hash(root: Path, stage: Stage) -> str | None:
     value: Any = read_yaml(lock.read_bytes())
     entry = (value or {}).get("stages", {}).get(stage.name)
     return None if entry is None else canonical_hash(entry)
-
-
-def canonical_hash(entry: object) -> str:
-    """Return the md5 of an entry as JSON with sorted keys and no spaces."""
-    text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.md5(text.encode("utf-8"), usedforsecurity=False).hexdigest()

@@ -74,6 +74,7 @@ def _of_file(
     if path.startswith(".."):
         problem = f"{name} is not in this project"
         raise UsageError(problem, remedy="name a level, or a file below the project's folder")
+    path = clone.renames.path_now(path)
     contents = Contents(clone)
     wanted = history.ever if all_versions else history.current
     current = set(history.current)

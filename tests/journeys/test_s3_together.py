@@ -1,0 +1,125 @@
+"""Two people on one S3 storage at once, and a server that asks everyone to slow down."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imgdata.backends import open_storage
+from imgdata.testing.faulty_proxy import SLOWLY, Fault, Request, every, faulty_proxy
+from imgdata.testing.servers import S3Server
+from imgdata.testing.small_project import (
+    SmallProject,
+    call,
+    environment,
+    make_small_project,
+    write_random_plate,
+)
+
+pytestmark = [pytest.mark.dvc, pytest.mark.server]
+FILES = 40
+
+OnS3 = Callable[[str, str], SmallProject]
+
+
+@pytest.fixture
+def on_s3(tmp_path: Path, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> OnS3:
+    """Makes a project whose raw level is kept at an S3 url."""
+    for name, value in moto_s3.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def make(url: str, endpoint: str) -> SmallProject:
+        project = make_small_project(tmp_path / "p")
+        project.imgdata("storage", "add", "lab", url, "--option", f"endpoint_url={endpoint}")
+        settings = project.root / "imgdata.yaml"
+        settings.write_text(settings.read_text().replace("storage: [archive]", "storage: [lab]"))
+        project.imgdata("storage", "apply", "--yes")
+        project.commit("Keep everything on S3")
+        return project
+
+    return make
+
+
+def stored(server: S3Server, url: str) -> dict[str, int]:
+    """Return the size of every stored object by its key."""
+    storage = open_storage("lab", url, {"endpoint_url": server.endpoint}, Path("/"))
+    return {found.key: found.size for found in storage.list("files/md5")}
+
+
+def cached(project: SmallProject) -> dict[str, int]:
+    folder = project.root / ".dvc" / "cache"
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for path in (folder / "files" / "md5").glob("??/*")
+    }
+
+
+def test_two_clones_push_the_same_and_other_units_to_one_bucket(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    url = moto_s3.fresh_url()
+    project = on_s3(url, moto_s3.endpoint)
+    shared = write_random_plate(tmp_path / "new" / "P0", files=FILES, seed=1)
+    project.imgdata("add", "raw", shared)
+    project.commit("Add P0")
+    other = project.clone(tmp_path / "other")
+    shutil.copytree(project.root / ".dvc" / "cache", other.root / ".dvc" / "cache")
+    for seed, (one, name) in enumerate(((project, "P1"), (other, "P2")), 2):
+        source = write_random_plate(tmp_path / "new" / name, files=FILES, seed=seed)
+        one.imgdata("add", "raw", source)
+    running = [
+        subprocess.Popen(
+            ["imgdata", "push", "raw"],
+            cwd=one.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for one in (project, other)
+    ]
+    for process in running:
+        said = process.communicate(timeout=200)[0]
+        assert process.returncode == 0, said
+    assert stored(moto_s3, url) == {**cached(project), **cached(other)}
+    for one in (project, other):
+        one.commit("Push")
+    other.git("pull", "--quiet", "--no-rebase", "--no-edit", "origin", "main")
+    other.imgdata("pull", "raw")
+    for name in ("P0", "P1", "P2"):
+        call(tmp_path, "diff", "-r", tmp_path / "new" / name, other.root / "data" / "raw" / name)
+    assert "in sync" in other.dvc("status", "-c", "-R", "data/raw").stdout
+    again = other.imgdata("push", "raw").stdout
+    assert again.count(f"{FILES + 1} were there") == 3, "what both clones noted counts together"
+    assert "sent" not in again
+
+
+def test_a_server_that_asks_to_slow_down_gets_pauses_and_everything_arrives(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    """Every twentieth request is answered 503 SlowDown with `Retry-After: 1` (ADR 0073)."""
+    url = moto_s3.fresh_url()
+    with faulty_proxy(moto_s3.port) as proxy:
+        project = on_s3(url, proxy.endpoint)
+        source = write_random_plate(tmp_path / "new" / "P1", files=FILES, seed=1)
+        project.imgdata("add", "raw", source)
+        slowed: list[Request] = []
+        throttle = every(20, SLOWLY)
+
+        def watched(request: Request) -> Fault | None:
+            fault = throttle(request)
+            slowed.extend([request] if fault else [])
+            return fault
+
+        proxy.rule = watched
+        project.imgdata("push", "raw")
+        assert slowed, "the push was throttled"
+        assert stored(moto_s3, url).items() >= cached(project).items()
+        project.commit("Push")
+        pushed = len(slowed)
+        clone = project.clone(tmp_path / "clone")
+        clone.imgdata("pull", "raw")
+        assert len(slowed) > pushed, "the pull was throttled"
+    call(tmp_path, "diff", "-r", source, clone.root / "data" / "raw" / "P1")

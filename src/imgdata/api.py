@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from imgdata.execution import environment
     from imgdata.lineage.answer import Answer
     from imgdata.model.findings import CheckReport
+    from imgdata.policy.audit.remarks import Judged
     from imgdata.ports import Storage
     from imgdata.project import template as templates
     from imgdata.project.config import Config, Level, Option, StorageConfig
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
     from imgdata.workflows import adopt as adopting
+    from imgdata.workflows import audit as auditing
     from imgdata.workflows import check as checking
     from imgdata.workflows import conform, merge_driver, run
     from imgdata.workflows import drop as dropping
@@ -72,6 +74,7 @@ else:
     checking = lazy_module("imgdata.workflows.check")
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
+    auditing = lazy_module("imgdata.workflows.audit")
     conform = lazy_module("imgdata.workflows.conform")
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
@@ -410,6 +413,10 @@ class Project:
     ) -> Iterator[places.Whereabouts]:
         """Say where the copies of levels or files are; one answer a version."""
         return places.whereis(self.clone, names, options or places.WhereisOptions())
+
+    def audit(self, *, remote: bool = False) -> tuple[Judged, ...]:
+        """Judge the project by every rule of its own; with `remote`, ask its storages."""
+        return auditing.audit(self.clone, remote=remote)
 
     def verify(
         self,

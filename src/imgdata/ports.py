@@ -398,6 +398,15 @@ class Commits(Protocol):
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path from the git root; absent ones are not."""
 
+    def states_ever(self, path: str) -> Iterator[bytes]:
+        """Yield the content a file had in any commit, newest commit first; each once."""
+
+    def contents_at(self, commit: str) -> Iterator[tuple[str, str]]:
+        """Yield path and md5 of every file of a commit that this clone has.
+
+        Reads every blob of the commit once: as long as reading so many bytes takes.
+        """
+
     def unpushed(self) -> Mapping[str, int]:
         """Return local branches, tags and stashes with commits that no remote branch has."""
 
@@ -417,6 +426,12 @@ class Git(Commits, Protocol):
 
     def head(self) -> str | None:
         """Return the id of the current commit, or None before the first one."""
+
+    def branch(self) -> str:
+        """Return the current branch; empty for a detached HEAD."""
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the git remotes."""
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Return the paths, relative to the root, that differ from the current commit, sorted."""

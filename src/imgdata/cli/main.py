@@ -38,6 +38,7 @@ COMMANDS = (
     ("fingerprint", "Questions"),
     ("describe", "Project"),
     ("whereis", "Questions"),
+    ("audit", "Questions"),
     ("verify", "Storage"),
     ("drop", "Storage"),
     ("push", "Storage"),

@@ -33,6 +33,10 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
         "whereis",
         "Say where the copies are, when each was checked, and what the rule still asks.",
     ),
+    "audit": (
+        "audit",
+        "Judge the project by its own rules, each with its next action; exit 1 when one is broken.",
+    ),
     "verify": ("verify", "Read copies back and hash them, those checked longest ago first."),
     "drop": (
         "drop",

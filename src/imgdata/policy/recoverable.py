@@ -238,9 +238,11 @@ def _remedy(node: Node, counted: Tally, faults: tuple[str, ...], gone: frozenset
     for word, command in RECIPE_REMEDIES:
         if node.recipe is not None and any(word in fault for fault in faults):
             return command.format(level=node.level)
-    return f"imgdata push {node.level} --to STORAGE"
+    return f"imgdata push {node.level} --to {ANY_STORAGE}"
 
 
+ANY_STORAGE = "STORAGE"
+"""Stands in a remedy for a storage that a person must choose."""
 VERIFY = "imgdata verify {level} --on {storage}"
 REPAIR = "imgdata push {level} --to {storage} --repair"
 PUSH = "imgdata push {level} --to {storage}"

@@ -20,6 +20,7 @@ from imgdata.workflows.places import places
 
 CHANGE_SLACK_S = 1.0
 PURGED = "a place that is purged"
+PURGED_OPTION = "purged_after_days"
 
 
 def rule_of(level: Level) -> Rule:
@@ -98,7 +99,7 @@ class Copies:
 
     def never(self, name: str) -> str:
         """Say why nothing on a storage counts; empty where it may."""
-        if "purged_after_days" in self.clone.config.storages[name].options:
+        if PURGED_OPTION in self.clone.config.storages[name].options:
             return PURGED
         if self.ask:
             match self.reach(name):

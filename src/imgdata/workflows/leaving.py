@@ -4,7 +4,7 @@ Restrictions are read from imgdata.yaml in the working tree and on the release b
 along the pipeline; what was ever recorded as restricted stays so under any other name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from imgdata.errors import ImgdataError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, level_of
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
+from imgdata.ports import Storage
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
@@ -39,9 +40,15 @@ class Withheld:
 
 @dataclass
 class Gate:
-    """Judges units and storages of one clone; reads every rule and list once."""
+    """Judges units and storages of one clone; reads every rule and list once.
+
+    Attributes:
+        clone: The project.
+        lists_from: Storages where file lists are looked for that are not in the cache.
+    """
 
     clone: Clone
+    lists_from: Sequence[Storage] = ()
 
     def stated_public(self, storage: StorageConfig) -> str:
         """Say why a storage is public by what imgdata.yaml says of it; empty if it is not."""
@@ -99,6 +106,35 @@ class Gate:
             if (origin := config.origins.get(source.origin)) is not None
         ]
         return tuple(sorted(set.intersection(*names))) if names else ()
+
+    @cached_property
+    def restricted_versions(self) -> Mapping[Version, tuple[str, ...]]:
+        """All versions of history that may not leave, and why."""
+        units = {unit.path: unit for some in self.clone.units.by_level.values() for unit in some}
+        found: dict[Version, tuple[str, ...]] = {}
+        for version in self._history.ever:
+            if not version.level:
+                continue
+            origins = self._history.origins.get(version)
+            if origins is not None:
+                sources = tuple(Source(version.title, origin) for origin in sorted(origins))
+            elif version.path in units:
+                sources = self._sources(units[version.path])
+            else:
+                continue
+            if reasons := tuple(self._reasons(version, sources)):
+                found[version] = tuple(dict.fromkeys(reasons))
+        return found
+
+    def names_by_md5(self, version: Version) -> Mapping[str, str]:
+        """Return the names of a version's files by their md5, and of its list; no empty file."""
+        files = self._contents.files(version) or {}
+        found = {
+            md5: f"{version.path}/{name}" if name else version.path for name, md5 in files.items()
+        }
+        found[version.version] = version.path
+        found.pop(EMPTY_MD5, None)
+        return found
 
     @cached_property
     def _committed(self) -> tuple[Config, ...]:
@@ -160,7 +196,7 @@ class Gate:
 
     @cached_property
     def _contents(self) -> Contents:
-        return Contents(self.clone)
+        return Contents(self.clone, self.lists_from)
 
     @cached_property
     def _origins_ever(self) -> Mapping[str, set[str]]:
@@ -177,24 +213,11 @@ class Gate:
     @cached_property
     def _restricted_content(self) -> Mapping[str, tuple[str, ...]]:
         """By md5: why content that history knows as restricted may not leave."""
-        units = {unit.path: unit for some in self.clone.units.by_level.values() for unit in some}
         found: dict[str, tuple[str, ...]] = {}
-        for version in self._history.ever:
-            if not version.level:
-                continue
-            origins = self._history.origins.get(version)
-            if origins is not None:
-                sources = tuple(Source(version.title, origin) for origin in sorted(origins))
-            elif version.path in units:
-                sources = self._sources(units[version.path])
-            else:
-                continue
-            reasons = tuple(self._reasons(version, sources))
-            if reasons:
-                told = tuple(f"has content of {version.title}; {line}" for line in reasons)
-                for md5 in {version.version, *(self._contents.files(version) or {}).values()}:
-                    found.setdefault(md5, told)
-        found.pop(EMPTY_MD5, None)
+        for version, reasons in self.restricted_versions.items():
+            told = tuple(f"has content of {version.title}; {line}" for line in reasons)
+            for md5 in self.names_by_md5(version):
+                found.setdefault(md5, told)
         return found
 
 

@@ -1,0 +1,180 @@
+"""Restricted content that plain `dvc push`, git or somebody's hand put where others can read it.
+
+It is looked for by md5: in the log, on public storages (with `--remote`: one request for every
+thousand objects there), and in git at HEAD, where every blob is read once.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from imgdata.errors import ImgdataError
+from imgdata.levels.units import Unit
+from imgdata.model.objects import object_key
+from imgdata.policy.audit.facts import Leak, PublicRemote
+from imgdata.policy.ledger import Evidence
+from imgdata.policy.restrictions import Restricted
+from imgdata.project.config import StorageConfig
+from imgdata.transfer.presence import OBJECTS_FOLDER
+from imgdata.workflows.clone import Clone
+from imgdata.workflows.copies import Copies, Reached
+from imgdata.workflows.history import Version
+from imgdata.workflows.leaving import Gate
+
+NAMED = 3
+GIT = "git"
+
+
+def leaks(clone: Clone, gate: Gate, copies: Copies) -> Iterator[Leak]:
+    """Yield restricted versions of which something is at a public place."""
+    if not gate.restricted_versions:
+        return
+    for storage in clone.config.storages.values():
+        yield from _Search(clone, gate, copies, storage).leaks()
+    yield from _in_git(clone, gate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Looks for restricted content on one storage."""
+
+    clone: Clone
+    gate: Gate
+    copies: Copies
+    storage: StorageConfig
+
+    def leaks(self) -> Iterator[Leak]:
+        public = self.gate.stated_public(self.storage)
+        if not public and self.copies.ask:
+            public = self.gate.looks_public(self.storage)
+        if not public:
+            return
+        there = self._listed()
+        for version, reasons in self.gate.restricted_versions.items():
+            names = self.gate.names_by_md5(version)
+            keys = {object_key(md5): name for md5, name in names.items()}
+            if there is None:
+                found = sorted(keys.values()) if self._is_noted(version) else []
+            else:
+                found = sorted(keys[key] for key in keys.keys() & there)
+            if found:
+                yield self._leak(version, public, found, reasons)
+
+    def _listed(self) -> frozenset[str] | None:
+        """Return all objects of the storage; None where it is not asked or does not answer."""
+        answer = self.copies.reach(self.storage.name) if self.copies.ask else None
+        if not isinstance(answer, Reached):
+            return None
+        try:
+            return frozenset(one.key for one in answer.storage.list(OBJECTS_FOLDER))
+        except ImgdataError:
+            return None
+
+    def _is_noted(self, version: Version) -> bool:
+        beliefs = self.copies.copy(version, self.storage.name).beliefs
+        return any(isinstance(one, Evidence) for one in beliefs)
+
+    def _leak(
+        self, version: Version, public: str, found: list[str], reasons: tuple[str, ...]
+    ) -> Leak:
+        answer = self.copies.reach(self.storage.name) if self.copies.ask else None
+        return Leak(
+            level=version.level,
+            title=version.title,
+            place=self.storage.name,
+            public=public,
+            found=len(found),
+            examples=tuple(found[:NAMED]),
+            reason=reasons[0],
+            is_current=_is_current(self.clone, version),
+            is_marked=not isinstance(answer, Reached) or answer.marker is not None,
+            add_again=_add_again(self.storage),
+        )
+
+
+def _is_current(clone: Clone, version: Version) -> bool:
+    units = clone.units.by_level.get(version.level, ())
+    return any((one.path, one.version) == (version.path, version.version) for one in units)
+
+
+def _add_again(storage: StorageConfig) -> str:
+    """Return the command that marks a known storage as this project's."""
+    options = "".join(
+        f" --option {shlex.quote(f'{key}={_text(value)}')}"
+        for key, value in storage.options.items()
+    )
+    return f"imgdata storage add {storage.name} {shlex.quote(storage.url)}{options}"
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _in_git(clone: Clone, gate: Gate) -> Iterator[Leak]:
+    """Yield restricted content that is committed in git itself, which is pushed to a server."""
+    remotes = clone.git.remotes()
+    head = clone.git.head()
+    if not remotes or head is None:
+        return
+    wanted: dict[str, Version] = {}
+    for version in gate.restricted_versions:
+        wanted.update(dict.fromkeys(gate.names_by_md5(version), version))
+    found: dict[Version, list[str]] = {}
+    for path, md5 in clone.git.contents_at(head):
+        if md5 in wanted:
+            found.setdefault(wanted[md5], []).append(path)
+    public = f"pushed to {', '.join(remotes)}, which may show it to anyone"
+    for version, paths in found.items():
+        yield Leak(
+            level=version.level,
+            title=version.title,
+            place=GIT,
+            public=public,
+            found=len(paths),
+            examples=tuple(sorted(paths)[:NAMED]),
+            reason=gate.restricted_versions[version][0],
+        )
+
+
+def public_remotes(clone: Clone, gate: Gate, *, ask: bool) -> Iterator[PublicRemote]:
+    """Yield restricted units whose DVC remote is public; with `ask`, S3 remotes are looked at."""
+    known: dict[str, str] = {}
+    for unit in clone.units.of(clone.config.levels):
+        name = _remote_of(clone, unit)
+        if unit.version is None or name is None:
+            continue
+        if name not in known:
+            known[name] = _public(gate, _storage_of(clone, name), ask=ask)
+        if not known[name]:
+            continue
+        verdict = gate.verdict(unit)
+        if isinstance(verdict, Restricted):
+            reason = verdict.reasons[0]
+            yield PublicRemote(unit.level, unit.name, unit.title, name, known[name], reason)
+
+
+def _public(gate: Gate, storage: StorageConfig, *, ask: bool) -> str:
+    return gate.stated_public(storage) or (gate.looks_public(storage) if ask else "")
+
+
+def _remote_of(clone: Clone, unit: Unit) -> str | None:
+    """Return the remote plain DVC would push a unit to."""
+    if not unit.out.flags.push:
+        return None
+    return unit.out.flags.remote or clone.dvc.default_remote
+
+
+def _storage_of(clone: Clone, name: str) -> StorageConfig:
+    """Return what imgdata.yaml says of a DVC remote, or what DVC's configuration does."""
+    if name in clone.config.storages:
+        return clone.config.storages[name]
+    section: Mapping[str, str] = clone.dvc.remotes.get(name, {})
+    url = section.get("url", "")
+    same = (one for one in clone.config.storages.values() if one.url.rstrip("/") == url.rstrip("/"))
+    return next(same, StorageConfig(name, url, _options(section)))
+
+
+def _options(section: Mapping[str, str]) -> dict[str, str | int | float | bool]:
+    """Return what looking needs of a DVC remote, by imgdata's names."""
+    names = {"endpointurl": "endpoint_url", "region": "region", "profile": "profile"}
+    return {ours: section[theirs] for theirs, ours in names.items() if section.get(theirs)}

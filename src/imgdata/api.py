@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import init as initing
     from imgdata.workflows import lost as losing
+    from imgdata.workflows import move_storage as moving
     from imgdata.workflows import prove as proving
     from imgdata.workflows import pull as pulling
     from imgdata.workflows import push as pushing
@@ -81,6 +82,7 @@ else:
     initing = lazy_module("imgdata.workflows.init")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
+    moving = lazy_module("imgdata.workflows.move_storage")
     proving = lazy_module("imgdata.workflows.prove")
     pulling = lazy_module("imgdata.workflows.pull")
     pushing = lazy_module("imgdata.workflows.push")
@@ -487,6 +489,23 @@ class Project:
     def lose_storage(self, name: str, reason: str) -> losing.Lost:
         """Note that a storage and all copies on it are gone; say what is below its rule now."""
         return losing.lose(self.clone, name, reason)
+
+    def plan_move(
+        self, levels: Sequence[str] = (), options: moving.MoveOptions | None = None
+    ) -> tuple[moving.Leg, ...]:
+        """Decide which units go from which storage to which, as remembered; asks none."""
+        chosen = choose_levels(self.clone.config, levels)
+        return moving.plan_move(self.clone, chosen, options or moving.MoveOptions())
+
+    def move(
+        self,
+        leg: moving.Leg,
+        options: moving.MoveOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[moving.MoveOutcome]:
+        """Copy the units of a leg, checked on arrival, then drop the former copies that may go."""
+        return moving.move(self.clone, leg, options or moving.MoveOptions(), progress)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

@@ -46,7 +46,7 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     "pull": ("pull", "Bring levels back, verified; files edited by hand are never overwritten."),
     "storage": (
         "storage",
-        "Storages: list, try out, add, and bring DVC's files in line with imgdata.yaml.",
+        "Storages: list, try out, add, move, and bring DVC's files in line with imgdata.yaml.",
     ),
     "publish": (
         "publish",

@@ -42,6 +42,7 @@ class DropOptions:
         old_versions: Superseded versions, by the levels' rules, instead of the current ones.
         due: Only what its level's `keep` says is due.
         used: Only what is stored nowhere by rule and whose consumers are done.
+        only: Only units with these paths; None for all.
         ask: Ask the storages now; without it the plan is made from what is remembered.
     """
 
@@ -50,6 +51,7 @@ class DropOptions:
     old_versions: bool = False
     due: bool = False
     used: bool = False
+    only: frozenset[str] | None = None
     ask: bool = True
 
 
@@ -232,7 +234,9 @@ class _Planner:
                 continue
             if self.options.used and not retention.is_used(unit):
                 continue
-            if self.options.due and not retention.is_due(unit):
+            if self.options.due and not retention.is_due_at(unit, self.options.source):
+                continue
+            if self.options.only is not None and unit.path not in self.options.only:
                 continue
             found.append(_version(unit))
         return tuple(found)

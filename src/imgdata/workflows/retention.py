@@ -113,6 +113,14 @@ class Retention:
             return False
         return has_ended(keep, self._life(unit, keep), self.clone.clock.now(), self._newest)
 
+    def is_due_at(self, unit: Unit, place: str) -> bool:
+        """Tell whether a unit may go from a place now.
+
+        On a storage that `then` names nothing is due: `keep` is about the storages before it.
+        """
+        level = self.clone.config.levels[unit.level]
+        return place not in level.then and self.is_due(unit)
+
     def why_to_move(self, unit: Unit) -> str:
         """Say why a unit should move on to where `then` says; empty while it should not."""
         keep = self.clone.config.levels[unit.level].keep

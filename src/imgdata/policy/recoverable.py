@@ -149,6 +149,13 @@ class Recoverability:
         """Tell whether every object of a version is recoverable."""
         return self._is_whole(node, frozenset())
 
+    def recipe(self, node: NodeId) -> ByRecipe | tuple[str, ...]:
+        """Return the recipe as a way back, whatever copies there are; or what is wrong with it.
+
+        Nothing wrong and no way back, an empty tuple: it has no recipe.
+        """
+        return self._recipe(self._nodes[node], frozenset())
+
     def _judge(self, node: Node, facts: tuple[CopyFact, ...], above: frozenset[NodeId]) -> Verdict:
         gone = self._leaving.get(node.id, frozenset())
         counted = tally((f for f in facts if f.place not in gone), node.rule, self._now)
@@ -238,11 +245,9 @@ def _remedy(node: Node, counted: Tally, faults: tuple[str, ...], gone: frozenset
     for word, command in RECIPE_REMEDIES:
         if node.recipe is not None and any(word in fault for fault in faults):
             return command.format(level=node.level)
-    return f"imgdata push {node.level} --to {ANY_STORAGE}"
+    return f"imgdata push {node.level} --to STORAGE"
 
 
-ANY_STORAGE = "STORAGE"
-"""Stands in a remedy for a storage that a person must choose."""
 VERIFY = "imgdata verify {level} --on {storage}"
 REPAIR = "imgdata push {level} --to {storage} --repair"
 PUSH = "imgdata push {level} --to {storage}"

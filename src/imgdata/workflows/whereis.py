@@ -8,12 +8,14 @@ from pathlib import Path
 from imgdata.policy.evidence import CopyFact, Rule, standing, tally
 from imgdata.policy.evidence import Counts as CountsFully
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere, Unknown
+from imgdata.policy.recoverable import ByRecipe, Recoverability
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
+from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE, kind_of
 from imgdata.workflows.versions import Asked, choose
@@ -51,6 +53,27 @@ class CopyLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeLine:
+    """Whether a stage makes a version again, as `drop` would judge it.
+
+    Attributes:
+        stage: The stage's name.
+        verdict: Of the newest proof: `identical`, ...; empty without one.
+        proven_at: When that was.
+        seconds: How long making it again takes, with what must be made before it; None if unknown.
+        needs: What it is made from, each recoverable.
+        faults: Why it cannot be relied on; empty where it can.
+    """
+
+    stage: str
+    verdict: str
+    proven_at: datetime | None
+    seconds: float | None
+    needs: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Whereabouts:
     """The copies of one version, or of one file of it.
 
@@ -63,6 +86,7 @@ class Whereabouts:
         lines: This clone first, then the storages.
         short: Files with fewer copies than the rule asks.
         list_known: Whether its files could be named.
+        recipe: How it can be made again; None for what no stage makes.
     """
 
     version: Version
@@ -73,6 +97,7 @@ class Whereabouts:
     lines: tuple[CopyLine, ...]
     short: tuple[str, ...]
     list_known: bool
+    recipe: RecipeLine | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +126,8 @@ def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iter
     copies = Copies(clone, ask=options.remote)
     reached = [copies.reach(name) for name in clone.config.storages if options.remote]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
-    look = _Look(clone, copies, contents, clone.clock.now())
+    graph = Graph(clone, copies, contents, history)
+    look = _Look(clone, copies, contents, graph, clone.clock.now())
     for one in asked:
         yield look.at(one)
 
@@ -111,6 +137,7 @@ class _Look:
     clone: Clone
     copies: Copies
     contents: Contents
+    graph: Graph
     now: datetime
 
     def at(self, asked: Asked) -> Whereabouts:
@@ -137,7 +164,23 @@ class _Look:
             tuple(lines),
             short,
             list_known=True,
+            recipe=self._recipe(version),
         )
+
+    def _recipe(self, version: Version) -> RecipeLine | None:
+        if not self.graph.has_recipe(version):
+            return None
+        nodes = self.graph.nodes([version])
+        recipe = nodes[id_of(version)].recipe
+        assert recipe is not None, "asked before"  # noqa: S101 - for the type checker
+        proof = recipe.proof
+        verdict, at = (proof.verdict, proof.at) if proof else ("", None)
+        match Recoverability(nodes.values(), self.now).recipe(id_of(version)):
+            case ByRecipe(stage, _, seconds, needs):
+                return RecipeLine(stage, verdict, at, seconds, needs, ())
+            case faults:
+                seconds_known = proof.seconds if proof else None
+                return RecipeLine(recipe.stage, verdict, at, seconds_known, (), faults)
 
     def _items(self, asked: Asked) -> tuple[Item, ...] | None:
         """Return the objects asked for, without the folder list; None where it is not known."""
@@ -252,6 +295,8 @@ class _Look:
                 yield f"offline: {answer.error.problem}"
         elif self.copies.is_unplugged(name):
             yield "offline"
+        if self.copies.is_cold(name):
+            yield "archive tier: given back after hours, counts beside another copy"
         place = self.copies.place_of.get(name, name)
         if place == HERE:
             yield "is this clone's own cache: no copy"
@@ -301,6 +346,7 @@ class _Look:
             (here, *lines),
             short,
             list_known=False,
+            recipe=self._recipe(version),
         )
 
 

@@ -95,6 +95,15 @@ class CanWriteIfAbsent(Protocol):
         """Store the bytes unless the key exists; tell whether they were stored."""
 
 
+@runtime_checkable
+class CanBeCold(Protocol):
+    """A storage that may be an archive tier."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether objects are given back only hours after they were asked for."""
+
+
 class Content(Protocol):
     """Bytes that are to be sent, which can be read any number of times, from any place."""
 

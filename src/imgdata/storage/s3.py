@@ -38,6 +38,8 @@ class S3Settings:
         ssl_verify: A file of certificates to trust, for servers of one's own; false checks none.
         allow_http: Nothing more: an endpoint that begins with `http://` says it already.
         anonymous: Send no credentials; for public buckets.
+        storage_class: The class objects are written in; that of the bucket without one. GLACIER
+            and DEEP_ARCHIVE are archive tiers, which give objects back only after hours.
         conditional_put: The server honours `If-None-Match`; without a word only Amazon does.
     """
 
@@ -49,6 +51,7 @@ class S3Settings:
     allow_http: bool | None = None
     anonymous: bool = False
     conditional_put: bool | None = None
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def connect(
     known = settings.conditional_put
     conditional = not endpoint if known is None else known
     kind = ConditionalObjectStorage if conditional else ObjectStorage
-    return kind(store, address.prefix, place, explained, limits)
+    return kind(store, address.prefix, place, explained, limits, settings.storage_class or "")
 
 
 def bucket_address(name: str, url: str) -> Address:

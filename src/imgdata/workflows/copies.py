@@ -11,7 +11,7 @@ from imgdata.policy.evidence import CopyFact, Presence, Rule
 from imgdata.policy.ledger import Copy, CopyKey, Evidence
 from imgdata.ports import LiesInFolder, Storage
 from imgdata.project.config import Level
-from imgdata.transfer.move import Item
+from imgdata.transfer.move import Item, is_cold
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.history import Version
@@ -65,6 +65,7 @@ class Copies:
     ask: bool
     allow: Callable[[str], bool] = field(default=lambda _: True)
     _answers: dict[str, Answer] = field(default_factory=dict)
+    _cold: dict[str, bool] = field(default_factory=dict)
     _there: dict[str, dict[str, StoredObject | None]] = field(default_factory=dict)
 
     @cached_property
@@ -96,6 +97,16 @@ class Copies:
         if not isinstance(opened, LiesInFolder):
             return False
         return opened.folder is None or not opened.folder.is_dir()
+
+    def is_cold(self, name: str) -> bool:
+        """Tell whether a storage is an archive tier; asks no network."""
+        if name not in self._cold:
+            try:
+                opened = self.clone.open_storage(self.clone.config.storages[name])
+            except ImgdataError:
+                return False
+            self._cold[name] = is_cold(opened)
+        return self._cold[name]
 
     def never(self, name: str) -> str:
         """Say why nothing on a storage counts; empty where it may."""
@@ -159,7 +170,7 @@ class Copies:
         self, name: str, item: Item, belief: object, there: Mapping[str, StoredObject]
     ) -> Presence:
         if not self.ask:
-            return "not asked"
+            return "offline" if self.is_cold(name) else "not asked"
         if isinstance(self.reach(name), Offline):
             return "offline"
         found = there.get(item.key)
@@ -175,4 +186,4 @@ class Copies:
             and found.changed_at > belief.at.timestamp() + CHANGE_SLACK_S
         ):
             return "written since"
-        return "present"
+        return "offline" if self.is_cold(name) else "present"

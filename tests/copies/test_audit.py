@@ -41,8 +41,8 @@ def do(lab: Lab, command: str) -> None:
     """Paste a next action; answer its questions with yes."""
     programs = Path(sys.executable).parent
     env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
-    yes = command.split()[1:2] in (["drop"], ["storage"])
-    line = f"{command} --yes" if command.startswith("imgdata") and yes else command
+    asks = ("imgdata drop", "imgdata storage apply", "imgdata storage move")
+    line = f"{command} --yes" if command.startswith(asks) else command
     done = subprocess.run(
         line, shell=True, cwd=lab.root, env=env, check=False, capture_output=True, text=True
     )

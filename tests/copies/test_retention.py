@@ -79,7 +79,7 @@ def test_days_after_last_use_count_from_the_last_run_that_read_it(stored: Lab) -
 def test_a_run_that_failed_is_a_use_too(stored: Lab) -> None:
     keep(stored, "30 days after last use")
     log = at(stored, days=10).clone.log()
-    log.write([("run", {"stage": "dvc.yaml::segment@P1", "rc": 1})])
+    log.write([("run", {"stage": "dvc.lock::segment@P1", "rc": 1})])
     assert due(at(stored, days=31)) == []
     assert due(at(stored, days=41)) != []
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from imgdata.levels.units import Unit
 from imgdata.policy.audit.facts import Due, Superseded, ToMove
 from imgdata.policy.ledger import Evidence
-from imgdata.policy.recoverable import ANY_STORAGE, NotRecoverable, Recoverability
+from imgdata.policy.recoverable import NotRecoverable, Recoverability
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.copies import Copies
@@ -14,6 +14,9 @@ from imgdata.workflows.history import Version
 from imgdata.workflows.places import HERE
 from imgdata.workflows.retention import Retention, superseded
 from imgdata.workflows.versions import version_of
+
+HELPFUL = ("imgdata run", "imgdata verify", "git ")
+"""Remedies that let data go; one more copy of what may go altogether is none."""
 
 
 def due(clone: Clone, graph: Graph) -> Iterator[Due]:
@@ -82,7 +85,7 @@ def _remedy(clone: Clone, graph: Graph, version: Version, place: str) -> str:
         return ""
     bad = (judge.of(name, one) for one in nodes[name].facts)
     first = next((one for one in bad if isinstance(one, NotRecoverable)), None)
-    if first is None or ANY_STORAGE in first.remedy:
+    if first is None or not first.remedy.startswith(HELPFUL):
         return f"edit imgdata.yaml: accept_loss of {version.level}, if nothing else must have it"
     return first.remedy
 

@@ -102,11 +102,13 @@ def config(state: str, **changes: object) -> AuditFacts:
 
 CASES = {
     "a copy nobody made": (with_copies(copy(NOTHING)), "copies", "broken", "imgdata push raw"),
-    "a lost copy": (with_copies(copy(NotThere(NOW, "lost"))), "copies", "broken", "imgdata push raw"),
+    "a lost copy": (
+        with_copies(copy(NotThere(NOW, "lost"))), "copies", "broken", "imgdata push raw"),
     "a dropped copy": (
         with_copies(copy(NotThere(NOW, "dropped"))), "copies", "broken", "imgdata push raw"),
     "one copy of two": (
-        with_copies(copy(), copy(NOTHING, "red"), copies=2), "copies", "broken", "imgdata push raw"),
+        with_copies(copy(), copy(NOTHING, "red"), copies=2),
+        "copies", "broken", "imgdata push raw"),
     "one place by two names": (
         with_copies(copy(), copy(storage="red", place="lab"), copies=2),
         "copies", "broken", "edit imgdata.yaml: give raw a storage at another place"),

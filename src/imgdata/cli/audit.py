@@ -1,14 +1,14 @@
 """`imgdata audit`."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgdata.cli.options import Remote, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
-from imgdata.errors import Exit
+from imgdata.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from imgdata.policy.audit.remarks import Judged, Remark
@@ -22,16 +22,38 @@ def register(app: typer.Typer) -> None:
     app.command()(audit)
 
 
-def audit(context: typer.Context, *, remote: Remote = False) -> None:
+def audit(
+    context: typer.Context,
+    *,
+    remote: Remote = False,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option("--skip", metavar="RULE", help="Leave a rule out, and say so."),
+    ] = None,
+) -> None:
     """Judge the project by its own rules, each with its next action; exit 1 when one is broken."""
     session = session_of(context)
     project = session.open()
-    judged = project.audit(remote=remote)
+    left_out = _known_rules(skip or ())
+    judged = [one for one in project.audit(remote=remote) if one.rule.name not in left_out]
     session.results += [_result(one) for one in judged]
     _show(session, project.config.title, judged)
+    if left_out:
+        session.say(f"  left out: {', '.join(left_out)}")
     if any(one.is_broken for one in judged):
         session.ok = False
         raise typer.Exit(Exit.FINDINGS)
+
+
+def _known_rules(names: Sequence[str]) -> tuple[str, ...]:
+    from imgdata.policy.audit.table import RULES  # noqa: PLC0415 - keeps --help fast
+
+    known = [rule.name for rule in RULES]
+    for name in names:
+        if name not in known:
+            problem = f"'{name}' is not a rule of an audit"
+            raise UsageError(problem, cause=f"rules: {', '.join(known)}")
+    return tuple(dict.fromkeys(names))
 
 
 def _show(session: Session, title: str, judged: "Sequence[Judged]") -> None:

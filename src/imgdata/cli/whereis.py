@@ -114,6 +114,7 @@ def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[
 
 def _recipe_cells(some: "Sequence[Whereabouts]", now: datetime) -> tuple[str, ...]:
     """Return the row that says whether stages make it again: when proven, how long, why not."""
+    from imgdata.policy.recoverable import NEVER_PROVEN  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.drop_plan import duration  # noqa: PLC0415 - keeps --help fast
 
     recipes = [one.recipe for one in some if one.recipe is not None]
@@ -125,7 +126,10 @@ def _recipe_cells(some: "Sequence[Whereabouts]", now: datetime) -> tuple[str, ..
         verdicts = "/".join(sorted({one.verdict for one in recipes}))
         verified = f"proven {_ago(min(times), now)}, {verdicts}"
     faults = dict.fromkeys(fault for one in recipes for fault in one.faults)
+    faults.pop(NEVER_PROVEN, None)  # the column before says it
     notes = [f"not recomputable: {', '.join(faults)}"] if faults else []
+    if verified == "not proven":
+        notes.append(f"imgdata run {some[0].version.level} --prove")
     if good:
         notes.append(f"takes {duration(sum(one.seconds or 0 for one in good))}")
     if needs := dict.fromkeys(name for one in good for name in one.needs):

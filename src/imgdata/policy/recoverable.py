@@ -15,6 +15,7 @@ NodeId = NewType("NodeId", str)
 """One recorded content of one path: `data/raw/P1@47ab78...dir`."""
 
 IDENTICAL = "identical"
+NEVER_PROVEN = "never proven by making it again"
 METHOD = "recompute in a clean checkout, compare every byte"
 METHOD_VERSION = 1
 TRUSTED_METHODS = frozenset({1})
@@ -221,7 +222,7 @@ def proof_faults(recipe: Recipe) -> Sequence[str]:
     """Say why a recipe's proof does not hold; "made here" is never "made again"."""
     proof = recipe.proof
     if proof is None:
-        return ("never proven by making it again",)
+        return (NEVER_PROVEN,)
     faults: list[str] = []
     if proof.method_version not in TRUSTED_METHODS:
         faults.append(f"proven by method version {proof.method_version}, which is not trusted")

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
+from imgdata.model.objects import FOLDER_SUFFIX
 from imgdata.policy.audit.facts import (
     AuditFacts,
     CommitState,
@@ -139,7 +140,12 @@ class _Gathering:
         facts = self.copies.facts(version, items)
         for item in items:
             groups.setdefault(facts[item.object_id], []).extend(item.names)
-        return tuple(ObjectsFact(some, tuple(names)) for some, names in groups.items())
+        lists = {name for item in items if item.object_id.endswith(FOLDER_SUFFIX)
+                 for name in item.names}  # fmt: skip
+        return tuple(
+            ObjectsFact(some, tuple(name for name in names if name not in lists) or tuple(names))
+            for some, names in groups.items()
+        )
 
     def _as_a_whole(self, version: Version) -> Iterator[ObjectsFact]:
         """Yield the states that any file of a version may be in, where its list is not here."""
@@ -174,11 +180,20 @@ class _Gathering:
                 continue
             seen.add(known)
             if not self._has_or_had_copy(version):
-                name = next(one for one in where if one != WORKING_TREE)
-                yield OldVersion(
-                    version.level, version.unit, version.title, version.version,
-                    name.removeprefix("remotes/").removeprefix("tags/"),
-                )  # fmt: skip
+                yield self._old_version(version, where)
+
+    def _old_version(self, version: Version, where: tuple[str, ...]) -> OldVersion:
+        here = {WORKING_TREE, "HEAD", self.clone.git.branch()}
+        elsewhere = [name for name in where if name not in here]
+        name = elsewhere[0] if elsewhere else next(one for one in where if one != WORKING_TREE)
+        return OldVersion(
+            version.level,
+            version.unit,
+            version.title,
+            version.version,
+            name.removeprefix("remotes/").removeprefix("tags/"),
+            is_checked_out=not elsewhere,
+        )
 
     def _has_or_had_copy(self, version: Version) -> bool:
         """Tell whether a storage has a version, or had it until it was dropped by rule."""

@@ -14,6 +14,7 @@ from imgdata.model.objects import object_key
 from imgdata.policy.audit.facts import Leak, PublicRemote
 from imgdata.policy.ledger import Evidence
 from imgdata.policy.restrictions import Restricted
+from imgdata.ports import Storage
 from imgdata.project.config import StorageConfig
 from imgdata.transfer.presence import OBJECTS_FOLDER
 from imgdata.workflows.clone import Clone
@@ -23,20 +24,25 @@ from imgdata.workflows.leaving import Gate
 
 NAMED = 3
 GIT = "git"
+LOOKED_AT = "s3:"
+"""The storages that are asked, without credentials, whether anyone can read them."""
 
 
 def leaks(clone: Clone, gate: Gate, copies: Copies) -> Iterator[Leak]:
     """Yield restricted versions of which something is at a public place."""
     if not gate.restricted_versions:
         return
-    for storage in clone.config.storages.values():
+    known = clone.config.storages
+    urls = {one.url.rstrip("/") for one in known.values()}
+    others = [_storage_of(clone, name) for name in clone.dvc.remotes if name not in known]
+    for storage in (*known.values(), *(one for one in others if one.url.rstrip("/") not in urls)):
         yield from _Search(clone, gate, copies, storage).leaks()
     yield from _in_git(clone, gate)
 
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Looks for restricted content on one storage."""
+    """Looks for restricted content on one storage, or on a remote that only DVC knows."""
 
     clone: Clone
     gate: Gate
@@ -45,28 +51,31 @@ class _Search:
 
     def leaks(self) -> Iterator[Leak]:
         public = self.gate.stated_public(self.storage)
-        if not public and self.copies.ask:
-            public = self.gate.looks_public(self.storage)
-        if not public:
+        opened = self._opened() if public or self.storage.url.startswith(LOOKED_AT) else None
+        there = None if opened is None else _listed(opened)
+        if not public and not there:
             return
-        there = self._listed()
         for version, reasons in self.gate.restricted_versions.items():
             names = self.gate.names_by_md5(version)
             keys = {object_key(md5): name for md5, name in names.items()}
             if there is None:
                 found = sorted(keys.values()) if self._is_noted(version) else []
             else:
-                found = sorted(keys[key] for key in keys.keys() & there)
+                held = sorted(keys.keys() & there)
+                if held and not public:
+                    public = self.gate.looks_public(self.storage, held[0])
+                    if not public:
+                        return
+                found = sorted(keys[key] for key in held)
             if found:
                 yield self._leak(version, public, found, reasons)
 
-    def _listed(self) -> frozenset[str] | None:
-        """Return all objects of the storage; None where it is not asked or does not answer."""
-        answer = self.copies.reach(self.storage.name) if self.copies.ask else None
-        if not isinstance(answer, Reached):
+    def _opened(self) -> Storage | None:
+        """Open the storage where storages are to be asked; None where it does not open."""
+        if not self.copies.ask:
             return None
         try:
-            return frozenset(one.key for one in answer.storage.list(OBJECTS_FOLDER))
+            return self.clone.open_storage(self.storage)
         except ImgdataError:
             return None
 
@@ -77,7 +86,8 @@ class _Search:
     def _leak(
         self, version: Version, public: str, found: list[str], reasons: tuple[str, ...]
     ) -> Leak:
-        answer = self.copies.reach(self.storage.name) if self.copies.ask else None
+        is_known = self.storage.name in self.clone.config.storages
+        answer = self.copies.reach(self.storage.name) if is_known and self.copies.ask else None
         return Leak(
             level=version.level,
             title=version.title,
@@ -86,10 +96,18 @@ class _Search:
             found=len(found),
             examples=tuple(found[:NAMED]),
             reason=reasons[0],
-            is_current=_is_current(self.clone, version),
+            is_current=is_known and _is_current(self.clone, version),
             is_marked=not isinstance(answer, Reached) or answer.marker is not None,
             add_again=_add_again(self.storage),
         )
+
+
+def _listed(storage: Storage) -> frozenset[str] | None:
+    """Return the keys of all objects of a storage; None where it does not answer."""
+    try:
+        return frozenset(one.key for one in storage.list(OBJECTS_FOLDER))
+    except ImgdataError:
+        return None
 
 
 def _is_current(clone: Clone, version: Version) -> bool:

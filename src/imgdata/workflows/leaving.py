@@ -68,14 +68,14 @@ class Gate:
             return "a git server may show it to anyone (public: false says otherwise)"
         return ""
 
-    def looks_public(self, storage: StorageConfig) -> str:
-        """Say whether anyone can read the storage's marker without credentials; asks it."""
+    def looks_public(self, storage: StorageConfig, key: str = MARKER_NAME) -> str:
+        """Say whether anyone can read an object there without credentials; asks the storage."""
         if not storage.url.startswith("s3:"):
             return ""
         anyone = replace(storage, options={**_without_credentials(storage), "anonymous": True})
         try:
-            with self.clone.open_storage(anyone).read(MARKER_NAME) as chunks:
-                b"".join(chunks)
+            with self.clone.open_storage(anyone).read(key) as chunks:
+                next(iter(chunks), b"")
         except ImgdataError:
             return ""
         return "anyone can read it without credentials"

@@ -150,6 +150,10 @@ CASES = {
     "an old version nowhere": (
         replace(SOUND, old=(OldVersion("raw", "P1", "raw P1", "ab" * 16, "v1"),)),
         "versions-stored", "broken", "git checkout v1 && imgdata push raw && git checkout -"),
+    "an old version of this very branch": (
+        replace(SOUND, old=(
+            OldVersion("raw", "P1", "raw P1", "ab" * 16, "main", is_checked_out=True),)),
+        "versions-stored", "broken", "git stash && imgdata push raw && git stash pop"),
     "recorded by old dvc": (
         replace(SOUND, legacy=(LegacyUnit("raw", "P1", "raw P1", "md5-dos2unix"),)),
         "versions-stored", "broken", "dvc cache migrate --dvc-files"),
@@ -180,7 +184,7 @@ CASES = {
         "leaks", "broken", "imgdata storage add world /w && imgdata drop raw --from world"),
     "an old version there": (
         leak(is_current=False), "leaks", "broken",
-        "edit world: erase it there by its own means; no version here needs it"),
+        "edit world: erase it there by its own means"),
     "in git": (leak("git"), "leaks", "broken", "git rm --cached data/raw/P1/a.tif"),
     "a public remote": (
         replace(SOUND, public_remotes=(

@@ -165,11 +165,14 @@ def unstored_versions(facts: AuditFacts) -> Iterator[Remark]:
     What the working tree records is counted by the rule about copies.
     """
     for old in facts.old:
+        there, back = f"git checkout {shlex.quote(old.where)}", "git checkout -"
+        if old.is_checked_out:
+            there, back = "git stash", "git stash pop"
         yield Remark(
             "broken",
             old.title,
             f"version {old.version[:SHORT]} of {old.where} is on no storage",
-            f"git checkout {shlex.quote(old.where)} && imgdata push {old.level} && git checkout -",
+            f"{there} && imgdata push {old.level} && {back}",
             old.level,
             old.unit,
         )

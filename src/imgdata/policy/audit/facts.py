@@ -64,6 +64,7 @@ class OldVersion:
 
     Attributes:
         where: The branch, tag or stash.
+        is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
     """
 
     level: str
@@ -71,6 +72,7 @@ class OldVersion:
     title: str
     version: str
     where: str
+    is_checked_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,8 @@ class Leak:
         public: Why others can read it.
         found: How many files of it were found there, and `examples` some of their names.
         reason: The restriction.
-        is_current: Whether the working tree records this version.
+        is_current: Whether `drop` can take it from there: the working tree records this version,
+            and imgdata.yaml the storage.
         is_marked: Whether the storage has this project's marker.
         add_again: The command that writes the marker of a storage without one.
     """

@@ -68,7 +68,7 @@ def _take_back(leak: Leak) -> str:
     if leak.place == GIT:
         return f"git rm --cached {' '.join(leak.examples)}"
     if not leak.is_current:
-        return f"edit {leak.place}: erase it there by its own means; no version here needs it"
+        return f"edit {leak.place}: erase it there by its own means"
     drop = f"imgdata drop {leak.level} --from {leak.place}"
     return drop if leak.is_marked or not leak.add_again else f"{leak.add_again} && {drop}"
 

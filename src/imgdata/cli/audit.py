@@ -58,16 +58,12 @@ def _known_rules(names: Sequence[str]) -> tuple[str, ...]:
 
 def _show(session: Session, title: str, judged: "Sequence[Judged]") -> None:
     asked = [one for one in judged if one.is_judged]
-    broken = sum(one.is_broken for one in asked)
-    if broken:
-        what = "is" if broken == 1 else "are"
-        session.say(f"{title}: {count(broken, 'rule')} of {len(asked)} {what} broken")
-    else:
-        session.say(f"{title}: all {len(asked)} rules hold")
+    session.say(f"{title}: {_sum(asked)}")
     width = max(len(one.rule.name) for one in judged)
-    for one in asked:
-        for line in _rows(session, one):
-            session.say(f"  {line[0]:<6}  {line[1]:<{width}}  {line[2]}")
+    for state in STATES:
+        for one in asked:
+            for line in _rows(session, one, state):
+                session.say(f"  {line[0]:<6}  {line[1]:<{width}}  {line[2]}")
     if session.verbose:
         for one in asked:
             if not one.remarks:
@@ -76,12 +72,20 @@ def _show(session: Session, title: str, judged: "Sequence[Judged]") -> None:
         session.say(f"  not asked, as remembered: {', '.join(left)} (imgdata audit --remote)")
 
 
-def _rows(session: Session, judged: "Judged") -> Iterator[tuple[str, str, str]]:
+def _sum(asked: "Sequence[Judged]") -> str:
+    broken = sum(one.is_broken for one in asked)
+    if not broken:
+        return f"all {len(asked)} rules hold"
+    return f"{count(broken, 'rule')} of {len(asked)} {'is' if broken == 1 else 'are'} broken"
+
+
+def _rows(session: Session, judged: "Judged", state: str) -> Iterator[tuple[str, str, str]]:
     """Yield the lines of one rule: the same finding about several units is said once."""
-    groups: dict[tuple[str, str, str, str], list[Remark]] = {}
+    groups: dict[tuple[str, str, str], list[Remark]] = {}
     for one in judged.remarks:
-        groups.setdefault((one.state, one.level, one.what, one.next_step), []).append(one)
-    for (state, _, what, step), some in groups.items():
+        if one.state == state:
+            groups.setdefault((one.level, one.what, one.next_step), []).append(one)
+    for (_, what, step), some in groups.items():
         yield STATES[state], judged.rule.name, f"{_about(some)}: {what}"
         if session.verbose:
             for name in [name for one in some for name in one.files]:

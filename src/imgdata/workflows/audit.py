@@ -84,10 +84,8 @@ class _Gathering:
             losses=tuple(_losses(clone)),
             config=_config_state(clone),
             differences=tuple(differences(clone.config, clone.dvc, clone.units, clone.root)),
-            unreadable=(
-                *read_events(clone.root)[1],
-                *(one.sentence for one in clone.index.problems),
-            ),
+            unreadable=read_events(clone.root)[1],
+            doubts=tuple(one.sentence for one in clone.index.problems),
             driver_missing=merge_driver.is_named(clone.root, clone.git)
             and not merge_driver.is_installed(clone.git),
             decisions=_decisions(clone),

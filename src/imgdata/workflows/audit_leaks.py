@@ -4,6 +4,7 @@ It is looked for by md5: in the log, on public storages (with `--remote`: one re
 thousand objects there), and in git at HEAD, where every blob is read once.
 """
 
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from imgdata.workflows.copies import Copies, Reached
 from imgdata.workflows.history import Version
 from imgdata.workflows.leaving import Gate
 
-NAMED = 3
 GIT = "git"
 LOOKED_AT = "s3:"
 """The storages that are asked, without credentials, whether anyone can read them."""
@@ -93,8 +93,7 @@ class _Search:
             title=version.title,
             place=self.storage.name,
             public=public,
-            found=len(found),
-            examples=tuple(found[:NAMED]),
+            names=tuple(found),
             reason=reasons[0],
             is_current=is_known and _is_current(self.clone, version),
             is_marked=not isinstance(answer, Reached) or answer.marker is not None,
@@ -140,7 +139,8 @@ def _in_git(clone: Clone, gate: Gate) -> Iterator[Leak]:
     found: dict[Version, list[str]] = {}
     for path, md5 in clone.git.contents_at(head):
         if md5 in wanted:
-            found.setdefault(wanted[md5], []).append(path)
+            name = os.path.relpath(clone.git.root / path, clone.root)
+            found.setdefault(wanted[md5], []).append(name)
     public = f"pushed to {', '.join(remotes)}, which may show it to anyone"
     for version, paths in found.items():
         yield Leak(
@@ -148,8 +148,7 @@ def _in_git(clone: Clone, gate: Gate) -> Iterator[Leak]:
             title=version.title,
             place=GIT,
             public=public,
-            found=len(paths),
-            examples=tuple(sorted(paths)[:NAMED]),
+            names=tuple(sorted(paths)),
             reason=gate.restricted_versions[version][0],
         )
 

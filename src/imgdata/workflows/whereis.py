@@ -281,6 +281,10 @@ class _Look:
         since = self.clone.ledger.lost_since(name)
         if since is not None and beliefs <= {NotThere, NothingNoted}:
             yield f"lost since {since:%Y-%m-%d}"
+        gone = {fact.belief for fact in facts.values()}
+        dropped = [one.at for one in gone if isinstance(one, NotThere) and one.why == "dropped"]
+        if dropped and len(dropped) == len(gone):
+            yield f"dropped on {max(dropped):%Y-%m-%d}"
         unseen = (
             fact.presence == "present" and not isinstance(fact.belief, Evidence)
             for fact in facts.values()

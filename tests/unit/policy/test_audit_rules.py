@@ -91,7 +91,7 @@ def unit_here(*, is_raw: bool, changed: tuple[str, ...] = ("a.tif",)) -> AuditFa
 
 
 def leak(place: str = "world", **changes: object) -> AuditFacts:
-    found = Leak("raw", "raw P1", place, "public: true", 1, ("data/raw/P1/a.tif",), "of partner")
+    found = Leak("raw", "raw P1", place, "public: true", ("data/raw/P1/a.tif",), "of partner")
     return replace(SOUND, leaks=(replace(found, **changes),))  # type: ignore[arg-type]  # by name
 
 
@@ -185,7 +185,7 @@ CASES = {
     "an old version there": (
         leak(is_current=False), "leaks", "broken",
         "edit world: erase it there by its own means"),
-    "in git": (leak("git"), "leaks", "broken", "git rm --cached data/raw/P1/a.tif"),
+    "in git": (leak("git"), "leaks", "broken", "git rm --cached -- data/raw/P1/a.tif"),
     "a public remote": (
         replace(SOUND, public_remotes=(
             PublicRemote("raw", "P1", "raw P1", "world", "public: true", "of partner"),)),
@@ -216,7 +216,7 @@ CASES = {
         "dvc-files", "broken", "imgdata storage apply"),
     "rules not committed": (
         config("uncommitted"), "rules-committed", "broken",
-        "git commit -m 'Change the rules' imgdata.yaml"),
+        "git add imgdata.yaml && git commit -m 'Change the rules' imgdata.yaml"),
     "rules not pushed": (
         config("unpushed"), "rules-committed", "broken", "git push origin main"),
     "no release branch here": (
@@ -229,6 +229,9 @@ CASES = {
     "half a line in the log": (
         replace(SOUND, unreadable=(".imgdata/log/2026-11/x.jsonl:1: bad",)),
         "records", "broken", "git checkout HEAD -- .imgdata/log/2026-11/x.jsonl"),
+    "a stage that cannot be read": (
+        replace(SOUND, doubts=("dvc.yaml, stages.a: it is not a mapping",)),
+        "records", "broken", "edit dvc.yaml: what cannot be read is left out"),
     "a clock that went back": (
         replace(SOUND, newest=NOW + timedelta(days=2)), "clock", "broken",
         "timedatectl set-ntp true"),

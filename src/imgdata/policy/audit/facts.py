@@ -191,7 +191,7 @@ class Leak:
     Attributes:
         place: The storage, or `git`.
         public: Why others can read it.
-        found: How many files of it were found there, and `examples` some of their names.
+        names: The files of it that were found there.
         reason: The restriction.
         is_current: Whether `drop` can take it from there: the working tree records this version,
             and imgdata.yaml the storage.
@@ -203,8 +203,7 @@ class Leak:
     title: str
     place: str
     public: str
-    found: int
-    examples: tuple[str, ...]
+    names: tuple[str, ...]
     reason: str
     is_current: bool = True
     is_marked: bool = True
@@ -252,7 +251,8 @@ class AuditFacts:
         asked: Whether storages were asked.
         newest: When the newest line of the log was written; None for an empty log.
         differences: What DVC's files say otherwise than imgdata.yaml.
-        unreadable: What of the log and of DVC's files could not be read.
+        unreadable: Lines of the log that could not be read.
+        doubts: What of DVC's files could not be understood.
         driver_missing: Whether git in this clone does not know the merge driver it should.
         decisions: How many `excluded` and `note` events the log has.
     """
@@ -277,6 +277,7 @@ class AuditFacts:
     config: ConfigState = ConfigState("shared", "main", "main", has_remote=True)
     differences: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     driver_missing: bool = False
     decisions: Mapping[str, int] = field(default_factory=dict)
 

@@ -1,5 +1,6 @@
 """Rules about origins: stated, with an end, and nothing restricted where others can read it."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import date
 
@@ -9,6 +10,9 @@ from imgdata.policy.restrictions import is_ever_restricted
 from imgdata.project.config import Origin
 
 GIT = "git"
+NAMED = 3
+AT_ONCE = 20
+"""Files one command names; the next audit names the others."""
 
 
 def stated_origins(facts: AuditFacts) -> Iterator[Remark]:
@@ -49,8 +53,8 @@ def _about_end(origin: Origin, today: date) -> str:
 def nothing_leaked(facts: AuditFacts) -> Iterator[Remark]:
     """Find restricted content on storages and in git repositories that others can read."""
     for leak in facts.leaks:
-        first = ", ".join(leak.examples)
-        more = f" and {leak.found - len(leak.examples):,} more" if leak.found > 3 else ""  # noqa: PLR2004 - as many as are named
+        first = ", ".join(leak.names[:NAMED])
+        more = f" and {len(leak.names) - NAMED:,} more" if len(leak.names) > NAMED else ""
         where = "in git" if leak.place == GIT else f"on {leak.place}"
         what = f"restricted, but {where} ({leak.public}): {first}{more}; {leak.reason}"
         yield Remark(
@@ -60,13 +64,13 @@ def nothing_leaked(facts: AuditFacts) -> Iterator[Remark]:
             _take_back(leak),
             leak.level,
             storage="" if leak.place == GIT else leak.place,
-            files=leak.examples,
+            files=leak.names,
         )
 
 
 def _take_back(leak: Leak) -> str:
     if leak.place == GIT:
-        return f"git rm --cached {' '.join(leak.examples)}"
+        return f"git rm --cached -- {shlex.join(leak.names[:AT_ONCE])}"
     if not leak.is_current:
         return f"edit {leak.place}: erase it there by its own means"
     drop = f"imgdata drop {leak.level} --from {leak.place}"

@@ -62,7 +62,7 @@ def rules_committed(facts: AuditFacts) -> Iterator[Remark]:
     steps: Mapping[CommitState, tuple[str, str]] = {
         "uncommitted": (
             "has changes that are not committed, so they let nothing out",
-            "git commit -m 'Change the rules' imgdata.yaml",
+            "git add imgdata.yaml && git commit -m 'Change the rules' imgdata.yaml",
         ),
         "unpushed": (f"is committed here, but origin does not have it on {branch}", pushed),
         "nowhere": (
@@ -82,6 +82,10 @@ def records_readable(facts: AuditFacts) -> Iterator[Remark]:
     for told in facts.unreadable:
         subject, _, what = told.partition(": ")
         yield Remark("broken", subject, what, f"git checkout HEAD -- {subject.partition(':')[0]}")
+    for told in facts.doubts:
+        subject, _, what = told.partition(": ")
+        file = subject.partition(",")[0]
+        yield Remark("broken", subject, what, f"edit {file}: what cannot be read is left out")
 
 
 def clock_right(facts: AuditFacts) -> Iterator[Remark]:

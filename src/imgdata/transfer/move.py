@@ -3,7 +3,7 @@
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
@@ -42,6 +42,11 @@ class Item:
     def md5(self) -> str:
         """The md5 its bytes must have."""
         return self.object_id[:32]
+
+    def sized(self, stored: Mapping[str, StoredObject]) -> "Item":
+        """Return the item with the size its object has in a place, where it is there."""
+        found = stored.get(self.key)
+        return self if found is None else Item(self.object_id, self.names, found.size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,17 +29,12 @@ class Content:
     files: Mapping[str, str]
     list_item: Item | None
 
-    def items(self, sizes: Mapping[str, StoredObject] | None = None) -> tuple[Item, ...]:
+    def items(self) -> tuple[Item, ...]:
         """Return one item per different content, in the order of the files' names."""
         names: dict[str, list[str]] = {}
         for path, md5 in self.files.items():
             names.setdefault(md5, []).append(f"{self.unit.path}/{path}" if path else self.unit.path)
-        found = sizes or {}
-        items = (Item(md5, tuple(paths)) for md5, paths in names.items())
-        return tuple(
-            Item(item.object_id, item.names, found[item.key].size) if item.key in found else item
-            for item in items
-        )
+        return tuple(Item(md5, tuple(paths)) for md5, paths in names.items())
 
     def selected(self, selection: Selection, level: Level) -> "Content":
         """Return only the files that a selection by key fields fits."""

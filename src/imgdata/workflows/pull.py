@@ -253,7 +253,7 @@ class _Fetch:
             return False
 
     def _full(self, path: str) -> str:
-        base = str(self.clone.root / self.unit.path)
+        base = f"{self.clone.root}/{self.unit.path}"
         return f"{base}/{path}" if path else base
 
     def _shown(self, path: str) -> str:
@@ -375,6 +375,7 @@ class _Fetch:
         placed = 0
         with dvc_lock(clone.tmp):
             cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+            objects = str(cache)
             raw = self.unit.is_raw
             for outcome in place_all(placements, cache, types, read_only=raw):
                 match outcome:
@@ -382,7 +383,7 @@ class _Fetch:
                         placed += 1
                         md5 = placement.md5
                         rows.append(Row(placement.path, stamp, md5))
-                        rows.append(Row(str(cache / object_key(md5)), object_stamp, md5))
+                        rows.append(Row(f"{objects}/{object_key(md5)}", object_stamp, md5))
                     case CacheDamaged(placement, found):
                         path = os.path.relpath(placement.path, clone.root)
                         self.bad[path] = f"damaged in the local cache (md5 {found})"

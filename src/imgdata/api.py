@@ -494,7 +494,7 @@ class Project:
     def plan_move(
         self, levels: Sequence[str] = (), options: moving.MoveOptions | None = None
     ) -> tuple[moving.Leg, ...]:
-        """Decide which units go from which storage to which, as remembered; asks none."""
+        """Decide which units go from which storage to which; moves nothing."""
         chosen = choose_levels(self.clone.config, levels)
         return moving.plan_move(self.clone, chosen, options or moving.MoveOptions())
 

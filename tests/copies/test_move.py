@@ -77,6 +77,17 @@ def test_a_move_that_was_cut_off_goes_on(stored: Lab) -> None:
     assert len(stored.objects("second")) == 10
 
 
+def test_a_drop_that_was_killed_half_way_is_finished(stored: Lab) -> None:
+    kept = {path: path.read_bytes() for path in stored.objects("archive")[:3]}
+    move(stored, "raw")
+    for path, data in kept.items():  # the log was written first, these were not deleted yet
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    move(stored, "raw")
+    assert stored.objects("archive") == []
+    assert stored.open().plan_move(["raw"]) == ()
+
+
 def test_a_unit_that_did_not_arrive_keeps_its_copy_whatever_else_it_has(
     stored: Lab,
 ) -> None:

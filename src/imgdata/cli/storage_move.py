@@ -51,7 +51,9 @@ def move(  # noqa: PLR0913 - one argument an option
         problem = "name the levels to move, or --due for all that should move now"
         raise UsageError(problem, remedy="imgdata storage move --due --dry-run")
     project = session.open(writing=not dry_run)
-    options = MoveOptions(source or "", target or "", parse_selection(select or ()), due, jobs)
+    options = MoveOptions(
+        source or "", target or "", parse_selection(select or ()), due, jobs, ask=not dry_run
+    )
     legs = project.plan_move(chosen, options)
     _show_plan(session, legs, part=bool(select))
     if dry_run or not legs:

@@ -312,7 +312,9 @@ class _Planner:
             if size is None and not files and not (here and here.edited & set(item.names)):
                 continue
             sorter.take(item, size, files, here.edited if here else frozenset())
-        return sorter.plan(self.options.source) if sorter.anything else None
+        return (
+            sorter.plan(self.options.source) if sorter.has_anything(self.options.source) else None
+        )
 
     def _chosen(self, version: Version, items: Sequence[Item]) -> tuple[Item, ...]:
         """Return the objects whose files are selected; the folder list only with all of them."""
@@ -426,9 +428,10 @@ class _Sorter:
     needs: dict[str, None] = field(default_factory=dict)
     shared: int = 0
 
-    @property
-    def anything(self) -> bool:
-        return bool(self.safe or self.unsafe or self.shared)
+    def has_anything(self, source: str) -> bool:
+        """Tell whether there is something to say: files, or a list that a killed drop left."""
+        left = self.lists and self._list_goes(source)
+        return bool(self.safe or self.unsafe or self.shared or left)
 
     def take(
         self, item: Item, size: int | None, files: Mapping[str, Stamp], edited: frozenset[str]

@@ -14,7 +14,9 @@ from imgdata.policy.ledger import Evidence
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import DEFAULT_JOBS, Item, Moved, move_one
+from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies
 from imgdata.workflows.drop import Dropped, drop
 from imgdata.workflows.drop_plan import DropOptions, DropPlan, plan_drop
@@ -35,6 +37,8 @@ class MoveOptions:
         selection: Only files whose key fields fit.
         due: Only units that `then` and `keep` say should move now.
         jobs: Transfers at once.
+        ask: Ask the former storage whether a move that was killed left something there; without
+            it the plan is made from what is remembered.
     """
 
     source: str = ""
@@ -42,6 +46,7 @@ class MoveOptions:
     selection: Selection = field(default_factory=lambda: Selection({}))
     due: bool = False
     jobs: int = DEFAULT_JOBS
+    ask: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Leg:
     """The units of one level that go from one storage to another.
 
     Attributes:
-        units: Those that the former storage is noted to have.
+        units: Those that the former storage is noted to have, or has remains of.
         to_copy: Those of them that the new storage is not noted to have whole.
     """
 
@@ -76,11 +81,12 @@ MoveOutcome = PushOutcome | Dropped | Stays
 
 
 def plan_move(clone: Clone, levels: Sequence[Level], options: MoveOptions) -> tuple[Leg, ...]:
-    """Decide which units go where, as remembered; asks no storage.
+    """Decide which units go where, as remembered but for what a killed move left behind.
 
     Raises:
         UsageError: A storage does not exist, or a level has nowhere to go.
         RefusedError: Both storages are the same place.
+        StorageError: The former storage cannot be asked.
     """
     for name in (options.source, options.target):
         if name and name not in clone.config.storages:
@@ -110,12 +116,13 @@ def _leg(clone: Clone, level: Level, options: MoveOptions) -> Leg | None:
         raise RefusedError(problem, remedy="imgdata storage list")
     copies = Copies(clone, ask=False)
     retention = Retention(clone)
+    known = [unit for unit in clone.units.by_level[level.name] if unit.version is not None]
+    remains = _remains(clone, copies, known, source, target) if options.ask else frozenset()
     units = tuple(
         unit
-        for unit in clone.units.by_level[level.name]
-        if unit.version is not None
-        and _is_on(copies, unit, source)
-        and (not options.due or retention.why_to_move(unit))
+        for unit in known
+        if unit.path in remains
+        or (_is_on(copies, unit, source) and (not options.due or retention.why_to_move(unit)))
     )
     to_copy = tuple(u for u in units if not copies.copy(version_of(u), target).is_whole)
     return Leg(level, source, target, units, to_copy)
@@ -124,6 +131,30 @@ def _leg(clone: Clone, level: Level, options: MoveOptions) -> Leg | None:
 def _is_on(copies: Copies, unit: Unit, name: str) -> bool:
     beliefs = copies.copy(version_of(unit), name).beliefs
     return any(isinstance(one, Evidence) for one in beliefs)
+
+
+def _remains(
+    clone: Clone, copies: Copies, units: Sequence[Unit], source: str, target: str
+) -> frozenset[str]:
+    """Return the units that have moved, but of which something is still on the former storage.
+
+    A drop notes first and deletes afterwards, so a killed one leaves what the log denies.
+    """
+    moved = [
+        unit
+        for unit in units
+        if copies.copy(version_of(unit), source).notes
+        and not _is_on(copies, unit, source)
+        and copies.copy(version_of(unit), target).is_whole
+    ]
+    if not moved:
+        return frozenset()
+    storage = clone.open_storage(clone.config.storages[source])
+    contents = Contents(clone, (storage,))
+    items = {unit.path: contents.items(version_of(unit)) or () for unit in moved}
+    keys = {item.key for some in items.values() for item in some}
+    there = present_objects(storage, keys)
+    return frozenset(path for path, some in items.items() if any(i.key in there for i in some))
 
 
 def move(

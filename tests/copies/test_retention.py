@@ -151,10 +151,3 @@ def test_recompute_is_due_once_all_readers_are_done_and_it_is_proven(lab: Lab) -
     lab.share()
     assert due(at(lab)) == ["imgdata drop masks --due"]
     assert drop_due(at(lab)) == 4
-
-
-def test_kept_for_ever_is_never_due(stored: Lab) -> None:
-    stored.run()
-    stored.push()
-    keep(stored, "forever")
-    assert due(at(stored, days=100_000)) == []

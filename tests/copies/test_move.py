@@ -61,14 +61,14 @@ def test_push_does_not_send_back_what_has_moved_on(stored: Lab) -> None:
 
 def test_moving_again_finds_nothing_to_do(stored: Lab) -> None:
     move(stored, "raw")
-    assert stored.open().plan_move(["raw"]) == ()
+    assert stored.open().plan_move(["raw"], MoveOptions()) == ()
     assert type_(stored, "storage", "move", "raw", "--yes").stdout == "nothing to move\n"
 
 
 def test_a_move_that_was_cut_off_goes_on(stored: Lab) -> None:
     project = stored.open()
-    (leg,) = project.plan_move(["raw"])
-    moving = project.move(leg)
+    (leg,) = project.plan_move(["raw"], MoveOptions())
+    moving = project.move(leg, MoveOptions())
     next(moving)  # the first plate has arrived, the second has not
     del moving
     assert len(stored.objects("archive")) == 10
@@ -85,7 +85,7 @@ def test_a_drop_that_was_killed_half_way_is_finished(stored: Lab) -> None:
         path.write_bytes(data)
     move(stored, "raw")
     assert stored.objects("archive") == []
-    assert stored.open().plan_move(["raw"]) == ()
+    assert stored.open().plan_move(["raw"], MoveOptions()) == ()
 
 
 def test_a_unit_that_did_not_arrive_keeps_its_copy_whatever_else_it_has(
@@ -167,7 +167,7 @@ def test_nothing_restricted_moves_to_a_public_storage(lab: Lab) -> None:
 def test_what_cannot_be_meant_is_said_before_anything_moves(stored: Lab) -> None:
     project = stored.open()
     with pytest.raises(UsageError, match="does not say where tables goes next"):
-        project.plan_move(["tables"])
+        project.plan_move(["tables"], MoveOptions())
     with pytest.raises(UsageError, match="'nowhere' is not a storage"):
         project.plan_move(["raw"], MoveOptions(target="nowhere"))
     with pytest.raises(RefusedError, match="same place"):

@@ -37,6 +37,8 @@ COMMANDS = (
     ("check", "Questions"),
     ("fingerprint", "Questions"),
     ("describe", "Project"),
+    ("exclude", "Data"),
+    ("note", "Data"),
     ("whereis", "Questions"),
     ("audit", "Questions"),
     ("verify", "Storage"),

@@ -22,6 +22,7 @@ HERE_WORDS = {
     "unknown": "not compared",
     "unrecorded": "not made yet",
 }
+NOTED = "hand-edited (noted)"
 
 
 def register(app: typer.Typer) -> None:
@@ -83,7 +84,10 @@ def _rows(units: "list[UnitStatus]", rule: int) -> list[tuple[str, ...]]:
     """Return a line a unit, or a line a group of like units where there are many."""
     if len(units) <= LINES_A_LEVEL:
         return [_row([one], rule) for one in units]
-    groups = groupby(units, key=lambda one: (one.here, bool(one.stale), one.owed, one.next_step))
+    groups = groupby(
+        units,
+        key=lambda one: (one.here, one.is_hand_edited, bool(one.stale), one.owed, one.next_step),
+    )
     return [_row(list(some), rule) for _, some in groups]
 
 
@@ -94,7 +98,7 @@ def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
         name = f"{name} ... {last.unit.name} ({len(some)})"
     nfiles = sum(one.unit.nfiles for one in some)
     size = sum(one.unit.size for one in some)
-    state = HERE_WORDS[first.here]
+    state = NOTED if first.is_hand_edited else HERE_WORDS[first.here]
     if first.stale and first.here != "unrecorded":
         state += ", stale"
     made = first.made_by if len(some) == 1 else first.made_by.split("@", 1)[0]
@@ -136,6 +140,7 @@ def _json(one: "UnitStatus") -> dict[str, Any]:
         "changed": list(one.comparison.changed) if one.comparison else [],
         "missing": list(one.comparison.missing) if one.comparison else [],
         "extra": list(one.comparison.extra) if one.comparison else [],
+        "hand_edited_noted": list(one.noted),
         "stale": list(one.stale),
         "made_by": one.made_by,
         "made_at": one.made_at.isoformat() if one.made_at else None,

@@ -95,7 +95,7 @@ def _move(
     pushed: list[PushOutcome] = []
     stays: list[DropPlan] = []
     for leg in legs:
-        for outcome in project.move(leg, options, progress=session.progress()):
+        for outcome in project.move(leg, options, session.progress()):
             match outcome:
                 case Dropped():
                     show_drop(session, outcome)

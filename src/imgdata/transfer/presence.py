@@ -9,6 +9,7 @@ from imgdata.transfer.move import DEFAULT_JOBS, in_parallel
 
 OBJECTS_FOLDER = "files/md5"
 FEW = 32
+JOBS = DEFAULT_JOBS
 LISTED_PER_OBJECT = 20
 LISTED_AT_LEAST = 20_000
 
@@ -21,11 +22,38 @@ def present_objects(
     Few keys are asked for one by one. Many are looked up in a listing of the whole storage (a
     thousand a request on S3), unless that turns out to be far longer than the keys themselves.
     """
-    if len(keys) > FEW:
-        wanted = set(keys)
-        limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * len(wanted))
-        listed = list(islice(storage.list(OBJECTS_FOLDER), limit + 1))
-        if len(listed) <= limit:
-            return {found.key: found for found in listed if found.key in wanted}
+    if len(keys) > FEW and (listed := _listing(storage, len(keys))) is not None:
+        return {key: listed[key] for key in keys if key in listed}
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)
     return {key: found for key, found in asked if found is not None}
+
+
+def _listing(storage: Storage, wanted: int) -> Mapping[str, StoredObject] | None:
+    """Return all objects of a storage, or None where they are far more than are wanted."""
+    limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * wanted)
+    listed = list(islice(storage.list(OBJECTS_FOLDER), limit + 1))
+    return {found.key: found for found in listed} if len(listed) <= limit else None
+
+
+class Inventory:
+    """What a storage holds, asked for many versions by one listing; good for one plan.
+
+    What is asked again later is answered as it was at first, so a plan sees one state. Make a new
+    one for the next plan.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._listed: Mapping[str, StoredObject] | None = None
+        self._asked: dict[str, StoredObject | None] = {}
+
+    def of(self, keys: Collection[str]) -> Mapping[str, StoredObject]:
+        """Return what the storage holds of the keys."""
+        if self._listed is None and len(keys) > FEW:
+            self._listed = _listing(self._storage, len(keys))
+        if self._listed is not None:
+            return {key: self._listed[key] for key in keys if key in self._listed}
+        new = [key for key in keys if key not in self._asked]
+        for key, found in in_parallel(lambda key: (key, self._storage.stat(key)), new, JOBS):
+            self._asked[key] = found
+        return {key: one for key in keys if (one := self._asked[key]) is not None}

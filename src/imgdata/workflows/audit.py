@@ -79,11 +79,15 @@ class _Gathering:
             to_move=tuple(to_move(clone, self.copies)),
             origins=clone.config.origins,
             raw_origins=tuple(_raw_origins(clone)),
-            leaks=tuple(leaks(clone, self.gate, self.copies)),
+            leaks=tuple(leaks(clone, self.gate, self.copies, self.graph.contents)),
             public_remotes=tuple(public_remotes(clone, self.gate, ask=self.remote)),
             losses=tuple(_losses(clone)),
             config=_config_state(clone),
-            differences=tuple(differences(clone.config, clone.dvc, clone.units, clone.root)),
+            differences=tuple(
+                differences(
+                    clone.config, clone.dvc, clone.units, clone.root, self.gate.barred_as_written
+                )
+            ),
             unreadable=read_events(clone.root)[1],
             doubts=tuple(one.sentence for one in clone.index.problems),
             driver_missing=merge_driver.is_named(clone.root, clone.git)
@@ -104,8 +108,7 @@ class _Gathering:
 
     @cached_property
     def gate(self) -> Gate:
-        reached = [self.copies.reach(name) for name in self._asked]
-        return Gate(self.clone, [one.storage for one in reached if isinstance(one, Reached)])
+        return Gate(self.clone, ask=self.remote)
 
     @property
     def _asked(self) -> tuple[str, ...]:

@@ -7,28 +7,31 @@ thousand objects there), and in git at HEAD, where every blob is read once.
 import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import object_key
 from imgdata.policy.audit.facts import Leak, PublicRemote
 from imgdata.policy.ledger import Evidence
-from imgdata.policy.restrictions import Restricted
 from imgdata.ports import Storage
 from imgdata.project.config import StorageConfig
 from imgdata.transfer.presence import OBJECTS_FOLDER
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Reached
 from imgdata.workflows.history import Version
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.restricted_content import EMPTY_MD5
+from imgdata.workflows.versions import version_of
 
 GIT = "git"
 LOOKED_AT = "s3:"
 """The storages that are asked, without credentials, whether anyone can read them."""
 
 
-def leaks(clone: Clone, gate: Gate, copies: Copies) -> Iterator[Leak]:
+def leaks(clone: Clone, gate: Gate, copies: Copies, contents: Contents) -> Iterator[Leak]:
     """Yield restricted versions of which something is at a public place."""
     if not gate.restricted_versions:
         return
@@ -36,8 +39,8 @@ def leaks(clone: Clone, gate: Gate, copies: Copies) -> Iterator[Leak]:
     urls = {one.url.rstrip("/") for one in known.values()}
     others = [_storage_of(clone, name) for name in clone.dvc.remotes if name not in known]
     for storage in (*known.values(), *(one for one in others if one.url.rstrip("/") not in urls)):
-        yield from _Search(clone, gate, copies, storage).leaks()
-    yield from _in_git(clone, gate)
+        yield from _Search(clone, gate, copies, contents, storage).leaks()
+    yield from _in_git(clone, gate, contents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class _Search:
     clone: Clone
     gate: Gate
     copies: Copies
+    contents: Contents
     storage: StorageConfig
 
     def leaks(self) -> Iterator[Leak]:
@@ -56,14 +60,14 @@ class _Search:
         if not public and not there:
             return
         for version, reasons in self.gate.restricted_versions.items():
-            names = self.gate.names_by_md5(version)
+            names = _names_by_md5(self.contents, version)
             keys = {object_key(md5): name for md5, name in names.items()}
             if there is None:
                 found = sorted(keys.values()) if self._is_noted(version) else []
             else:
                 held = sorted(keys.keys() & there)
                 if held and not public:
-                    public = self.gate.looks_public(self.storage, held[0])
+                    public = _glance(self.clone, self.gate, self.storage, held[0])
                     if not public:
                         return
                 found = sorted(keys[key] for key in held)
@@ -101,6 +105,34 @@ class _Search:
         )
 
 
+def _names_by_md5(contents: Contents, version: Version) -> Mapping[str, str]:
+    """Return the names of a version's files by their md5, and of its list; no empty file."""
+    files = contents.files(version) or {}
+    found = {md5: f"{version.path}/{name}" if name else version.path for name, md5 in files.items()}
+    found[version.version] = version.path
+    found.pop(EMPTY_MD5, None)
+    return found
+
+
+def _glance(clone: Clone, gate: Gate, storage: StorageConfig, key: str = "") -> str:
+    """Say whether a storage is public by looking, without writing to it.
+
+    With a key, a stranger's view of that very object is asked for as well: its own list of
+    rights may say otherwise than the bucket's.
+    """
+    with suppress(ImgdataError):
+        if found := gate.glance(storage, clone.open_storage(storage)):
+            return found
+    if not key:
+        return ""
+    options = {name: value for name, value in storage.options.items() if name != "profile"}
+    anyone = replace(storage, options={**options, "anonymous": True})
+    with suppress(ImgdataError), clone.open_storage(anyone).read(key) as chunks:
+        next(iter(chunks), b"")
+        return "anyone can read it without credentials"
+    return ""
+
+
 def _listed(storage: Storage) -> frozenset[str] | None:
     """Return the keys of all objects of a storage; None where it does not answer."""
     try:
@@ -127,7 +159,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _in_git(clone: Clone, gate: Gate) -> Iterator[Leak]:
+def _in_git(clone: Clone, gate: Gate, contents: Contents) -> Iterator[Leak]:
     """Yield restricted content that is committed in git itself, which is pushed to a server."""
     remotes = clone.git.remotes()
     head = clone.git.head()
@@ -135,7 +167,7 @@ def _in_git(clone: Clone, gate: Gate) -> Iterator[Leak]:
         return
     wanted: dict[str, Version] = {}
     for version in gate.restricted_versions:
-        wanted.update(dict.fromkeys(gate.names_by_md5(version), version))
+        wanted.update(dict.fromkeys(_names_by_md5(contents, version), version))
     found: dict[Version, list[str]] = {}
     for path, md5 in clone.git.contents_at(head):
         if md5 in wanted:
@@ -161,17 +193,15 @@ def public_remotes(clone: Clone, gate: Gate, *, ask: bool) -> Iterator[PublicRem
         if unit.version is None or name is None:
             continue
         if name not in known:
-            known[name] = _public(gate, _storage_of(clone, name), ask=ask)
+            storage = _storage_of(clone, name)
+            looked = ask and storage.url.startswith(LOOKED_AT)
+            seen = _glance(clone, gate, storage) if looked else ""
+            known[name] = gate.stated_public(storage) or seen
         if not known[name]:
             continue
-        verdict = gate.verdict(unit)
-        if isinstance(verdict, Restricted):
-            reason = verdict.reasons[0]
+        if reasons := gate.restricted_versions.get(version_of(unit)):
+            reason = reasons[0]
             yield PublicRemote(unit.level, unit.name, unit.title, name, known[name], reason)
-
-
-def _public(gate: Gate, storage: StorageConfig, *, ask: bool) -> str:
-    return gate.stated_public(storage) or (gate.looks_public(storage) if ask else "")
 
 
 def _remote_of(clone: Clone, unit: Unit) -> str | None:

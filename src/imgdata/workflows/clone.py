@@ -124,6 +124,13 @@ class Clone:
             self._tidy()
             yield
 
+    def content_hash(self, path: str) -> str:
+        """Return the md5 of a file here; of a folder, that of its list of files (`.dir`)."""
+        hashes = self.workspace.hashes(path, self.workspace.scan(path))
+        if "" in hashes:
+            return hashes[""]
+        return write_folder(FolderEntry(md5, name) for name, md5 in hashes.items())[1]
+
     def refuse_link_out(self, path: str) -> None:
         """Stop before something is written through a link that leads out of the repository.
 

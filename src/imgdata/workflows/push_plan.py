@@ -13,6 +13,7 @@ from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
 
 
@@ -85,7 +86,8 @@ def choose_targets(
         InvalidProjectError: DVC's files differ from imgdata.yaml.
         UsageError: A storage of `--to` is not configured.
     """
-    told = list(differences(clone.config, clone.dvc, clone.units, clone.root))
+    barred = Gate(clone, ask=False).barred
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(
@@ -98,7 +100,8 @@ def choose_targets(
             raise UsageError(problem, cause=f"storages: {known}")
     chosen: list[Target | NotPushed] = []
     for level in levels:
-        for unit in clone.units.by_level[level.name]:
+        units = clone.units.by_level[level.name]
+        for unit in (one for one in units if _may_be_selected(one, options.selection)):
             if options.only is None or unit.path in options.only:
                 chosen += _of_unit(clone, level, unit, options)
     return (
@@ -137,6 +140,12 @@ def _was_left(clone: Clone, unit: Unit, name: str) -> bool:
     return any(isinstance(one, NotThere) and one.why == "dropped" for one in beliefs)
 
 
+def _may_be_selected(unit: Unit, selection: Selection) -> bool:
+    """Tell whether a selection leaves a unit out by its name, without reading its file list."""
+    plates = selection.wanted.get("plate", ())
+    return not (plates and unit.name) or Selection({"plate": plates}).fits({"plate": unit.name})
+
+
 def _why_no_version(unit: Unit) -> str:
     if unit.legacy_hash is not None:
         return f"recorded as {unit.legacy_hash} by DVC before 3; run: dvc cache migrate --dvc-files"
@@ -145,7 +154,7 @@ def _why_no_version(unit: Unit) -> str:
 
 def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
     """Return what a push would do, as remembered in the log: asks no storage."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     cached = present_objects(clone.cache, [item.key for item in content.items()])
     copy = clone.ledger.copy(copy_key(target.unit, target.storage))
     items = [item.sized(cached) for item in content.items()]
@@ -155,7 +164,7 @@ def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitP
 
 def plan_unit(clone: Clone, target: Target, storage: Storage, options: PushOptions) -> UnitPlan:
     """Ask a storage what it has of a unit and decide what to send and what to read back."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     files, lists = content.items(), (content.list_item,) if content.list_item else ()
     there = present_objects(storage, [one.key for one in (*files, *lists)], jobs=options.jobs)
     # What the storage itself vouches for is not looked up in the cache.
@@ -186,6 +195,7 @@ def _found_words(item: Item, size: int) -> str:
     return "another checksum"
 
 
-def _content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+def selected_content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+    """Return the selected files of a unit's recorded version."""
     content = content_of(unit, clone.folder_list(unit))
     return content.selected(options.selection, clone.config.levels[unit.level])

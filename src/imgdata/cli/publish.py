@@ -33,6 +33,9 @@ Closed = Annotated[
 Into = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
 ]
+Draft = Annotated[
+    bool, typer.Option("--draft", help="Send a package to a draft in your account (bia:).")
+]
 Embargo = Annotated[
     str, typer.Option(metavar="DATE", help="First day on which the files are open.")
 ]
@@ -65,6 +68,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     listing: Listing = False,
     discard: Discard = "",
     into: Into = None,
+    draft: Draft = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -96,7 +100,7 @@ def publish(  # noqa: PLR0913 - one argument an option
         if dry_run:
             return
         if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, into))
+            _package(session, publishing, plan, into, sending=draft)
             return
         done = publishing.deposit(plan, new_version=new_version)
         _show_draft(session, publishing, done, chosen)
@@ -122,7 +126,7 @@ def deposit_levels(
         if dry_run:
             continue
         if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, None))
+            _package(session, publishing, plan, None, sending=False)
         else:
             _show_draft(session, publishing, publishing.deposit(plan), chosen)
 
@@ -217,11 +221,31 @@ def _question_json(question: "Question") -> dict[str, object]:
     }
 
 
-def _show_package(session: Session, written: tuple[Path, ...]) -> None:
+def _package(
+    session: Session,
+    publishing: "Publishing",
+    plan: "DepositPlan",
+    into: Path | None,
+    *,
+    sending: bool,
+) -> None:
+    """Write a package; with `sending` keep it as a draft in the account's space too."""
+    written = publishing.package(plan, into)
     for path in written:
         session.say(f"wrote {path}")
-    session.say("nothing was sent: the next steps are in CHECKLIST.md")
     session.add({"package": [str(path) for path in written]})
+    if not sending:
+        session.say("nothing was sent: the next steps are in CHECKLIST.md")
+        return
+    draft = publishing.draft(plan, into)
+    session.say(
+        f"draft {draft.key}: {draft.sent} files sent, {draft.already} were there; "
+        "compared by size, file lists checked by BioStudies; nothing is public"
+    )
+    session.say(f"  finish and submit it: {draft.url}")
+    levels, repository = " ".join(plan.levels), publishing.settings.name
+    session.say(f"  to change it: imgdata publish {levels} --to {repository} --draft")
+    session.add({"id": draft.key, "url": draft.url, "sent": draft.sent, "already": draft.already})
 
 
 def _show_draft(
@@ -293,7 +317,7 @@ def _publish(
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:
-    records = publishing.refresh() if ask and publishing.has_token else publishing.deposits()
+    records = publishing.refresh() if ask and publishing.can_ask else publishing.deposits()
     for record in records:
         session.say(
             f"{record.state.value:<10} {record.identifier or '-':<14} {record.doi or '-':<28} "

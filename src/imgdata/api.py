@@ -42,12 +42,14 @@ if TYPE_CHECKING:
     from imgdata.model.decisions import Excluded
     from imgdata.model.findings import CheckReport
     from imgdata.model.selection import Selection
+    from imgdata.policy.audit.remarks import Judged
     from imgdata.ports import Storage
     from imgdata.project import template as templates
     from imgdata.project.config import Config, Level, Option, StorageConfig
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
     from imgdata.workflows import adopt as adopting
+    from imgdata.workflows import audit as auditing
     from imgdata.workflows import check as checking
     from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import init as initing
     from imgdata.workflows import level_changes as level_changing
     from imgdata.workflows import lost as losing
+    from imgdata.workflows import move_storage as moving
     from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
     from imgdata.workflows import pull as pulling
@@ -77,6 +80,7 @@ else:
     checking = lazy_module("imgdata.workflows.check")
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
+    auditing = lazy_module("imgdata.workflows.audit")
     conform = lazy_module("imgdata.workflows.conform")
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
@@ -86,6 +90,7 @@ else:
     level_changing = lazy_module("imgdata.workflows.level_changes")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
+    moving = lazy_module("imgdata.workflows.move_storage")
     noting = lazy_module("imgdata.workflows.note")
     proving = lazy_module("imgdata.workflows.prove")
     pulling = lazy_module("imgdata.workflows.pull")
@@ -425,6 +430,10 @@ class Project:
         """Say where the copies of levels or files are; one answer a version."""
         return places.whereis(self.clone, names, options or places.WhereisOptions())
 
+    def audit(self, *, remote: bool = False) -> tuple[Judged, ...]:
+        """Judge the project by every rule of its own; with `remote`, ask its storages."""
+        return auditing.audit(self.clone, remote=remote)
+
     def verify(
         self,
         levels: Sequence[str] = (),
@@ -522,6 +531,16 @@ class Project:
     def lose_storage(self, name: str, reason: str) -> losing.Lost:
         """Note that a storage and all copies on it are gone; say what is below its rule now."""
         return losing.lose(self.clone, name, reason)
+
+    def plan_move(self, names: Sequence[str], how: moving.MoveOptions) -> tuple[moving.Leg, ...]:
+        """Decide which units go from which storage to which; moves nothing."""
+        return moving.plan_move(self.clone, choose_levels(self.clone.config, names), how)
+
+    def move(
+        self, leg: moving.Leg, options: moving.MoveOptions, progress: Progress = SILENT
+    ) -> Iterator[moving.MoveOutcome]:
+        """Copy the units of a leg, checked on arrival, then drop the former copies that may go."""
+        return moving.move(self.clone, leg, options, progress)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""

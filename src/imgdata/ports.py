@@ -126,6 +126,15 @@ class CanWriteIfAbsent(Protocol):
 
 
 @runtime_checkable
+class CanBeCold(Protocol):
+    """A storage that may be an archive tier."""
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether objects are given back only hours after they were asked for."""
+
+
+@runtime_checkable
 class CanTellTime(Protocol):
     """A storage whose server has a clock of its own."""
 
@@ -502,6 +511,15 @@ class Commits(Protocol):
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path from the git root; absent ones are not."""
 
+    def states_ever(self, path: str) -> Iterator[bytes]:
+        """Yield the content a file had in any commit, newest commit first; each once."""
+
+    def contents_at(self, commit: str) -> Iterator[tuple[str, str]]:
+        """Yield path and md5 of every file of a commit that this clone has.
+
+        Reads every blob of the commit once: as long as reading so many bytes takes.
+        """
+
     def files_at(self, commits: Iterable[str], path: str) -> Mapping[str, bytes]:
         """Return the bytes of one path from the git root by commit; one call of git."""
 
@@ -527,6 +545,12 @@ class Git(Commits, Protocol):
 
     def head(self) -> str | None:
         """Return the id of the current commit, or None before the first one."""
+
+    def branch(self) -> str:
+        """Return the current branch; empty for a detached HEAD."""
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the git remotes."""
 
     def dirty_paths(self) -> tuple[str, ...]:
         """Return the paths, relative to the root, that differ from the current commit, sorted."""

@@ -13,6 +13,12 @@ from tests.copies.conftest import Lab
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json"
 
+LONG_NAMES = {
+    ("storage", "move"): "storage-move",
+    ("storage", "lost"): "storage-lost",
+    ("run",): "run-prove",
+}
+
 
 def type_(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -27,7 +33,10 @@ def type_(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
 def answer(lab: Lab, *words: str) -> Any:
     done = type_(lab, *words, "--json")
     document = json.loads(done.stdout)
-    schema = json.loads((SCHEMAS / f"{words[0]}.schema.json").read_text())
+    name = next(
+        (one for start, one in LONG_NAMES.items() if words[: len(start)] == start), words[0]
+    )
+    schema = json.loads((SCHEMAS / f"{name}.schema.json").read_text())
     jsonschema.validate(document, schema)
     return document
 
@@ -42,6 +51,19 @@ def test_every_answer_fits_its_schema(lab: Lab) -> None:
     answer(lab, "verify", "--stored", "--all-versions")
     answer(lab, "verify", "--source", str(lab.base / "microscope"))
     assert answer(lab, "drop", "raw", "--yes")["results"][-1]["dropped"] == "raw P1"
+
+
+@pytest.mark.dvc
+def test_a_proof_and_a_loss_fit_their_schemas(lab: Lab) -> None:
+    lab.add()
+    lab.push("raw")
+    lab.share()
+    lab.run("segment")
+    assert answer(lab, "run", "segment", "--prove")["results"][0]["not_proven"]
+    lab.share()
+    assert answer(lab, "run", "segment", "--prove")["results"][0]["verdict"] == "identical"
+    lost = answer(lab, "storage", "lost", "archive", "--reason", "fell down", "--yes")
+    assert lost["results"] == [{"storage": "archive", "lost": 1, "below_rule": ["raw P1"]}]
 
 
 def test_whereis_names_a_file_and_refuses_what_no_record_knows(lab: Lab) -> None:

@@ -11,6 +11,7 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.workflows.drop import Dropped
     from imgdata.workflows.drop_plan import DropPlan, Unsafe, VersionPlan
 
 SHOWN = 3
@@ -56,6 +57,8 @@ def drop(  # noqa: PLR0913 - one argument an option
     )  # fmt: skip
     plan = project.plan_drop(chosen, options)
     _show_plan(session, plan, by_size=lists_only, planned=dry_run)
+    if not plan.versions:
+        session.say(_nothing(due=due, used=used, old_versions=old_versions))
     if dry_run:
         _end_of_dry_run(session, plan, refuse=not lists_only)
         return
@@ -63,24 +66,27 @@ def drop(  # noqa: PLR0913 - one argument an option
         question = f"delete {plan.files:,} files ({format_size(plan.size)})?"
         session.confirm(question, yes=yes, why=f"this would {question.rstrip('?')}")
         for outcome in project.drop(chosen, options, plan, progress=session.progress()):
-            where = outcome.source or "here"
-            session.say(
-                f"dropped {outcome.version.title} from {where}: {format_size(outcome.size)} free"
-            )
-            for path in outcome.left:
-                session.say(f"  left: {path} changed meanwhile")
-            session.add(
-                {
-                    "dropped": outcome.version.title,
-                    "from": where,
-                    "files": outcome.files,
-                    "objects": outcome.objects,
-                    "bytes": outcome.size,
-                    "left": list(outcome.left),
-                }
-            )
+            show_dropped(session, outcome)
         session.finish_writing(project, f"Note what was dropped of {', '.join(chosen) or 'levels'}")
-    _refuse(plan)
+    refuse_unsafe(plan)
+
+
+def show_dropped(session: Session, outcome: "Dropped") -> None:
+    """Tell what became of one version."""
+    where = outcome.source or "here"
+    session.say(f"dropped {outcome.version.title} from {where}: {format_size(outcome.size)} free")
+    for path in outcome.left:
+        session.say(f"  left: {path} changed meanwhile")
+    session.add(
+        {
+            "dropped": outcome.version.title,
+            "from": where,
+            "files": outcome.files,
+            "objects": outcome.objects,
+            "bytes": outcome.size,
+            "left": list(outcome.left),
+        }
+    )
 
 
 def _show_plan(session: Session, plan: "DropPlan", *, by_size: bool, planned: bool) -> None:
@@ -97,8 +103,16 @@ def _show_plan(session: Session, plan: "DropPlan", *, by_size: bool, planned: bo
         session.say("breaks nothing: no other level is made from it")
     for name in plan.offline:
         session.note(f"{name} could not be asked; its copies count beside another only")
-    if not plan.versions:
-        session.say("nothing to drop: it is not there")
+
+
+def _nothing(*, due: bool, used: bool, old_versions: bool) -> str:
+    if due:
+        return "nothing is due: 'keep' lets nothing go that is there"
+    if used:
+        return "nothing is used up"
+    if old_versions:
+        return "no version is superseded: 'versions' lets nothing go that is there"
+    return "nothing to drop: it is not there"
 
 
 def _show_level(
@@ -175,10 +189,15 @@ def _end_of_dry_run(session: Session, plan: "DropPlan", *, refuse: bool) -> None
         files = "one file" if plan.files == 1 else f"{plan.files:,} files"
         session.say(f"to free {files}, {format_size(plan.size)}: {name}")
     if refuse and not plan.files:
-        _refuse(plan)
+        refuse_unsafe(plan)
 
 
-def _refuse(plan: "DropPlan") -> None:
+def refuse_unsafe(plan: "DropPlan") -> None:
+    """Name what stayed and what makes it safe.
+
+    Raises:
+        RefusedError: Something stayed.
+    """
     if not plan.unsafe:
         return
     count = sum(len(bad.names) for bad in plan.unsafe)

@@ -40,6 +40,7 @@ COMMANDS = (
     ("exclude", "Data"),
     ("note", "Data"),
     ("whereis", "Questions"),
+    ("audit", "Questions"),
     ("verify", "Storage"),
     ("drop", "Storage"),
     ("push", "Storage"),

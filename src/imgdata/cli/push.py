@@ -58,7 +58,7 @@ def push(  # noqa: PLR0913 - one argument an option
     done = []
     for outcome in project.push(chosen, options, progress=session.progress()):
         done.append(outcome)
-        _show(session, outcome)
+        show_outcome(session, outcome)
     _deposit(session, project, chosen, options, dry_run=False)
     session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
     if error := summary_error(done):
@@ -105,7 +105,8 @@ def _show_plans(
         session.say(f"{one.unit.title}: not sent ({one.why})")
 
 
-def _show(session: Session, outcome: "PushOutcome") -> None:
+def show_outcome(session: Session, outcome: "PushOutcome") -> None:
+    """Tell what became of one unit."""
     from imgdata.workflows.leaving import Withheld  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push import Pushed, StorageFailed  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push_plan import NotPushed  # noqa: PLC0415 - keeps --help fast

@@ -22,7 +22,7 @@ STEP_WORDS = {
 }
 
 app = typer.Typer(
-    help="Storages: list, try out, add, and bring DVC's files in line with imgdata.yaml.",
+    help="Storages: list, try out, add, move, and bring DVC's files in line with imgdata.yaml.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -31,8 +31,10 @@ app = typer.Typer(
 def register(parent: typer.Typer) -> None:
     """Add the commands."""
     from imgdata.cli.storage_lost import lost  # noqa: PLC0415 - it stands in a file of its own
+    from imgdata.cli.storage_move import move  # noqa: PLC0415 - it stands in a file of its own
 
     app.command()(lost)
+    app.command()(move)
     app.command()(login)
     parent.add_typer(app, name="storage")
 

@@ -41,6 +41,10 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
         "whereis",
         "Say where the copies are, when each was checked, and what the rule still asks.",
     ),
+    "audit": (
+        "audit",
+        "Judge the project by its own rules, each with its next action; exit 1 when one is broken.",
+    ),
     "verify": ("verify", "Read copies back and hash them, those checked longest ago first."),
     "drop": (
         "drop",
@@ -50,7 +54,7 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
     "pull": ("pull", "Bring levels back, verified; files edited by hand are never overwritten."),
     "storage": (
         "storage",
-        "Storages: list, try out, add, and bring DVC's files in line with imgdata.yaml.",
+        "Storages: list, try out, add, move, and bring DVC's files in line with imgdata.yaml.",
     ),
     "level": ("level", "Levels: add one, or give one another name or folder."),
     "publish": (

@@ -78,6 +78,8 @@ def _show(
         lines = [line for one in some for line in one.lines if line.storage == storage]
         missing_lines = len(some) - len(lines)
         table.add_row(*_cells(lines, now, whole=not missing_lines))
+    if any(one.recipe for one in some):
+        table.add_row(*_recipe_cells(some, now))
     session.out.print(table)
     _show_rule(session, some)
 
@@ -108,6 +110,31 @@ def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[
         f"{sum(costs):.2f}" if costs else "-",
         "; ".join(notes),
     )
+
+
+def _recipe_cells(some: "Sequence[Whereabouts]", now: datetime) -> tuple[str, ...]:
+    """Return the row that says whether stages make it again: when proven, how long, why not."""
+    from imgdata.policy.recoverable import NEVER_PROVEN  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.drop_plan import duration  # noqa: PLC0415 - keeps --help fast
+
+    recipes = [one.recipe for one in some if one.recipe is not None]
+    good = [one for one in recipes if not one.faults]
+    files = sum(one.files for one in some if one.recipe is not None and not one.recipe.faults)
+    times = [one.proven_at for one in recipes if one.proven_at is not None]
+    verified = "not proven"
+    if times and len(times) == len(recipes):
+        verdicts = "/".join(sorted({one.verdict for one in recipes}))
+        verified = f"proven {_ago(min(times), now)}, {verdicts}"
+    faults = dict.fromkeys(fault for one in recipes for fault in one.faults)
+    faults.pop(NEVER_PROVEN, None)  # the column before says it
+    notes = [f"not recomputable: {', '.join(faults)}"] if faults else []
+    if verified == "not proven":
+        notes.append(f"imgdata run {some[0].version.level} --prove")
+    if good:
+        notes.append(f"takes {duration(sum(one.seconds or 0 for one in good))}")
+    if needs := dict.fromkeys(name for one in good for name in one.needs):
+        notes.append(f"needs {', '.join(list(needs)[:SHOWN])}{' ...' * (len(needs) > SHOWN)}")
+    return "recipe", "recompute", f"{files:,}", verified, "-", "; ".join(notes)
 
 
 def _how(ways: set[str]) -> str:
@@ -154,6 +181,22 @@ def _result(one: "Whereabouts") -> dict[str, object]:
         "copies": [_copy(line) for line in one.lines],
         "below_rule": list(one.short),
         "names_known": one.list_known,
+        "recipe": _recipe(one),
+    }
+
+
+def _recipe(one: "Whereabouts") -> dict[str, object] | None:
+    recipe = one.recipe
+    if recipe is None:
+        return None
+    return {
+        "stage": recipe.stage,
+        "recomputable": not recipe.faults,
+        "verdict": recipe.verdict or None,
+        "proven_at": recipe.proven_at.isoformat() if recipe.proven_at else None,
+        "seconds": recipe.seconds,
+        "needs": list(recipe.needs),
+        "why_not": list(recipe.faults),
     }
 
 

@@ -15,6 +15,7 @@ NodeId = NewType("NodeId", str)
 """One recorded content of one path: `data/raw/P1@47ab78...dir`."""
 
 IDENTICAL = "identical"
+NEVER_PROVEN = "never proven by making it again"
 DIFFERENT = "different"
 METHOD = "recompute in a clean checkout, compare every byte"
 METHOD_VERSION = 2
@@ -152,6 +153,13 @@ class Recoverability:
         """Tell whether every object of a version is recoverable."""
         return self._is_whole(node, frozenset())
 
+    def recipe(self, node: NodeId) -> ByRecipe | tuple[str, ...]:
+        """Return the recipe as a way back, whatever copies there are; or what is wrong with it.
+
+        Nothing wrong and no way back, an empty tuple: it has no recipe.
+        """
+        return self._recipe(self._nodes[node], frozenset())
+
     def _judge(self, node: Node, facts: tuple[CopyFact, ...], above: frozenset[NodeId]) -> Verdict:
         gone = self._leaving.get(node.id, frozenset())
         counted = tally((f for f in facts if f.place not in gone), node.rule, self._now)
@@ -221,7 +229,7 @@ def proof_faults(recipe: Recipe) -> Sequence[str]:
     """Say why a recipe's proof does not hold; "made here" is never "made again"."""
     proof = recipe.proof
     if proof is None:
-        return ("never proven by making it again",)
+        return (NEVER_PROVEN,)
     faults: list[str] = []
     is_exact = proof.verdict == IDENTICAL
     if proof.method_version not in (TRUSTED_METHODS if is_exact else TRUSTED_TOLERANCES):

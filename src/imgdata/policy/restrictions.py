@@ -94,6 +94,12 @@ def _one(level: str, source: Source, origin: Origin | None, today: date) -> Verd
     return Restricted((f"{source.unit} is of origin '{origin.name}', {reason}",))
 
 
+def is_ever_restricted(origin: Origin) -> bool:
+    """Tell whether an origin's data are, or once were, not for everyone."""
+    has_word = origin.access is not None
+    return origin.access == "restricted" or (not has_word and origin.kind in _COLLABORATORS)
+
+
 def _restriction(origin: Origin, today: date) -> str | None:
     """Say why an origin's data are restricted today, or return None."""
     if origin.access == "restricted":

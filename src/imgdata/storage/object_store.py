@@ -16,12 +16,12 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore
 
 from imgdata.errors import ImgdataError
-from imgdata.model.objects import StoredObject
+from imgdata.model.objects import FOLDER_SUFFIX, StoredObject
 from imgdata.storage.keys import check_folder, check_key
 from imgdata.storage.streams import ByteBudget, ended_early, exactly, no_object
 
 if TYPE_CHECKING:  # these names exist in obstore's stubs only
-    from obstore import GetOptions, GetResult, ObjectMeta
+    from obstore import Attributes, GetOptions, GetResult, ObjectMeta
 
 MEBIBYTE = 1 << 20
 
@@ -57,6 +57,12 @@ class Limits:
 
 
 STANDARD = Limits()
+COLD_CLASSES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes whose objects must be restored before they can be read; GLACIER_IR is none of them.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
+"""
+DATA_FOLDER = "files/"
 MAX_PARTS = 9_000
 PARALLEL_PARTS = 4
 PARALLEL_PIECES = 4
@@ -81,12 +87,15 @@ class ObjectStorage:
         description: str,
         explain: Explain,
         limits: Limits = STANDARD,
+        storage_class: str = "",
     ) -> None:
         self._store = store
         self._prefix = f"{prefix}/" if prefix else ""
         self._description = description
         self._explain = explain
-        self._limits = limits
+        self._class = storage_class
+        # Nothing in an archive tier can be read back, so its ETag has to be the md5.
+        self._limits = replace(limits, single_put=limits.memory) if self.is_cold else limits
         self._memory = ByteBudget(limits.memory)
         self._answered = threading.Event()
         self._no_ranges = threading.Event()
@@ -95,6 +104,16 @@ class ObjectStorage:
     def description(self) -> str:
         """The url, without credentials."""
         return self._description
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether objects are in an archive tier, from which they are read only after hours."""
+        return self._class in COLD_CLASSES
+
+    def _attributes(self, key: str) -> "Attributes | None":
+        """Return the class of an object; lists of files and markers stay readable at once."""
+        is_data = self._class and key.startswith(DATA_FOLDER) and not key.endswith(FOLDER_SUFFIX)
+        return {"Storage-Class": self._class} if is_data else None
 
     def stat(self, key: str) -> StoredObject | None:
         """Describe one object, or None if there is none.
@@ -152,7 +171,9 @@ class ObjectStorage:
         with self._memory.hold(size):
             data = b"".join(counted)
             with self._explained(f"write {key}"):
-                answer = obstore.put(self._store, path, data, use_multipart=False)
+                answer = obstore.put(
+                    self._store, path, data, use_multipart=False, attributes=self._attributes(key)
+                )
             self._answered.set()
             return StoredObject(key, size, proven_md5(answer["e_tag"], key, data))
 
@@ -206,6 +227,7 @@ class ObjectStorage:
                     self._store,
                     path,
                     source.chunks(),
+                    attributes=self._attributes(key),
                     use_multipart=True,
                     chunk_size=part,
                     max_concurrency=PARALLEL_PARTS,

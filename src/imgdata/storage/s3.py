@@ -34,6 +34,8 @@ class S3Settings:
         ssl_verify: A file of certificates to trust, for servers of one's own; false checks none.
         allow_http: Nothing more: an endpoint that begins with `http://` says it already.
         anonymous: Send no credentials; for public buckets.
+        storage_class: The class objects are written in; that of the bucket without one. GLACIER
+            and DEEP_ARCHIVE are archive tiers, which give objects back only after hours.
         conditional_put: The server honours `If-None-Match`; without a word only Amazon does.
     """
 
@@ -45,6 +47,7 @@ class S3Settings:
     allow_http: bool | None = None
     anonymous: bool = False
     conditional_put: bool | None = None
+    storage_class: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,9 @@ def connect(
     known = settings.conditional_put
     conditional = not endpoint if known is None else known
     kind = ConditionalS3Storage if conditional else S3Storage
-    opened = kind(server.store(account, limits.retries), address.prefix, place, explained, limits)
+    store = server.store(account, limits.retries)
+    written_as = settings.storage_class or ""
+    opened = kind(store, address.prefix, place, explained, limits, written_as)
     trusted = settings.ssl_verify
     opened.audience = Audience(
         store=lambda: server.store(None, retries=RETRIES_OF_STRANGERS),

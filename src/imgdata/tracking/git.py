@@ -52,6 +52,15 @@ class GitRepository(GitCommits):
         done = call_git(args, self._root, accept=(0, 1, FATAL))
         return done.text.strip() or None
 
+    def branch(self) -> str:
+        """Return the current branch; empty for a detached HEAD."""
+        args = ("symbolic-ref", "--quiet", "--short", "HEAD")
+        return call_git(args, self._root, accept=(0, 1, FATAL)).text.strip()
+
+    def remotes(self) -> tuple[str, ...]:
+        """Return the names of the git remotes."""
+        return tuple(call_git(("remote",), self._root).text.split())
+
     def dirty_paths(self) -> tuple[str, ...]:
         """Return the paths that differ from the current commit, sorted; untracked ones too.
 

@@ -1,5 +1,6 @@
 """What branches, tags, stashes and history record in DVC's files."""
 
+import hashlib
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,6 +15,11 @@ COMMIT_MARK = "\x01"
 _RAW = re.compile(r":\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) [A-Z]\d*")
 _GONE = "000000"
 _STASH = "refs/stash"
+LONG_FIELDS = ("mode", "kind", "id", "size")
+"""What `git ls-tree -l` says of an entry before its path."""
+BATCH_BYTES = 64 << 20
+NO_FETCHING = {"GIT_NO_LAZY_FETCH": "1"}
+"""A clone made with `--filter` would ask its remote for every object that it lacks."""
 
 
 class GitCommits:
@@ -83,6 +89,33 @@ class GitCommits:
         asked = list(dict.fromkeys(ids))
         return {one: data for one, data in self._batch(asked) if data is not None}
 
+    def states_ever(self, path: str) -> Iterator[bytes]:
+        """Yield the content a file had in any commit, newest commit first; each once."""
+        args = ("log", "--all", "--raw", "--no-abbrev", "--no-renames", "--format=", "--root")
+        literal = f":(top,literal){path}"
+        done = call_git((*args, "-z", "--", literal), self._root, accept=(0, FATAL))
+        found = _RAW.finditer(done.text) if done.returncode == 0 else ()
+        blobs = [one[2] for one in found if one[1] != _GONE]
+        yield from self.read_blobs(blobs).values()
+
+    def contents_at(self, commit: str) -> Iterator[tuple[str, str]]:
+        """Yield path and md5 of every file of a commit that this clone has."""
+        args = ("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+        done = call_git(args, self._root, env=NO_FETCHING)
+        paths: dict[str, list[str]] = {}
+        sizes: dict[str, int] = {}
+        for line in done.text.split("\0"):
+            header, _, path = line.partition("\t")
+            fields = header.split()
+            if len(fields) == len(LONG_FIELDS) and fields[1] == "blob" and fields[3].isdigit():
+                paths.setdefault(fields[2], []).append(path)
+                sizes[fields[2]] = int(fields[3])
+        for some in _batches(sizes):
+            for blob, data in self._batch(some):
+                if data is not None:
+                    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+                    yield from ((path, md5) for path in paths[blob])
+
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path; absent ones are not in the answer."""
         asked = {f"{commit}:{path}": path for path in paths if "\n" not in path}
@@ -104,7 +137,7 @@ class GitCommits:
         if not names:
             return
         text = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
-        output = call_git(("cat-file", "--batch"), self._root, stdin=text).stdout
+        output = call_git(("cat-file", "--batch"), self._root, stdin=text, env=NO_FETCHING).stdout
         start = 0
         for name in names:
             end = output.index(b"\n", start)
@@ -143,3 +176,17 @@ class GitCommits:
             call_git(("read-tree", commit), self._root, env=env)
             args = ("checkout-index", "--all", "--force", f"--prefix={folder}/")
             call_git(args, self._root, env=env)
+
+
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield blob ids in groups that fit into memory; a larger blob is alone."""
+    some: list[str] = []
+    total = 0
+    for blob, size in sizes.items():
+        if some and total + size > BATCH_BYTES:
+            yield some
+            some, total = [], 0
+        some.append(blob)
+        total += size
+    if some:
+        yield some

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from imgdata.errors import DamagedError, StorageError
-from imgdata.model.objects import StoredObject, object_key
-from imgdata.ports import CanReadTogether, Storage
+from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, object_key
+from imgdata.ports import CanBeCold, CanReadTogether, Storage
 from imgdata.system.progress import SILENT, Progress
 
 How = Literal["read", "checksum", "size"]
@@ -161,7 +161,9 @@ def _arrival(item: Item, stored: StoredObject, target: Storage) -> MoveOutcome:
 
 
 def check_one(item: Item, storage: Storage) -> CheckOutcome:
-    """Read one object back and hash it."""
+    """Read one object back and hash it; in an archive tier, compare the storage's checksum."""
+    if is_cold(storage) and not item.object_id.endswith(FOLDER_SUFFIX):
+        return _by_checksum(item, storage)
     size = 0
     try:
         with storage.read(item.key) as chunks:
@@ -174,6 +176,23 @@ def check_one(item: Item, storage: Storage) -> CheckOutcome:
             return Missing(item, storage.description, error.cause)
         return Damaged(item, storage.description, error.cause or error.problem)
     return Intact(item, size, "read")
+
+
+def is_cold(storage: Storage) -> bool:
+    """Tell whether a storage is an archive tier, whose objects cannot be read now."""
+    return isinstance(storage, CanBeCold) and storage.is_cold
+
+
+def _by_checksum(item: Item, storage: Storage) -> CheckOutcome:
+    """Compare what the storage says of an object; without a checksum its size is all there is."""
+    found = storage.stat(item.key)
+    if found is None:
+        return Missing(item, storage.description)
+    if found.md5 is None:
+        return Intact(item, found.size, "size")
+    if found.md5 != item.md5:
+        return Damaged(item, storage.description, f"checksum {found.md5}")
+    return Intact(item, found.size, "checksum")
 
 
 def move_all(

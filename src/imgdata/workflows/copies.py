@@ -12,7 +12,7 @@ from imgdata.policy.evidence import CopyFact, Presence, Rule
 from imgdata.policy.ledger import Copy, CopyKey, Evidence
 from imgdata.ports import LiesInFolder, Storage
 from imgdata.project.config import Level
-from imgdata.transfer.move import Item
+from imgdata.transfer.move import Item, is_cold
 from imgdata.transfer.presence import Inventory
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.history import Version
@@ -21,6 +21,7 @@ from imgdata.workflows.places import places
 
 CHANGE_SLACK_S = 1.0
 PURGED = "a place that is purged"
+PURGED_OPTION = "purged_after_days"
 SANDBOX = "a sandbox, which may be wiped"
 
 
@@ -71,6 +72,7 @@ class Copies:
     ask: bool
     allow: Callable[[str], bool] = field(default=lambda _: True)
     _answers: dict[str, Answer] = field(default_factory=dict)
+    _cold: dict[str, bool] = field(default_factory=dict)
     _there: dict[str, Inventory] = field(default_factory=dict)
 
     @cached_property
@@ -105,9 +107,19 @@ class Copies:
             return False
         return opened.folder is None or not opened.folder.is_dir()
 
+    def is_cold(self, name: str) -> bool:
+        """Tell whether a storage is an archive tier; asks no network."""
+        if name not in self._cold:
+            try:
+                opened = self.clone.open_copies(name)
+            except ImgdataError:
+                return False
+            self._cold[name] = is_cold(opened)
+        return self._cold[name]
+
     def never(self, name: str) -> str:
         """Say why nothing on a storage counts; empty where it may."""
-        if "purged_after_days" in self.clone.copy_places[name].options:
+        if PURGED_OPTION in self.clone.copy_places[name].options:
             return PURGED
         if name in self.clone.deposits:
             return SANDBOX if is_sandbox(self.clone.deposits[name][0].address) else ""
@@ -184,7 +196,7 @@ class Copies:
         self, name: str, item: Item, belief: object, there: Mapping[str, StoredObject]
     ) -> Presence:
         if not self.ask:
-            return "not asked"
+            return "offline" if self.is_cold(name) else "not asked"
         if isinstance(self.reach(name), Offline):
             return "offline"
         found = there.get(item.key)
@@ -200,4 +212,4 @@ class Copies:
             and found.changed_at > belief.at.timestamp() + CHANGE_SLACK_S
         ):
             return "written since"
-        return "present"
+        return "offline" if self.is_cold(name) else "present"

@@ -42,6 +42,7 @@ class DropOptions:
         old_versions: Superseded versions, by the levels' rules, instead of the current ones.
         due: Only what its level's `keep` says is due.
         used: Only what is stored nowhere by rule and whose consumers are done.
+        only: Only units with these paths; None for all.
         ask: Ask the storages now; without it the plan is made from what is remembered.
     """
 
@@ -50,6 +51,7 @@ class DropOptions:
     old_versions: bool = False
     due: bool = False
     used: bool = False
+    only: frozenset[str] | None = None
     ask: bool = True
 
 
@@ -235,7 +237,9 @@ class _Planner:
                 continue
             if self.options.used and not retention.is_used(unit):
                 continue
-            if self.options.due and not retention.is_due(unit):
+            if self.options.due and not retention.is_due_at(unit, self.options.source):
+                continue
+            if self.options.only is not None and unit.path not in self.options.only:
                 continue
             found.append(_version(unit))
         return tuple(found)
@@ -311,7 +315,9 @@ class _Planner:
             if size is None and not files and not (here and here.edited & set(item.names)):
                 continue
             sorter.take(item, size, files, here.edited if here else frozenset())
-        return sorter.plan(self.options.source) if sorter.anything else None
+        return (
+            sorter.plan(self.options.source) if sorter.has_anything(self.options.source) else None
+        )
 
     def _chosen(self, version: Version, items: Sequence[Item]) -> tuple[Item, ...]:
         """Return the objects whose files are selected; the folder list only with all of them."""
@@ -423,9 +429,10 @@ class _Sorter:
     needs: dict[str, None] = field(default_factory=dict)
     shared: int = 0
 
-    @property
-    def anything(self) -> bool:
-        return bool(self.safe or self.unsafe or self.shared)
+    def has_anything(self, source: str) -> bool:
+        """Tell whether there is something to say: files, or a list that a killed drop left."""
+        left = self.lists and self._list_goes(source)
+        return bool(self.safe or self.unsafe or self.shared or left)
 
     def take(
         self, item: Item, size: int | None, files: Mapping[str, Stamp], edited: frozenset[str]

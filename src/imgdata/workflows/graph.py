@@ -102,10 +102,15 @@ class Graph:
                     found[node_id(path, version)] = event
         return found
 
+    def has_recipe(self, version: Version) -> bool:
+        """Tell whether a stage makes a version, or a proof says that one did; reads no content."""
+        stage = self._stages.get(version.path)
+        return id_of(version) in self._proofs or (stage is not None and stage.kind == "stage")
+
     def _recipe(self, version: Version) -> Recipe | None:
         stage = self._stages.get(version.path)
         event = self._proofs.get(id_of(version))
-        if event is None and (stage is None or stage.kind != "stage"):
+        if not self.has_recipe(version):
             return None
         faults = [*_stage_faults(stage), *self._hand_edits(version)]
         level = self.clone.config.levels.get(version.level)

@@ -148,6 +148,21 @@ class Gate:
             reasons |= dict.fromkeys(self._content_faults(unit, version, today, frozenset(reasons)))
         return Restricted(tuple(reasons)) if reasons else MayLeave()
 
+    @cached_property
+    def restricted_versions(self) -> Mapping[Version, tuple[str, ...]]:
+        """All versions of history that may not leave, and why; reads no file list."""
+        content = self._content_of(self._clock.today())
+        judged = ((version, content.judged(version)) for version in self._history.ever)
+        return {version: known.bare for version, known in judged if known is not None}
+
+    def glance(self, storage: StorageConfig, opened: Storage) -> str:
+        """Say why a storage is public by looking at it without leaving a trace; else empty.
+
+        Raises:
+            StorageError: It could not be found out.
+        """
+        return self._public.seen(storage, opened, thoroughly=False)
+
     def refuse(self, units: Sequence[Unit], place: str) -> None:
         """Stop before units go to a place that is public by its nature.
 

@@ -1,11 +1,12 @@
 """What a push has to do: which unit goes where, what a storage lacks, what must be read back."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgdata.errors import InvalidProjectError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.selection import Selection
+from imgdata.policy.ledger import NotThere
 from imgdata.ports import Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
@@ -25,12 +26,14 @@ class PushOptions:
         selection: Only files whose key fields fit.
         jobs: Transfers at once.
         repair: Send again what is damaged at the storage.
+        only: Only units with these paths; None for all.
     """
 
     to: tuple[str, ...] = ()
     selection: Selection = field(default_factory=lambda: Selection({}))
     jobs: int = DEFAULT_JOBS
     repair: bool = False
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +98,46 @@ def choose_targets(
             known = ", ".join(clone.config.storages)
             problem = f"'{name}' is not a storage of this project"
             raise UsageError(problem, cause=f"storages: {known}")
-    targets: list[Target] = []
-    skipped: list[NotPushed] = []
+    chosen: list[Target | NotPushed] = []
     for level in levels:
-        storages = options.to or level.storages
         units = clone.units.by_level[level.name]
         for unit in (one for one in units if _may_be_selected(one, options.selection)):
-            if unit.version is None:
-                skipped.append(NotPushed(unit, _why_no_version(unit)))
-            elif not storages:
-                skipped.append(NotPushed(unit, "storage: none, it is recomputed when needed"))
+            if options.only is None or unit.path in options.only:
+                chosen += _of_unit(clone, level, unit, options)
+    return (
+        tuple(one for one in chosen if isinstance(one, Target)),
+        tuple(one for one in chosen if isinstance(one, NotPushed)),
+    )
+
+
+def _of_unit(
+    clone: Clone, level: Level, unit: Unit, options: PushOptions
+) -> Iterator[Target | NotPushed]:
+    storages = options.to or level.storages
+    if unit.version is None:
+        yield NotPushed(unit, _why_no_version(unit))
+    elif not storages:
+        yield NotPushed(unit, "storage: none, it is recomputed when needed")
+    else:
+        next_place = "" if options.to else moved_on(clone, unit, level)
+        for name in storages:
+            if next_place and _was_left(clone, unit, name):
+                yield NotPushed(unit, f"moved on from {name} to {next_place}")
             else:
-                targets += [Target(unit, name) for name in storages]
-    return tuple(targets), tuple(skipped)
+                yield Target(unit, name)
+
+
+def moved_on(clone: Clone, unit: Unit, level: Level) -> str:
+    """Return the storage named by `then` that has a unit whole; empty while none has."""
+    return next(
+        (name for name in level.then if clone.ledger.copy(copy_key(unit, name)).is_whole), ""
+    )
+
+
+def _was_left(clone: Clone, unit: Unit, name: str) -> bool:
+    """Tell whether a unit was dropped from a storage, as moving on does."""
+    beliefs = clone.ledger.copy(copy_key(unit, name)).beliefs
+    return any(isinstance(one, NotThere) and one.why == "dropped" for one in beliefs)
 
 
 def _may_be_selected(unit: Unit, selection: Selection) -> bool:

@@ -153,7 +153,7 @@ class RestrictedContent:
 
         Reads all of history; a file list that is not in the cache is looked for on storages.
         """
-        restricted = [(one, found) for one in self.history.ever if (found := self._judged(one))]
+        restricted = [(one, found) for one in self.history.ever if (found := self.judged(one))]
         here = Contents(self.clone)
         lacking = [pair for pair in restricted if here.files(pair[0]) is None]
         anywhere = Contents(self.clone, self._storages()) if lacking else here
@@ -167,7 +167,8 @@ class RestrictedContent:
                 self._by_md5.setdefault(md5, []).append(found)
         return tuple(dict.fromkeys(missing))
 
-    def _judged(self, version: Version) -> Known | None:
+    def judged(self, version: Version) -> Known | None:
+        """Return why a version may not leave; None where it may."""
         sources = self.ancestry.sources(version)
         is_added = self.ancestry.is_added(version)
         if not sources and (is_added or version not in self.history.inputs):

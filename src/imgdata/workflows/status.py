@@ -144,7 +144,7 @@ def _unit_status(
     *,
     remote: bool,
 ) -> UnitStatus:
-    here, comparison = _look(clone, unit)
+    here, comparison = look_at(clone, unit)
     stale = freshness.reasons(unit.stage)
     copies = tuple(_copies(clone, level, unit, remote=remote))
     owed = 0
@@ -180,7 +180,8 @@ def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str
     )
 
 
-def _look(clone: Clone, unit: Unit) -> tuple[Here, Comparison | None]:
+def look_at(clone: Clone, unit: Unit) -> tuple[Here, Comparison | None]:
+    """Return what of a unit is in the workspace, and how it compares with its record."""
     if unit.version is None:
         exists = (clone.root / unit.path).exists()
         return ("unrecorded" if exists or unit.stage.kind == "stage" else "absent"), None

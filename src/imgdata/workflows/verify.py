@@ -8,7 +8,7 @@ from typing import assert_never
 
 from imgdata.errors import StorageError
 from imgdata.model.events import Json, parse_time, time_text
-from imgdata.model.objects import StoredObject
+from imgdata.model.objects import FOLDER_SUFFIX, StoredObject
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere
 from imgdata.ports import Storage
 from imgdata.project.config import StorageConfig
@@ -22,6 +22,7 @@ from imgdata.transfer.move import (
     Missing,
     Moved,
     check_all,
+    is_cold,
     move_one,
 )
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
@@ -163,6 +164,9 @@ class _Verification:
         if items is None:  # its list is nowhere: that is what can be said, if it was ever here
             items = (list_item(version),) if copy.weakest is not None else ()
         there = copies.there(name, items)
+        total = len(items)
+        if is_cold(storage):  # what has no checksum there cannot be judged before it is restored
+            items = tuple(i for i in items if _is_judged_cold(i, there.get(i.key)))
         ages: list[tuple[datetime, Item]] = []
         for item in items:
             belief = copy.belief(item.md5)
@@ -174,7 +178,7 @@ class _Verification:
             verified = isinstance(belief, Evidence) and belief.is_verified
             at = belief.at if isinstance(belief, Evidence) and verified else NEVER
             ages.append((at, _sized(item, there.get(item.key))))
-        return _task(version, name, storage, ages, len(items))
+        return _task(version, name, storage, ages, total)
 
     def _cache_task(self, version: Version, items: tuple[Item, ...], copies: Copies) -> Task | None:
         there = copies.cached(items)
@@ -331,6 +335,11 @@ class _Verification:
         return sources
 
 
+def _is_judged_cold(item: Item, found: StoredObject | None) -> bool:
+    """Tell whether an object of an archive tier can be checked: by its checksum, or as missing."""
+    return found is None or found.md5 is not None or item.object_id.endswith(FOLDER_SUFFIX)
+
+
 def _sized(item: Item, found: StoredObject | None) -> Item:
     return Item(item.object_id, item.names, found.size if found else None)
 
@@ -406,7 +415,8 @@ class _Reading:
         if not good:
             return []
         items, size = [item for item, _ in good], sum(size for _, size in good)
-        return [("verified", self._event("read", items, size, whole=whole))]
+        how = "checksum" if is_cold(self.task.opened) else "read"
+        return [("verified", self._event(how, items, size, whole=whole))]
 
     def _event(self, how: str, items: list[Item], size: int, *, whole: bool) -> dict[str, Json]:
         return version_event(

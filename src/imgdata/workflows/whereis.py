@@ -8,11 +8,13 @@ from pathlib import Path
 from imgdata.policy.evidence import CopyFact, Rule, standing, tally
 from imgdata.policy.evidence import Counts as CountsFully
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere, Unknown
+from imgdata.policy.recoverable import ByRecipe, Recoverability
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
+from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE, kind_of
 from imgdata.workflows.versions import Asked, choose
@@ -50,6 +52,27 @@ class CopyLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RecipeLine:
+    """Whether a stage makes a version again, as `drop` would judge it.
+
+    Attributes:
+        stage: The stage's name.
+        verdict: Of the newest proof: `identical`, ...; empty without one.
+        proven_at: When that was.
+        seconds: How long making it again takes, with what must be made before it; None if unknown.
+        needs: What it is made from, each recoverable.
+        faults: Why it cannot be relied on; empty where it can.
+    """
+
+    stage: str
+    verdict: str
+    proven_at: datetime | None
+    seconds: float | None
+    needs: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Whereabouts:
     """The copies of one version, or of one file of it.
 
@@ -62,6 +85,7 @@ class Whereabouts:
         lines: This clone first, then the storages.
         short: Files with fewer copies than the rule asks.
         list_known: Whether its files could be named.
+        recipe: How it can be made again; None for what no stage makes.
     """
 
     version: Version
@@ -72,6 +96,7 @@ class Whereabouts:
     lines: tuple[CopyLine, ...]
     short: tuple[str, ...]
     list_known: bool
+    recipe: RecipeLine | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +125,8 @@ def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iter
     copies = Copies(clone, ask=options.remote)
     reached = [copies.reach(name) for name in clone.copy_places if options.remote]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
-    look = _Look(clone, copies, contents, clone.clock.now())
+    graph = Graph(clone, copies, contents, history)
+    look = _Look(clone, copies, contents, graph, clone.clock.now())
     for one in asked:
         yield look.at(one)
 
@@ -110,6 +136,7 @@ class _Look:
     clone: Clone
     copies: Copies
     contents: Contents
+    graph: Graph
     now: datetime
 
     def at(self, asked: Asked) -> Whereabouts:
@@ -136,7 +163,23 @@ class _Look:
             tuple(lines),
             short,
             list_known=True,
+            recipe=self._recipe(version),
         )
+
+    def _recipe(self, version: Version) -> RecipeLine | None:
+        if not self.graph.has_recipe(version):
+            return None
+        nodes = self.graph.nodes([version])
+        recipe = nodes[id_of(version)].recipe
+        assert recipe is not None, "asked before"  # noqa: S101 - for the type checker
+        proof = recipe.proof
+        verdict, at = (proof.verdict, proof.at) if proof else ("", None)
+        match Recoverability(nodes.values(), self.now).recipe(id_of(version)):
+            case ByRecipe(stage, _, seconds, needs):
+                return RecipeLine(stage, verdict, at, seconds, needs, ())
+            case faults:
+                seconds_known = proof.seconds if proof else None
+                return RecipeLine(recipe.stage, verdict, at, seconds_known, (), faults)
 
     def _items(self, asked: Asked) -> tuple[Item, ...] | None:
         """Return the objects asked for, without the folder list; None where it is not known."""
@@ -236,6 +279,10 @@ class _Look:
         since = self.clone.ledger.lost_since(name)
         if since is not None and beliefs <= {NotThere, NothingNoted}:
             yield f"lost since {since:%Y-%m-%d}"
+        gone = {fact.belief for fact in facts.values()}
+        dropped = [one.at for one in gone if isinstance(one, NotThere) and one.why == "dropped"]
+        if dropped and len(dropped) == len(gone):
+            yield f"dropped on {max(dropped):%Y-%m-%d}"
         unseen = (
             fact.presence == "present" and not isinstance(fact.belief, Evidence)
             for fact in facts.values()
@@ -244,14 +291,8 @@ class _Look:
             yield "there, never checked: imgdata push notes it"
 
     def _place_notes(self, name: str) -> Iterator[str]:
-        for record in self.clone.deposits.get(name, ()):
-            yield record.page
-        if self.copies.ask:
-            answer = self.copies.reach(name)
-            if isinstance(answer, Offline):
-                yield f"offline: {answer.error.problem}"
-        elif self.copies.is_unplugged(name):
-            yield "offline"
+        yield from (record.page for record in self.clone.deposits.get(name, ()))
+        yield from self._access_notes(name)
         place = self.copies.place_of.get(name, name)
         if place == HERE:
             yield "is this clone's own cache: no copy"
@@ -259,6 +300,16 @@ class _Look:
             yield f"the same place as {place}: counts once"
         if never := self.copies.never(name):
             yield f"does not count: {never}"
+
+    def _access_notes(self, name: str) -> Iterator[str]:
+        if self.copies.ask:
+            answer = self.copies.reach(name)
+            if isinstance(answer, Offline):
+                yield f"offline: {answer.error.problem}"
+        elif self.copies.is_unplugged(name):
+            yield "offline"
+        if self.copies.is_cold(name):
+            yield "archive tier: given back after hours, counts beside another copy"
 
     def _unnamed(self, asked: Asked, level: Level | None, rule: Rule | None) -> Whereabouts:
         """Answer for a version whose files cannot be named: from the ledger, as a whole."""
@@ -301,6 +352,7 @@ class _Look:
             (here, *lines),
             short,
             list_known=False,
+            recipe=self._recipe(version),
         )
 
 

@@ -1,0 +1,1 @@
+"""The project against its own rules: pure functions over facts that the workflow gathers."""

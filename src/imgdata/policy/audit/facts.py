@@ -1,0 +1,287 @@
+"""What an audit knows before it judges; gathered once, judged by pure functions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+
+from imgdata.policy.evidence import CopyFact, Rule
+from imgdata.project.config import Origin
+
+MarkerState = Literal["ours", "absent", "foreign", "unreachable", "offline"]
+"""What asking a storage gave: whose marker it has, or that it could not be asked.
+
+`offline`: a drive in a drawer, which is how drives live.
+"""
+
+CommitState = Literal["shared", "uncommitted", "unpushed", "other branch", "nowhere"]
+"""How imgdata.yaml here stands to that on the release branch as last fetched.
+
+`shared`: equal; `unpushed`: committed on the release branch of this clone only; `other branch`:
+committed on another branch; `nowhere`: the release branch has none.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsFact:
+    """Files of a version whose copies are in the same state.
+
+    Attributes:
+        facts: One a storage.
+        files: Their names.
+    """
+
+    facts: tuple[CopyFact, ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFact:
+    """A version that a level wants stored.
+
+    Attributes:
+        title: Level and unit.
+        rule: What the level asks of its copies.
+        storages: The level's own storages, the working one first.
+        objects: Its files by the state of their copies.
+        is_here: Whether this clone's cache or workspace has all of it.
+        is_made: Whether a stage makes it, so that it can be made again.
+    """
+
+    level: str
+    unit: str | None
+    title: str
+    rule: Rule
+    storages: tuple[str, ...]
+    objects: tuple[ObjectsFact, ...]
+    is_here: bool
+    is_made: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OldVersion:
+    """A version that a branch, tag or stash still records, and no storage has.
+
+    Attributes:
+        where: The branch, tag or stash.
+        is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
+    """
+
+    level: str
+    unit: str | None
+    title: str
+    version: str
+    where: str
+    is_checked_out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyUnit:
+    """A unit that DVC before 3 recorded, which cannot be stored as it is."""
+
+    level: str
+    unit: str | None
+    title: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """A version that is stored nowhere by rule, and is not recoverable: why, and the remedy."""
+
+    level: str
+    unit: str | None
+    title: str
+    why: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFact:
+    """One storage.
+
+    Attributes:
+        place: The storage that stands for all names of the same bytes; empty: this clone's cache.
+        levels: Levels that name it in `storage` or `then`.
+        holds: Levels the log says have copies there.
+        marker: What asking it gave; None where it was not asked.
+        detail: Whose marker it is, or why it could not be asked.
+        purged: Whether the place deletes by itself.
+        is_unplugged: Whether it is a drive that is not here.
+    """
+
+    name: str
+    place: str
+    levels: tuple[str, ...]
+    holds: tuple[str, ...]
+    marker: MarkerState | None = None
+    detail: str = ""
+    purged: bool = False
+    is_unplugged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnitHere:
+    """A unit whose files here are not what its record says."""
+
+    level: str
+    unit: str | None
+    title: str
+    is_raw: bool
+    changed: tuple[str, ...]
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Units of a level whose `keep` rule lets them go from a place.
+
+    Attributes:
+        place: A storage's name; empty for workspace and cache.
+        remedy: What must be done first, since nothing else gives them back; empty where they are
+            recoverable without what would go.
+    """
+
+    level: str
+    units: tuple[str, ...]
+    place: str
+    keep: str
+    size: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere."""
+
+    level: str
+    rule: str
+    place: str
+    count: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToMove:
+    """Units of a level that belong on the storage named by `then` by now, and why."""
+
+    level: str
+    units: tuple[str, ...]
+    source: str
+    target: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RawOrigin:
+    """The origin recorded with a raw unit; empty where none is."""
+
+    level: str
+    unit: str | None
+    title: str
+    file: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Restricted content at a place that others can read.
+
+    Attributes:
+        place: The storage, or `git`.
+        public: Why others can read it.
+        names: The files of it that were found there.
+        reason: The restriction.
+        is_current: Whether `drop` can take it from there: the working tree records this version,
+            and imgdata.yaml the storage.
+        is_marked: Whether the storage has this project's marker.
+        add_again: The command that writes the marker of a storage without one.
+    """
+
+    level: str
+    title: str
+    place: str
+    public: str
+    names: tuple[str, ...]
+    reason: str
+    is_current: bool = True
+    is_marked: bool = True
+    add_again: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicRemote:
+    """A restricted unit that plain DVC would send to a public remote."""
+
+    level: str
+    unit: str | None
+    title: str
+    remote: str
+    public: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss that somebody accepted, in imgdata.yaml now or in any commit."""
+
+    level: str
+    select: str
+    reason: str
+    by: str
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigState:
+    """imgdata.yaml against the release branch."""
+
+    state: CommitState
+    release_branch: str
+    branch: str
+    has_remote: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFacts:
+    """All that an audit judges.
+
+    Attributes:
+        asked: Whether storages were asked.
+        newest: When the newest line of the log was written; None for an empty log.
+        differences: What DVC's files say otherwise than imgdata.yaml.
+        unreadable: Lines of the log that could not be read.
+        doubts: What of DVC's files could not be understood.
+        driver_missing: Whether git in this clone does not know the merge driver it should.
+        decisions: How many `excluded` and `note` events the log has.
+    """
+
+    now: datetime
+    asked: bool = False
+    newest: datetime | None = None
+    versions: tuple[VersionFact, ...] = ()
+    old: tuple[OldVersion, ...] = ()
+    legacy: tuple[LegacyUnit, ...] = ()
+    unproven: tuple[Unproven, ...] = ()
+    storages: tuple[StorageFact, ...] = ()
+    here: tuple[UnitHere, ...] = ()
+    due: tuple[Due, ...] = ()
+    superseded: tuple[Superseded, ...] = ()
+    to_move: tuple[ToMove, ...] = ()
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    raw_origins: tuple[RawOrigin, ...] = ()
+    leaks: tuple[Leak, ...] = ()
+    public_remotes: tuple[PublicRemote, ...] = ()
+    losses: tuple[Loss, ...] = ()
+    config: ConfigState = ConfigState("shared", "main", "main", has_remote=True)
+    differences: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    driver_missing: bool = False
+    decisions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def today(self) -> date:
+        """The current day, UTC."""
+        return self.now.date()

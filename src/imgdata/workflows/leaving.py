@@ -196,9 +196,25 @@ class Gate:
             mine = frozenset(self._sources(unit))
             for known in content.known({*files.values(), version.version}):
                 is_same = known.is_level_gone and not unit.is_raw and known.sources <= mine
-                if not (is_same or told.issuperset(known.bare)):
+                is_chance = not known.is_added and self._is_recorded_open(version, today)
+                if not (is_same or is_chance or told.issuperset(known.bare)):
                     yield from known.reasons
             yield from self._inside(content, version, files)
+
+    def _is_recorded_open(self, version: Version, today: date) -> bool:
+        """Tell whether the release branch records a derived version as made from open data alone.
+
+        Then content that a restricted plate gave as well (an empty mask, a count) is chance.
+        """
+        same = [one for one in self._history.in_use
+                if (one.path, one.version) == (version.path, version.version)]  # fmt: skip
+        places = {name for one in same for name in self._history.in_use[one]}
+        if not places & self.rules.tips:
+            return False
+        ancestry = self._content_of(today).ancestry
+        sources = tuple(dict.fromkeys(found for one in same for found in ancestry.sources(one)))
+        is_derived = not any(ancestry.is_added(one) for one in same)
+        return bool(sources) and is_derived and not any(self._reasons(version, sources, today))
 
     def _inside(self, content: RestrictedContent, version: Version, files: Files) -> Iterator[str]:
         """Yield why what is inside a version's archives may not leave."""

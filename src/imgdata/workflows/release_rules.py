@@ -49,11 +49,17 @@ class ReleaseRules:
             return unreadable
         return ("no rule is committed on the release branch",)
 
+    @property
+    def tips(self) -> frozenset[str]:
+        """The release branches by the names that git's tips have."""
+        return frozenset(self._read[2])
+
     @cached_property
-    def _read(self) -> tuple[list[Config], list[str]]:
-        """Read the branches; return what they say and which cannot be read."""
+    def _read(self) -> tuple[list[Config], list[str], list[str]]:
+        """Read the branches; return what they say, which cannot be read, and their names."""
         configs: dict[bytes, Config] = {}
         faults: list[str] = []
+        names: list[str] = []
         by_commit = {commit: self._parsed(data) for commit, data in self._texts.items()}
         todo = [self.clone.config.release_branch, DEFAULT_BRANCH]
         todo += [found.release_branch for found in by_commit.values() if found is not None]
@@ -62,17 +68,18 @@ class ReleaseRules:
                 data = self._texts.get(commit)
                 if data is None:
                     continue
+                names.append(name)
                 found = by_commit[commit]
                 if found is None:
-                    faults.append(f"{CONFIG_NAME} on {name} cannot be read")
+                    faults.append(f"{CONFIG_NAME} on {name.removeprefix(REMOTES)} cannot be read")
                 else:
                     configs[data] = found
-        return list(configs.values()), faults
+        return list(configs.values()), faults, names
 
     def _tips_of(self, branch: str) -> Iterator[tuple[str, str]]:
         """Yield the commits of a branch, on every remote, else here."""
         of_remotes = [
-            (name.removeprefix(REMOTES), commit)
+            (name, commit)
             for name, commit in self._tips.items()
             if name.startswith(REMOTES) and name.removeprefix(REMOTES).partition("/")[2] == branch
         ]

@@ -36,6 +36,7 @@ class Known:
         title: The version as messages name it.
         bare: Why, by origin and rule.
         sources: The raw units it was made from.
+        is_added: A person added it; else a stage made it.
         is_level_gone: It was derived, and lies on no level of today: who asks judges it by the
             level on which the same content lies now.
     """
@@ -43,6 +44,7 @@ class Known:
     title: str
     bare: tuple[str, ...]
     sources: frozenset[Source]
+    is_added: bool
     is_level_gone: bool
 
     @property
@@ -178,7 +180,7 @@ class RestrictedContent:
         reasons = self.judge(version, tuple(sorted(sources, key=str)))
         if not reasons:
             return None
-        return Known(version.title, reasons, sources, not version.level and not is_added)
+        return Known(version.title, reasons, sources, is_added, not version.level and not is_added)
 
     def _was_dropped(self, version: Version) -> bool:
         """Tell whether the log says that every copy of a version was deleted on purpose."""

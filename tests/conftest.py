@@ -1,10 +1,13 @@
 """What all tests share: real data beside the repository, a git that knows nobody, no colours."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from imgdata.testing.inveniordm import RealInvenio, serve_inveniordm
 from imgdata.testing.lab import Lab, make_lab
 
 pytest_plugins = ["imgdata.testing.servers"]
@@ -36,6 +39,16 @@ def corpora() -> Path:
 def specs() -> Path:
     """The API descriptions of repositories; marker `specs`."""
     return _shared("specs")
+
+
+@pytest.fixture(scope="session")
+def inveniordm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInvenio]:
+    """A real InvenioRDM; tests that use it share the group `inveniordm`, and so the server."""
+    uv = shutil.which("uv") or str(REPOSITORY / ".uv" / "bin" / "uv")
+    instance = tmp_path_factory.mktemp("inveniordm")
+    small = ("--max-files", "20", "--quota-bytes", "2000000")
+    with serve_inveniordm(_shared("tools/inveniordm"), instance, uv, *small) as served:
+        yield served
 
 
 @pytest.fixture(autouse=True)

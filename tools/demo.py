@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from demo_publish import publish_bulk_profiles
+
 from imgdata.testing.plate import write_plate
 
 HERE = Path.cwd()
@@ -143,6 +145,8 @@ def main() -> None:
     heading("how was this made?")
     shell("imgdata lineage data/bulk_profiles/P1.parquet")
     shell("imgdata lineage data/masks/P1/B02_1.tif")
+
+    publish_bulk_profiles(PROJECT, heading, shell)
 
     print(f"\nThe project is in {PROJECT.relative_to(HERE)}. Look around: imgdata --help")
 

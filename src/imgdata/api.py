@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 import imgdata
-from imgdata.backends import open_storage
+from imgdata.backends import ProjectDeposits, open_storage
 from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
@@ -174,6 +174,7 @@ def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
         stages=DvcRunner(root),
         cache=LocalStorage(dvc.cache_dir),
         open_storage=opener,
+        published=ProjectDeposits(root / PRIVATE_FOLDER),
         clock=SystemClock(),
     )
 

@@ -7,14 +7,18 @@ Reading the table imports no backend. Others add rows through the entry point gr
 import importlib
 import importlib.util
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from imgdata.errors import InvalidProjectError, MachineError, UsageError
+from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, UsageError
 from imgdata.model.nearest import nearest
-from imgdata.ports import DepositService, PublicSource, Storage
+from imgdata.ports import CanReadBack, DepositService, PublicSource, Storage
+
+if TYPE_CHECKING:
+    from imgdata.model.deposits import DepositRecord
 
 Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
 ENTRY_POINTS = "imgdata.backends"
@@ -146,31 +150,29 @@ BACKENDS: tuple[Backend, ...] = (
     ),
     _source(
         "dryad",
-        "public_records:open_dryad_records",
+        "dryad_records:open_dryad_records",
         "public datasets of Dryad",
         "dryad:10.5061/dryad.x",
     ),
-    _source("bia", "public_places:open_bia", "studies of the BioImage Archive", "bia:S-BIAD634"),
-    _source("idr", "public_places:open_idr", "studies of the Image Data Resource", "idr:idr0033"),
+    _source("bia", "bia_studies:open_bia", "studies of the BioImage Archive", "bia:S-BIAD634"),
+    _source("idr", "idr:open_idr", "studies of the Image Data Resource", "idr:idr0033"),
     _source(
         "bbbc",
-        "public_places:open_bbbc",
+        "web_folders:open_bbbc",
         "sets of the Broad Bioimage Benchmark Collection",
         "bbbc:BBBC021",
     ),
     _source(
         "cpg",
-        "public_places:open_gallery",
+        "gallery:open_gallery",
         "the Cell Painting Gallery",
         "cpg:cpg0016/source_4/BATCH/PLATE",
     ),
-    _source("s3", "public_places:open_s3", "public S3 buckets", "s3://bucket/folder"),
+    _source("s3", "public_s3:open_s3", "public S3 buckets", "s3://bucket/folder"),
     _source(
-        "https", "public_places:open_web", "files and folders on the web", "https://HOST/folder/"
+        "https", "web_folders:open_web", "files and folders on the web", "https://HOST/folder/"
     ),
-    _source(
-        "http", "public_places:open_web", "files and folders on the web", "http://HOST/folder/"
-    ),
+    _source("http", "web_folders:open_web", "files and folders on the web", "http://HOST/folder/"),
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -224,6 +226,51 @@ def open_repository(name: str, url: str) -> DepositService:
         raise InvalidProjectError(msg, cause=f"known are {', '.join(sorted(known))}")
     opened: DepositService = load(known[scheme])(name, url)
     return opened
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectDeposits:
+    """Opens what a project has published.
+
+    Attributes:
+        scratch: Where a pack is kept while its server gives it as a whole only.
+    """
+
+    scratch: Path
+
+    def address(self, name: str, url: str) -> str:
+        """Return the service's address, or an empty text where its backend is not installed."""
+        try:
+            return open_repository(name, url).address
+        except ImgdataError:
+            return ""
+
+    def open(self, name: str, url: str, records: "Sequence[DepositRecord]") -> Storage:
+        """Return published deposits as a storage that only lets itself be read.
+
+        The token is looked for only when the public may not read.
+
+        Raises:
+            UsageError: Nothing can be read back from this repository by program.
+        """
+        from imgdata.system.credentials import find_token  # noqa: PLC0415 - rarely needed
+        from imgdata.transfer.deposit_copy import DepositStorage, Visit  # noqa: PLC0415 - as above
+
+        service = open_repository(name, url)
+        public = service.connect(None)
+        if not isinstance(public, CanReadBack):
+            msg = f"imgdata cannot read back what is published on '{name}'"
+            raise UsageError(msg, remedy=f"see {records[-1].url}")
+
+        @cache
+        def account() -> CanReadBack | None:
+            token = find_token(name)
+            if token is None:
+                return None
+            found = service.connect(token)
+            return found if isinstance(found, CanReadBack) else None
+
+        return DepositStorage(name, records, Visit(public, account), self.scratch)
 
 
 def open_source(reference: str) -> PublicSource:

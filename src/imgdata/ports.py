@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         DepositMetadata,
         DepositRecord,
         ListedFile,
+        Package,
+        PackageDraft,
         Question,
     )
     from imgdata.model.facts import PixelFacts, Reading, Sidecar
@@ -97,6 +99,22 @@ class CanReadRange(Protocol):
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Return `length` bytes from offset `start`. One request."""
+
+
+@runtime_checkable
+class CanReadTogether(Protocol):
+    """A storage of which objects that lie side by side are read in one request."""
+
+    def together(self, keys: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+        """Sort keys into groups, each read in one go; absent keys are a group each."""
+
+    def read_together(
+        self, keys: tuple[str, ...]
+    ) -> AbstractContextManager[Iterator[tuple[str, Iterator[bytes]]]]:
+        """Open the objects of one group, each with its chunks, in an order of its own.
+
+        An object's chunks end when the next one is asked for.
+        """
 
 
 @runtime_checkable
@@ -244,6 +262,38 @@ class CanJoinCommunity(Protocol):
         """Hand the draft to the community's curators; they publish it."""
 
 
+@runtime_checkable
+class CanReadBack(Protocol):
+    """A repository whose published records can be read, open ones without an account."""
+
+    def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
+        """Return the files of exactly that version, with the repository's checksums.
+
+        Raises:
+            NothingFoundError: The repository does not have the record any more.
+            CredentialsError: Its files are not open to this account.
+        """
+
+    def content(
+        self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a published file, or a range of it; one request.
+
+        Raises:
+            StorageError: With `status` 200 where the server gives the file as a whole only.
+        """
+
+
+class PublishedDeposits(Protocol):
+    """Opens what a project has published. Makes no request before something is read."""
+
+    def address(self, name: str, url: str) -> str:
+        """Return the service's address; tells sandbox from production."""
+
+    def open(self, name: str, url: str, records: Sequence[DepositRecord]) -> Storage:
+        """Return published deposits as a storage that only lets itself be read."""
+
+
 class DepositService(Protocol):
     """A data repository before anybody connects: what is known without network and token."""
 
@@ -262,8 +312,11 @@ class DepositService(Protocol):
     def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
         """Return what this repository needs beyond a DOI's description and is missing."""
 
-    def connect(self, token: Token) -> Depository:
-        """Return the service for one account. Makes no request."""
+    def connect(self, token: Token | None) -> Depository:
+        """Return the service for one account, or without one for public records.
+
+        Makes no request.
+        """
 
 
 @runtime_checkable
@@ -274,6 +327,19 @@ class CanPackage(Protocol):
         self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
     ) -> tuple[Path, ...]:
         """Write the package into a folder and return its files."""
+
+
+@runtime_checkable
+class CanDraftPackage(Protocol):
+    """A repository whose account can be given a package as a draft, for a person to submit."""
+
+    def draft(self, package: Package, token: Token, known: str, progress: Progress) -> PackageDraft:
+        """Send what is missing of a package and keep it as the one draft; publishes nothing.
+
+        Raises:
+            CredentialsError: The account is refused.
+            RefusedError: The repository finds the package wrong, or a file is too large.
+        """
 
 
 class DepositLog(Protocol):

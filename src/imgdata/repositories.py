@@ -9,6 +9,7 @@ print(publishing.plan(["bulk_profiles"]).size)
 ```
 """
 
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,8 +17,8 @@ from datetime import date
 from pathlib import Path
 
 from imgdata.backends import open_repository
-from imgdata.errors import UsageError
-from imgdata.levels.units import Unit
+from imgdata.errors import NothingFoundError, UsageError
+from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
     OPEN,
     Access,
@@ -26,13 +27,16 @@ from imgdata.model.deposits import (
     DepositRecord,
     DepositState,
     ListedFile,
+    Package,
+    PackageDraft,
+    Packing,
     PlannedItem,
     PlannedPack,
     Visibility,
 )
 from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
-from imgdata.ports import CanClose, CanPackage, CanShare, DepositService
+from imgdata.ports import CanClose, CanDraftPackage, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
@@ -40,8 +44,11 @@ from imgdata.reports.doi_badge import citation_with_doi, readme_with_doi
 from imgdata.system.credentials import find_token, need_token
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
+from imgdata.tracking.git_history import GitHistory
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.copies import is_sandbox
+from imgdata.workflows.deposit_copies import copy_events
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
@@ -51,6 +58,8 @@ from imgdata.workflows.deposit_request import (
     workflow_files,
 )
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.pull import PullOptions, bring_to_cache
+from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})
 
@@ -84,7 +93,25 @@ class DepositOptions:
 class Publishing:
     """One project and one of its repositories."""
 
-    def __init__(self, clone: Clone, repository: str, progress: Progress = SILENT) -> None:
+    def __init__(
+        self,
+        clone: Clone,
+        repository: str,
+        progress: Progress = SILENT,
+        *,
+        revision: str = "",
+    ) -> None:
+        """Join them.
+
+        Args:
+            clone: The project.
+            repository: Its name in imgdata.yaml.
+            progress: Told of bytes and files.
+            revision: The tag or commit whose versions are published; the working tree's without.
+
+        Raises:
+            UsageError: There is no such repository, or no such revision.
+        """
         known = clone.config.repositories
         if repository not in known:
             names = ", ".join(known) or "none"
@@ -97,24 +124,37 @@ class Publishing:
         self.clone = clone
         self.settings = known[repository]
         self.service: DepositService = open_repository(repository, self.settings.url)
-        self.log = ProjectDepositLog(clone.root, clone.config, clone.log())
+        self.log = ProjectDepositLog(clone.root, clone.config, clone.log(), clone.git.stage)
         self._progress = progress
+        self.revision = revision
+        self.source, self._commit = clone, clone.git.head() or ""
+        if revision:
+            history = GitHistory(clone.git.root)
+            weakref.finalize(self, history.close)
+            self.source, self._commit = clone_at(clone, history, revision)
+
+    def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
+        """Bring a revision's versions into the cache, where they are not in it."""
+        if self.revision:
+            with self.clone.writing():
+                chosen = choose_levels(self.source.config, levels)
+                wanted = PullOptions(selection=(options or DepositOptions()).select)
+                bring_to_cache(self.source, chosen, wanted, self._progress)
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
         """Decide what a deposit would hold; needs no network and no token."""
         options = options or DepositOptions()
-        wish = Wish(
-            tuple(levels), self.settings.name, options.select, options.access, options.version
-        )
-        gate = Gate(self.clone, ask=False)
+        version = options.version or self.revision
+        wish = Wish(tuple(levels), self.settings.name, options.select, options.access, version)
+        gate = Gate(self.source, ask=False)
         request = request_of(
-            self.clone, wish, gate, self.service.limits, read_answers(self.clone.root)
+            self.source, wish, gate, self.service.limits, read_answers(self.source.files)
         )
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
         if self.is_packaged:
             # A person uploads the folders as they are.
-            request = replace(request, documents=(), pack=dict.fromkeys(levels, False))
+            request = replace(request, documents=(), pack=dict.fromkeys(levels, Packing.FOLDERS))
         return plan_deposit(request)
 
     @contextmanager
@@ -138,14 +178,14 @@ class Publishing:
         whole = whole_units(plan.items)
         contents = tuple(
             (unit.level, unit.name or "", str(unit.version))
-            for unit in units_of(self.clone, plan.levels)
+            for unit in units_of(self.source, plan.levels)
             if whole.get((unit.level, unit.name or "")) == unit.nfiles
         )
         told = Documented(
             plan=plan,
-            makings=makings_of(self.clone, plan.levels),
-            workflow=workflow_files(self.clone),
-            commit=self.clone.git.head() or "",
+            makings=makings_of(self.source, plan.levels),
+            workflow=workflow_files(self.source),
+            commit=self._commit,
             restricted_units=self._restricted_units(plan),
         )
         with self.desk() as desk, self.clone.writing():
@@ -159,20 +199,27 @@ class Publishing:
         Raises:
             RefusedError: Naming units, rules, and what may leave.
         """
-        gate = Gate(self.clone, servers=(self.service.address,))
-        units = [unit for unit in self._all_units() if (unit.level, unit.name or "") in going]
+        gate = Gate(self.source, servers=(self.service.address,))
+        every = (unit for some in self.source.units.by_level.values() for unit in some)
+        units = [unit for unit in every if (unit.level, unit.name or "") in going]
         gate.refuse(units, self.settings.name)
 
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
         going = {unit for item in plan.items for unit in _units_of(item)}
-        here = {u.name for units in self.clone.units.by_level.values() for u in units if u.name}
+        every = (*self.clone.units.by_level.values(), *self.source.units.by_level.values())
+        here = {unit.name for units in every for unit in units if unit.name}
         return frozenset({one.unit for one in plan.held if one.unit} | (here - going)) - going
 
     @property
     def is_packaged(self) -> bool:
         """Whether a person submits to this repository, with a package and a checklist."""
         return isinstance(self.service, CanPackage)
+
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether what is published there may be wiped, and so is no copy."""
+        return is_sandbox(self.service.address)
 
     def package(self, plan: DepositPlan, folder: Path | None) -> tuple[Path, ...]:
         """Write the package of a plan; sends nothing.
@@ -188,11 +235,44 @@ class Publishing:
         into = folder or self.clone.root / PRIVATE_FOLDER / f"package-{self.settings.name}"
         return self.service.package(plan.metadata, self._listed(plan), into)
 
+    def draft(self, plan: DepositPlan, folder: Path | None) -> PackageDraft:
+        """Write the package and keep it as a draft in the account's space; publishes nothing.
+
+        Raises:
+            UsageError: Answers are missing, or the repository takes no such drafts.
+            CredentialsError: There is no account, or it is refused.
+        """
+        service = self.service
+        if not isinstance(service, CanDraftPackage):
+            msg = f"'{self.settings.name}' takes no drafts of packages"
+            raise UsageError(msg)
+        publishing.refuse_unready(plan)
+        token = need_token(self.settings.name)
+        written = self.package(plan, folder)
+        package = Package(plan.metadata, plan.levels, self._listed(plan), written[0].parent)
+        name, levels = self.settings.name, plan.levels
+        with self.clone.writing():
+            last = publishing.latest(self.log.deposits(), name, service.address, levels)
+            known = last.identifier if last and last.state is DepositState.DRAFT else ""
+            done = service.draft(package, token, known, self._progress)
+            self.log.note_deposit(
+                DepositRecord(
+                    repository=name,
+                    address=service.address,
+                    marker="",
+                    state=DepositState.DRAFT,
+                    identifier=done.key,
+                    url=done.url,
+                    levels=tuple(levels),
+                )
+            )
+        return done
+
     def _listed(self, plan: DepositPlan) -> tuple[ListedFile, ...]:
         found: list[ListedFile] = []
         for item in plan.items:
             for file in item.files if isinstance(item, PlannedPack) else (item.file,):
-                level = self.clone.config.levels[file.level]
+                level = self.source.config.levels[file.level]
                 inside = file.path.removeprefix(level.path).lstrip("/")
                 fields = read_name(level.keys, inside, file.unit or None) or {}
                 plate = {"plate": file.unit} if file.unit else {}
@@ -210,6 +290,11 @@ class Publishing:
         """Whether there is a token to ask the repository with."""
         return find_token(self.settings.name) is not None
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the state of deposits can be read: there is a token, and a program may."""
+        return self.has_token and not self.is_packaged
+
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""
         self._refuse_restricted(
@@ -218,33 +303,26 @@ class Publishing:
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
             published = publishing.publish(desk, levels, chosen)
-            if published.state is DepositState.PUBLISHED:
-                self._note_published(published)
+            self._note_published()
             return published
 
-    def _note_published(self, published: Deposit) -> None:
-        """Note the deposit as a copy, and its DOI in README.md and CITATION.cff."""
-        known = [r for r in self.log.deposits() if r.identifier == published.identifier]
-        units = {(u.level, u.name or "", str(u.version)): u for u in self._all_units()}
-        events = [
-            (
-                "verified",
-                {
-                    "storage": self.settings.name,
-                    "level": level,
-                    "unit": units[level, unit, version].name,
-                    "version": version,
-                    "how": "checksum",
-                    "objects": "all",
-                    "n": units[level, unit, version].nfiles,
-                    "bytes": units[level, unit, version].size,
-                    "doi": published.doi,
-                },
-            )
-            for level, unit, version in (known[-1].contents if known else ())
-            if (level, unit, version) in units
-        ]
-        written = [self.clone.log().write(events)]
+    def _note_published(self) -> None:
+        """Note each newly published deposit as a copy, and the newest DOI where people cite from.
+
+        Also those that curators published meanwhile, or whose publication became known late.
+        """
+        now = self.clone.reread()
+        written: list[Path | None] = []
+        for record in now.deposits.get(self.settings.name, ()):
+            events = copy_events(now, record)
+            if events:
+                written.append(now.log().write(events))
+                written += self._cite(record)
+        self.clone.git.stage([path for path in written if path is not None])
+
+    def _cite(self, published: DepositRecord) -> list[Path]:
+        """Write the DOI into README.md and CITATION.cff, where they are."""
+        written: list[Path] = []
         released = self.clone.clock.now().date().isoformat()
         readme, citation = self.clone.root / "README.md", self.clone.root / "CITATION.cff"
         if published.doi and readme.is_file():
@@ -254,10 +332,7 @@ class Publishing:
             text = citation.read_text("utf-8")
             write_text(citation, citation_with_doi(text, published.doi, released))
             written.append(citation)
-        self.clone.git.stage([path for path in written if path is not None])
-
-    def _all_units(self) -> list[Unit]:
-        return [unit for units in self.clone.units.by_level.values() for unit in units]
+        return written
 
     def discard(self, identifier: str) -> None:
         """Throw away an open draft of this project."""
@@ -268,7 +343,10 @@ class Publishing:
         """Return a link that shows a draft without an account, or an empty text."""
         with self.desk() as desk:
             able = desk.depository
-            return able.reviewer_link(identifier) if isinstance(able, CanShare) else ""
+            try:
+                return able.reviewer_link(identifier) if isinstance(able, CanShare) else ""
+            except NothingFoundError:
+                return ""  # an older or smaller service without such links
 
     def deposits(self) -> tuple[DepositRecord, ...]:
         """Return the deposits the project remembers; asks nobody."""
@@ -276,12 +354,13 @@ class Publishing:
 
     def refresh(self) -> tuple[DepositRecord, ...]:
         """Read every unpublished deposit again; one that became public is noted so."""
-        with self.desk() as desk:
+        with self.desk() as desk, self.clone.writing():
             for record in self.deposits():
                 mine = (record.repository, record.address)
                 unfinished = record.identifier and record.state is not DepositState.PUBLISHED
                 if unfinished and mine == (desk.repository, desk.depository.address):
                     publishing.reread(desk, record)
+            self._note_published()
         return self.deposits()
 
 

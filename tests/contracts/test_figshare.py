@@ -25,7 +25,7 @@ from imgdata.testing.depository import (
     readme,
 )
 from imgdata.testing.small_figshare import SmallFigshare
-from imgdata.testing.small_inveniordm import Fault
+from imgdata.testing.small_site import Fault
 from imgdata.workflows.publish import Desk, deposit, publish
 
 

@@ -1,17 +1,10 @@
 """The Zenodo connector against a real InvenioRDM."""
 
-import json
-import os
-import shutil
-import socket
-import subprocess
-import threading
 import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import gettempdir
 
 import httpx
 import pytest
@@ -34,77 +27,25 @@ from imgdata.testing.depository import (
     plan_of,
     readme,
 )
+from imgdata.testing.inveniordm import RealInvenio
 from imgdata.transfer.content import BytesContent
 from imgdata.transfer.fetch import fetch_one
 from imgdata.workflows.publish import Desk, deposit, publish
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("IMGDATA_SHARED", REPOSITORY.parent / "shared"))
-START_SECONDS = 120
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("inveniordm")]
 
 
-def _environment(requirements: Path) -> Path:
-    """Return the Python of an environment with InvenioRDM, made once and kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "imgdata-tests" / "inveniordm"
-    python = folder / "venv" / "bin" / "python"
-    stamp = folder / "requirements.txt"
-    if python.exists() and stamp.exists() and stamp.read_bytes() == requirements.read_bytes():
-        return python
-    uv = shutil.which("uv") or str(REPOSITORY / ".uv" / "bin" / "uv")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    subprocess.run([uv, "venv", "-q", folder / "venv", "--python", "3.11"], check=True)
-    subprocess.run([uv, "pip", "install", "-q", "--python", python, "-r", requirements], check=True)
-    stamp.write_bytes(requirements.read_bytes())
-    return python
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
+@dataclass(frozen=True)
 class Served:
     """A running server: its address, its token, and what it refuses beyond."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self.address = address
-        self.token = Token("zenodo", token)
+    address: str
+    token: Token
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    tool = SHARED / "tools" / "inveniordm"
-    if not tool.is_dir():
-        pytest.skip(f"no {tool} beside the repository")
-    python = _environment(tool / "requirements.txt")
-    instance = tmp_path_factory.mktemp("inveniordm")
-    arguments: list[str | Path] = [
-        *(python, tool / "serve.py", "--port", str(_free_port()), "--instance", instance / "i"),
-        *("--max-files", "20", "--quota-bytes", "2000000"),
-    ]
-    log = (instance / "log").open("wb")
-    server = subprocess.Popen(
-        arguments, stdout=subprocess.PIPE, stderr=log, cwd=gettempdir(), text=True
-    )
-    watchdog = threading.Timer(START_SECONDS, server.kill)
-    watchdog.start()
-    try:
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        assert line, (instance / "log").read_text()[-3000:]
-        said = json.loads(line)
-        yield Served(said["api"].removesuffix("/api"), said["token"])
-    finally:
-        watchdog.cancel()
-        server.terminate()
-        server.wait(20)
-        if server.stdout is not None:
-            server.stdout.close()
-        log.close()
+def served(inveniordm: RealInvenio) -> Served:
+    return Served(inveniordm.address, Token("zenodo", inveniordm.token))
 
 
 @pytest.fixture

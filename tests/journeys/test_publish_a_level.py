@@ -37,7 +37,8 @@ SCRIPT = """
 import pathlib, sys
 source, target = map(pathlib.Path, sys.argv[1:])
 target.parent.mkdir(parents=True, exist_ok=True)
-target.write_text("".join(f"{p.name},{p.stat().st_size}\\n" for p in sorted(source.iterdir())))
+lines = (f"{source.name},{p.name},{p.stat().st_size}\\n" for p in sorted(source.iterdir()))
+target.write_text("".join(lines))
 """
 CONFIG = """
 version: 1

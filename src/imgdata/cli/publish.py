@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
+from imgdata.cli.publish_plan import show_plan
 from imgdata.cli.session import Session
 from imgdata.errors import UsageError
-from imgdata.model.deposits import DepositRecord, PlannedPack
+from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
-    from imgdata.model.deposits import Deposit, DepositPlan, Question
-    from imgdata.repositories import Publishing
+    from imgdata.model.deposits import Deposit, DepositPlan
+    from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
 SHOWN = 10
@@ -32,6 +33,9 @@ Closed = Annotated[
 ]
 Into = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
+]
+Draft = Annotated[
+    bool, typer.Option("--draft", help="Send a package to a draft in your account (bia:).")
 ]
 Embargo = Annotated[
     str, typer.Option(metavar="DATE", help="First day on which the files are open.")
@@ -52,6 +56,9 @@ def publish(  # noqa: PLR0913 - one argument an option
         str | None, typer.Option("--to", metavar="REPOSITORY", help="A repository's name.")
     ] = None,
     select: Select = None,
+    rev: Annotated[
+        str, typer.Option("--rev", metavar="REV", help="Publish what this tag or commit records.")
+    ] = "",
     version: Annotated[str, typer.Option(help="Version of the data, as v1.2.")] = "",
     new_version: NewVersion = False,
     embargo: Embargo = "",
@@ -65,6 +72,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     listing: Listing = False,
     discard: Discard = "",
     into: Into = None,
+    draft: Draft = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -75,7 +83,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     project = session.open(writing=not dry_run)
     chosen = names(levels, level)
     repository = to or _only_repository(list(project.config.repositories))
-    publishing = Publishing(project.clone, repository, session.progress())
+    publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
     if listing:
         _list(session, publishing, ask=not dry_run)
     elif discard:
@@ -91,17 +99,30 @@ def publish(  # noqa: PLR0913 - one argument an option
         options = DepositOptions(
             parse_selection(select or ()), _date(embargo), restricted, version, new_version
         )
-        plan = publishing.plan(chosen, options)
-        _show_plan(session, plan, publishing)
-        if dry_run:
-            return
-        if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, into))
-            return
-        done = publishing.deposit(plan, new_version=new_version)
-        _show_draft(session, publishing, done, chosen)
+        plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
+        if publishing.is_packaged and not dry_run:
+            _package(session, publishing, plan, into, sending=draft)
+        elif not dry_run:
+            done = publishing.deposit(plan, new_version=new_version)
+            _show_draft(session, publishing, done, chosen)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _plan(
+    session: Session,
+    publishing: "Publishing",
+    levels: tuple[str, ...],
+    options: "DepositOptions",
+    *,
+    dry_run: bool,
+) -> "DepositPlan":
+    """Show what would go; for a deposit in earnest, bring what is not here first."""
+    if not dry_run:
+        publishing.fetch(levels, options)
+    plan = publishing.plan(levels, options)
+    show_plan(session, plan, publishing)
+    return plan
 
 
 def deposit_levels(
@@ -118,11 +139,11 @@ def deposit_levels(
         chosen = tuple(level.name for level in named if repository in level.repositories)
         publishing = Publishing(project.clone, repository, session.progress())
         plan = publishing.plan(chosen)
-        _show_plan(session, plan, publishing)
+        show_plan(session, plan, publishing)
         if dry_run:
             continue
         if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, None))
+            _package(session, publishing, plan, None, sending=False)
         else:
             _show_draft(session, publishing, publishing.deposit(plan), chosen)
 
@@ -146,82 +167,31 @@ def _date(text: str) -> date | None:
         raise UsageError(problem, remedy="write it as 2027-06-01") from error
 
 
-def _show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -> None:
-    """Say what would go, what stays, what is missing and what it would mean."""
-    packs = [item for item in plan.items if isinstance(item, PlannedPack)]
-    packed = f"{len(packs)} packed, " if packs else ""
-    limits = "ok" if not plan.over else "EXCEEDED"
-    session.say(
-        f"will upload {plan.files} files, {format_size(plan.size)} to {publishing.service.address} "
-        f"({packed}manifest, RO-Crate, citation, recipe)   limits: {limits}"
-    )
-    for item in plan.items[: None if session.verbose else SHOWN]:
-        holds = f", {len(item.files)} files" if isinstance(item, PlannedPack) else ""
-        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
-    if len(plan.items) > SHOWN and not session.verbose:
-        session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
-    for text in plan.over:
-        session.say(f"  over: {text}")
-    for held in plan.held:
-        session.say(f"blocked: {held.level} {held.unit}, {held.files} files: {held.reason}")
-    for question in plan.questions:
-        word = "missing" if question.required else "advised"
-        session.say(f"{word}: {question.name}: {question.text}   -> {question.where}")
-    session.say(f"licence: {plan.metadata.license or 'none'}   files: {_access(plan)}")
-    session.say(
-        "DOI: a draft reserves one; nothing becomes public until "
-        f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
-    )
-    session.add(_plan_json(plan, publishing.service.address))
-
-
-def _access(plan: "DepositPlan") -> str:
-    access = plan.access
-    until = f" until {access.until.isoformat()}" if access.until else ""
-    return f"{access.visibility.value}{until}"
-
-
-def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
-    return {
-        "repository": plan.repository,
-        "address": address,
-        "levels": list(plan.levels),
-        "files": plan.files,
-        "bytes": plan.size,
-        "items": [
-            {
-                "name": item.name,
-                "bytes": item.size,
-                "packed": len(item.files) if isinstance(item, PlannedPack) else 0,
-            }
-            for item in plan.items
-        ],
-        "documents": list(plan.documents),
-        "blocked": [
-            {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
-            for h in plan.held
-        ],
-        "questions": [_question_json(question) for question in plan.questions],
-        "over": list(plan.over),
-        "license": plan.metadata.license,
-        "access": plan.access.visibility.value,
-    }
-
-
-def _question_json(question: "Question") -> dict[str, object]:
-    return {
-        "name": question.name,
-        "text": question.text,
-        "where": question.where,
-        "required": question.required,
-    }
-
-
-def _show_package(session: Session, written: tuple[Path, ...]) -> None:
+def _package(
+    session: Session,
+    publishing: "Publishing",
+    plan: "DepositPlan",
+    into: Path | None,
+    *,
+    sending: bool,
+) -> None:
+    """Write a package; with `sending` keep it as a draft in the account's space too."""
+    written = publishing.package(plan, into)
     for path in written:
         session.say(f"wrote {path}")
-    session.say("nothing was sent: the next steps are in CHECKLIST.md")
     session.add({"package": [str(path) for path in written]})
+    if not sending:
+        session.say("nothing was sent: the next steps are in CHECKLIST.md")
+        return
+    draft = publishing.draft(plan, into)
+    session.say(
+        f"draft {draft.key}: {draft.sent} files sent, {draft.already} were there; "
+        "compared by size, file lists checked by BioStudies; nothing is public"
+    )
+    session.say(f"  finish and submit it: {draft.url}")
+    levels, repository = " ".join(plan.levels), publishing.settings.name
+    session.say(f"  to change it: imgdata publish {levels} --to {repository} --draft")
+    session.add({"id": draft.key, "url": draft.url, "sent": draft.sent, "already": draft.already})
 
 
 def _show_draft(
@@ -293,7 +263,7 @@ def _publish(
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:
-    records = publishing.refresh() if ask and publishing.has_token else publishing.deposits()
+    records = publishing.refresh() if ask and publishing.can_ask else publishing.deposits()
     for record in records:
         session.say(
             f"{record.state.value:<10} {record.identifier or '-':<14} {record.doi or '-':<28} "

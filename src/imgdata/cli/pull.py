@@ -40,7 +40,8 @@ def pull(  # noqa: PLR0913 - one argument an option
         typer.Option(
             "--from",
             metavar="STORAGE",
-            help="Read from this storage; replaces damaged cache objects by its good ones.",
+            help="Read from this storage, or what is published in this repository; "
+            "replaces damaged cache objects by its good ones.",
         ),
     ] = None,
     select: Select = None,

@@ -28,7 +28,11 @@ def verify(  # noqa: PLR0913 - one argument an option
     level: LevelOption = None,
     on: Annotated[
         list[str] | None,
-        typer.Option("--on", metavar="STORAGE", help="Only this storage, or 'cache'."),
+        typer.Option(
+            "--on",
+            metavar="STORAGE",
+            help="Only this storage, what is published in this repository, or 'cache'.",
+        ),
     ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="SIZE", help="Read so much: 200GB.")
@@ -108,6 +112,8 @@ def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
         f"{outcome.version.title} on {outcome.storage}: {outcome.checked:,} objects right "
         f"({format_size(outcome.size)} read){left}"
     )
+    for why in outcome.why:
+        session.say(f"  {why}")
     for bad in outcome.bad[:SHOWN]:
         cure = f"; repaired from {bad.repaired_from}" if bad.repaired_from else ""
         session.say(f"  {bad.names[0]}: {bad.how}{cure}")
@@ -122,6 +128,7 @@ def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
             "checked": outcome.checked,
             "bytes": outcome.size,
             "left": outcome.left,
+            "why": list(outcome.why),
             "bad": [
                 {"files": list(bad.names), "how": bad.how, "repaired_from": bad.repaired_from}
                 for bad in outcome.bad

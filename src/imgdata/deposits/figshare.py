@@ -6,11 +6,15 @@ where it stopped. A new version is the same article, changed and published again
 Source: https://docs.figshare.com, API 2.0; the upload service: "Upload files" there.
 """
 
-from contextlib import suppress
+import itertools
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from imgdata.deposits.asking import insist, read_until_published, told
 from imgdata.deposits.web import (
     PATIENT,
     Answer,
@@ -21,9 +25,9 @@ from imgdata.deposits.web import (
     Web,
 )
 from imgdata.errors import (
+    CredentialsError,
     DamagedError,
     NothingFoundError,
-    PartlyDoneError,
     StorageError,
     UsageError,
 )
@@ -34,6 +38,7 @@ from imgdata.model.deposits import (
     DepositedFile,
     DepositLimits,
     DepositMetadata,
+    DepositRecord,
     DepositState,
     Question,
     Visibility,
@@ -51,8 +56,9 @@ LIMITS = DepositLimits(
     "Figshare for Figshare+ (ordered and reviewed by their staff)",
 )
 _READS = 8
-_BAD = 400
+_PAGE = 1000
 _PENDING = "PENDING"
+_VERSION = re.compile(r"\.v(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,8 @@ class FigshareService:
             missing.append(Question("keywords", text, "imgdata.yaml", required=True))
         return tuple(missing)
 
-    def connect(self, token: Token) -> Depository:
-        """Return the service for one account. Makes no request."""
+    def connect(self, token: Token | None) -> Depository:
+        """Return the service for one account, or for the public. Makes no request."""
         return Figshare(self.address, token)
 
 
@@ -98,6 +104,7 @@ class Figshare:
         # Parts go to an address the service names: the account's token stays here.
         self._parts = Web("https://", headers=headers, patience=patience)
         self.address = address.rstrip("/")
+        self._known: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
     def __repr__(self) -> str:
         return f"Figshare({self.address!r})"
@@ -111,28 +118,34 @@ class Figshare:
         """Open an article with the marker among its keywords, then describe it without."""
         document = self._document(metadata)
         document["keywords"] = [*document["keywords"], _keyword(marker)]
-        body = self._told("POST", "/account/articles", document).body
+        answer = told(self._web, lambda: self._web.post("/account/articles", document))
+        self._web.refuse_wrong_clock(answer)
+        body = answer.body
         identifier = str(_field(body, "entity_id"))
         return self.describe(identifier, metadata, access)
 
     def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
         """Replace the description, reserve the DOI where there is none, set the embargo."""
         path = f"/account/articles/{_number(identifier)}"
-        self._told("PUT", path, self._document(metadata))
+        told(self._web, lambda: self._web.put(path, self._document(metadata)))
         if not self.read(identifier).doi:
             self._reserve(path)
         if access.visibility is not Visibility.OPEN:
             until = access.until.isoformat() if access.until else "0"
             embargo = {"is_embargoed": True, "embargo_date": until, "embargo_type": "file"}
-            self._told("PUT", f"{path}/embargo", embargo)
+            told(self._web, lambda: self._web.put(f"{path}/embargo", embargo))
         return self.read(identifier)
 
     def _reserve(self, path: str) -> None:
-        try:
-            self._web.post(f"{path}/reserve_doi")
-        except (AnswerError, UnclearError):
-            # Reading shows whether it was reserved; publishing mints one in any case.
-            return
+        """Reserve the DOI, after reading that there is none; publishing mints one in any case."""
+
+        def ask() -> Answer:
+            answer = self._web.get(path)
+            has_one = isinstance(answer.body, dict) and answer.body.get("doi")
+            return answer if has_one else self._web.post(f"{path}/reserve_doi")
+
+        with suppress(AnswerError, UnclearError):
+            insist(self._web, ask)
 
     def _document(self, metadata: DepositMetadata) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -175,21 +188,11 @@ class Figshare:
         msg = f"Figshare does not offer the licence {spdx}"
         raise UsageError(msg, cause=f"it offers {names}", remedy="choose another in imgdata.yaml")
 
-    def _told(self, method: str, path: str, body: Json) -> Answer:
-        """Send a description; a refusal is a usage error with Figshare's words."""
-        try:
-            return self._web.put(path, body) if method == "PUT" else self._web.post(path, body)
-        except AnswerError as error:
-            if error.status not in {_BAD, 422}:
-                raise
-            msg = f"{self._web.service} refuses this"
-            raise UsageError(msg, cause="\n".join(error.messages)) from error
-
     def read(self, identifier: str) -> Deposit:
         """Return the article as its owner sees it, with its files."""
         path = f"/account/articles/{_number(identifier)}"
         body = self._web.get(path).body
-        files = _listed(self._web.get(f"{path}/files", {"page_size": 1000}).body)
+        files = list(self._paged(f"{path}/files"))
         found = body if isinstance(body, dict) else {}
         url = found.get("url_public_html") or found.get("url_private_html") or ""
         return Deposit(
@@ -200,6 +203,41 @@ class Figshare:
             state=_state(found),
             files=tuple(sorted((_file(one) for one in files), key=lambda file: file.name)),
         )
+
+    def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
+        """Return the files of a published version."""
+        return tuple(
+            DepositedFile(
+                one["name"], int(one.get("size") or 0), str(one.get("computed_md5") or "")
+            )
+            for one in self._public_files(record)
+        )
+
+    def content(
+        self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a published file, or a range of it, where Figshare says that it lies."""
+        named = {str(one["name"]): str(one["download_url"]) for one in self._public_files(record)}
+        if name not in named:
+            msg = f"{self._web.service} has no file {name} in {record.doi or record.identifier}"
+            raise NothingFoundError(msg)
+        self._refuse_strange(named[name])
+        return self._parts.stream(named[name], start, length)
+
+    def _public_files(self, record: DepositRecord) -> list[dict[str, Any]]:
+        version = _VERSION.search(record.doi)
+        key = (record.identifier, version[1] if version else "1")
+        if key not in self._known:
+            files = self._paged(f"/articles/{_number(key[0])}/versions/{key[1]}/files")
+            self._known[key] = [one for one in files if "name" in one and "download_url" in one]
+        return self._known[key]
+
+    def _paged(self, path: str) -> Iterator[dict[str, Any]]:
+        for page in itertools.count(1):
+            listed = _listed(self._web.get(path, {"page": page, "page_size": _PAGE}).body)
+            yield from listed
+            if len(listed) < _PAGE:
+                return
 
     def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
         """Send one file in parts; parts that have arrived are not sent again."""
@@ -221,7 +259,7 @@ class Figshare:
     def _begun(self, base: str, content: Content) -> Json | None:
         """Return an unfinished upload of the very same file; remove others of that name."""
         same = None
-        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+        for one in list(self._paged(base)):
             if one.get("name") != content.name:
                 continue
             mine = (one.get("size"), one.get("supplied_md5")) == (content.size, content.md5)
@@ -234,34 +272,29 @@ class Figshare:
     def _begin(self, base: str, content: Content) -> Json:
         asked = {"name": content.name, "size": content.size, "md5": content.md5}
         try:
-            location = str(_field(self._told("POST", base, asked).body, "location"))
-        except AnswerError as error:
-            if any("quota" in line.lower() for line in error.messages):
+            location = str(
+                _field(told(self._web, lambda: self._web.post(base, asked)).body, "location")
+            )
+        except (UsageError, CredentialsError, AnswerError) as error:
+            if "quota" in error.cause.lower():
                 msg = f"{content.name} does not fit: the quota on {self._web.service} is used up"
                 raise StorageError(msg, cause=error.cause, remedy=LIMITS.note) from error
             raise
         return self._web.get(f"{base}/{location.rstrip('/').rpartition('/')[2]}").body
 
     def _refuse_strange(self, upload: str) -> None:
-        """Parts go over TLS, or to the host we speak with."""
+        """Files go over TLS, or to and from the host we speak with."""
         own = urlsplit(self.address)
         named = urlsplit(upload)
         if named.scheme != "https" and named.hostname != own.hostname:
-            msg = f"{self._web.service} names an upload address that is not safe"
+            msg = f"{self._web.service} names an address for files that is not safe"
             raise StorageError(msg, cause=f"{named.scheme}://{named.hostname}")
 
     def _send(self, url: str, content: Content, start: int, length: int) -> None:
-        wait = self._parts.patience.first_wait
-        for attempt in range(1, self._parts.patience.tries + 1):
-            try:
-                self._parts.send(url, lambda: content.chunks(start, length), length)
-            except UnclearError:
-                if attempt == self._parts.patience.tries:
-                    raise
-                self._parts.patience.sleep(wait)
-                wait *= 2
-                continue
-            return
+        insist(
+            self._parts,
+            lambda: self._parts.send(url, lambda: content.chunks(start, length), length),
+        )
 
     def _available(self, path: str, content: Content) -> DepositedFile:
         """Wait until Figshare has put the parts together and computed its checksum."""
@@ -278,31 +311,31 @@ class Figshare:
     def remove_file(self, identifier: str, name: str) -> None:
         """Remove all files of that name from the article."""
         base = f"/account/articles/{_number(identifier)}/files"
-        for one in _listed(self._web.get(base, {"page_size": 1000}).body):
+        for one in list(self._paged(base)):
             if one.get("name") == name:
                 self._web.delete(f"{base}/{int(one['id'])}")
 
     def publish(self, identifier: str) -> Deposit:
         """Publish the article; asked once, then read until it is known."""
         try:
-            self._told("POST", f"/account/articles/{_number(identifier)}/publish", None)
+            told(
+                self._web,
+                lambda: self._web.post(f"/account/articles/{_number(identifier)}/publish"),
+            )
         except UnclearError as error:
-            wait = self._web.patience.first_wait
-            for _ in range(_READS):
-                found = self.read(identifier)
-                if found.state is not DepositState.DRAFT:
-                    return found
-                self._web.patience.sleep(wait)
-                wait *= 2
-            msg = f"{self._web.service} did not say whether article {identifier} was published"
-            raise PartlyDoneError(
-                msg, cause=error.problem, remedy="wait some minutes, then: imgdata publish --list"
-            ) from error
+            return read_until_published(
+                self._web, lambda: self._settled(identifier), identifier, error
+            )
         found = self.read(identifier)
         if found.state is DepositState.DRAFT:
             # Groups may ask for curation: asked for, but not public.
             return replace(found, state=DepositState.IN_REVIEW)
         return found
+
+    def _settled(self, identifier: str) -> Deposit | None:
+        """Return the article once it is no draft any more."""
+        found = self.read(identifier)
+        return None if found.state is DepositState.DRAFT else found
 
     def new_version(self, identifier: str) -> Deposit:
         """Return the article itself: changed and published again it is the next version."""

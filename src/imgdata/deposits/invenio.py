@@ -10,11 +10,13 @@ invenio-rdm-records 36.0.0.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from imgdata.deposits.asking import insist, read_until_published, told
 from imgdata.deposits.web import (
     PATIENT,
     Answer,
@@ -23,14 +25,11 @@ from imgdata.deposits.web import (
     Patience,
     UnclearError,
     Web,
-    clock_difference,
     field_errors,
 )
 from imgdata.errors import (
     DamagedError,
-    MachineError,
     NothingFoundError,
-    PartlyDoneError,
     RefusedError,
     StorageError,
     UsageError,
@@ -42,6 +41,7 @@ from imgdata.model.deposits import (
     DepositedFile,
     DepositLimits,
     DepositMetadata,
+    DepositRecord,
     DepositState,
     Question,
     Visibility,
@@ -63,9 +63,6 @@ LIMITS = DepositLimits(
 )
 # On a record, plain JSON would be answered in Zenodo's old form; files are plain JSON only.
 ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.5"
-_DAY = 24 * 3600.0
-_READS_AFTER_PUBLISH = 5
-_TOO_EARLY = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +77,8 @@ class InvenioService:
         """Ask for nothing more than a DOI needs."""
         return ()
 
-    def connect(self, token: Token) -> Depository:
-        """Return the service for one account. Makes no request."""
+    def connect(self, token: Token | None) -> Depository:
+        """Return the service for one account, or for the public. Makes no request."""
         return InvenioRdm(self.address, token)
 
 
@@ -124,8 +121,10 @@ class InvenioRdm:
 
     def create(self, metadata: DepositMetadata, access: Access, marker: str) -> Deposit:
         """Open a draft and reserve its DOI; complaints about the description are in the answer."""
-        answer = self._told(lambda: self._web.post("/records", _document(metadata, access, marker)))
-        self._refuse_wrong_clock(answer)
+        answer = told(
+            self._web, lambda: self._web.post("/records", _document(metadata, access, marker))
+        )
+        self._web.refuse_wrong_clock(answer)
         self._reserve_doi(_text(answer.body, "id"))
         found = self.read(_text(answer.body, "id"))
         return _with_complaints(found, self._complaints(answer))
@@ -138,7 +137,7 @@ class InvenioRdm:
         kept = now.get("metadata", {}).get("identifiers") if isinstance(now, dict) else None
         document["metadata"].update({"identifiers": kept} if kept else {})
         document["pids"] = now.get("pids", {})
-        answer = self._told(lambda: self._web.put(path, document))
+        answer = told(self._web, lambda: self._web.put(path, document))
         if not _doi(answer.body):
             self._reserve_doi(identifier)
         return _with_complaints(self.read(identifier), self._complaints(answer))
@@ -154,28 +153,39 @@ class InvenioRdm:
             files = self._web.get(f"{path}/files").body
         return _deposit(body, files)
 
+    def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
+        """Return the files of a published version."""
+        path = f"/records/{quote(record.identifier, safe='')}"
+        body = self._web.get(path).body
+        if _state(body) is not DepositState.PUBLISHED:
+            msg = f"{self._web.service} has no published record {record.identifier}"
+            raise NothingFoundError(msg)
+        return tuple(_files(self._web.get(f"{path}/files").body))
+
+    def content(
+        self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a published file, or a range of it."""
+        path = f"/records/{quote(record.identifier, safe='')}/files/{quote(name, safe='')}/content"
+        return self._web.stream(path, start, length)
+
     def add_file(self, identifier: str, content: Content, progress: Progress) -> DepositedFile:
         """Send one file in one stream; a dropped attempt is removed and begun again."""
         base = f"/records/{quote(identifier, safe='')}/draft/files"
         one = f"{base}/{quote(content.name, safe='')}"
-        wait = self._web.patience.first_wait
-        for attempt in range(1, self._web.patience.tries + 1):
+        sent = _Counted(content, progress)
+
+        def attempt() -> Answer:
             self.remove_file(identifier, content.name)
             self._opened(base, content.name)
-            sent = _Counted(content, progress)
-            try:
-                answer = self._web.send(f"{one}/content", sent.chunks, content.size)
-            except UnclearError:
-                sent.take_back()
-                if attempt == self._web.patience.tries:
-                    raise
-                self._web.patience.sleep(wait)
-                wait *= 2
-                continue
-            except AnswerError as error:
-                raise self._over_quota(error, content) from error
-            self._no_errors(answer, content.name)
-            break
+            sent.take_back()
+            return self._web.send(f"{one}/content", sent.chunks, content.size)
+
+        try:
+            answer = insist(self._web, attempt)
+        except AnswerError as error:
+            raise self._over_quota(error, content) from error
+        self._no_errors(answer, content.name)
         return self._committed(one, content.name)
 
     def _opened(self, base: str, name: str) -> None:
@@ -197,18 +207,10 @@ class InvenioRdm:
 
     def _committed(self, one: str, name: str) -> DepositedFile:
         """Finish a file. Committing twice is answered like once, so it is repeated."""
-        for attempt in range(1, self._web.patience.tries + 1):
-            try:
-                answer = self._web.post(f"{one}/commit")
-            except UnclearError:
-                if attempt == self._web.patience.tries:
-                    raise
-                self._web.patience.sleep(self._web.patience.first_wait)
-                continue
-            self._no_errors(answer, name)
-            found = _file(answer.body)
-            if not found.md5:
-                break
+        answer = insist(self._web, lambda: self._web.post(f"{one}/commit"))
+        self._no_errors(answer, name)
+        found = _file(answer.body)
+        if found.md5:
             return found
         msg = f"{self._web.service} did not complete {name}"
         raise StorageError(msg, remedy="run the same command again; it goes on from there")
@@ -246,9 +248,14 @@ class InvenioRdm:
             return self.read(identifier)
         path = f"/records/{quote(identifier, safe='')}/draft/actions/publish"
         try:
-            answer = self._told(lambda: self._web.post(path))
+            answer = told(self._web, lambda: self._web.post(path))
         except UnclearError as error:
-            return self._after_unclear_publish(identifier, error)
+            return read_until_published(
+                self._web,
+                lambda: self.read(identifier) if self._is_published(identifier) else None,
+                identifier,
+                error,
+            )
         if errors := self._complaints(answer):
             msg = f"{self._web.service} did not publish the draft"
             raise UsageError(msg, cause="\n".join(errors))
@@ -260,22 +267,6 @@ class InvenioRdm:
         except NothingFoundError:
             return False
         return bool(isinstance(body, dict) and body.get("is_published"))
-
-    def _after_unclear_publish(self, identifier: str, error: UnclearError) -> Deposit:
-        """Read until the record is there; publishing is never asked a second time."""
-        wait = self._web.patience.first_wait
-        for _ in range(_READS_AFTER_PUBLISH):
-            if self._is_published(identifier):
-                return self.read(identifier)
-            self._web.patience.sleep(wait)
-            wait *= 2
-        msg = f"{self._web.service} did not say whether draft {identifier} was published"
-        raise PartlyDoneError(
-            msg,
-            cause=f"{error.problem}\nafterwards the record was not there {_READS_AFTER_PUBLISH} "
-            "times; publishing was not asked for again",
-            remedy="wait some minutes, then: imgdata publish --list",
-        ) from error
 
     def new_version(self, identifier: str) -> Deposit:
         """Return the draft of the next version; the published files are in it, unsent."""
@@ -324,8 +315,8 @@ class InvenioRdm:
             "type": "community-submission",
         }
         draft = f"/records/{quote(identifier, safe='')}/draft"
-        self._told(lambda: self._web.put(f"{draft}/review", review))
-        answer = self._told(lambda: self._web.post(f"{draft}/actions/submit-review"))
+        told(self._web, lambda: self._web.put(f"{draft}/review", review))
+        answer = told(self._web, lambda: self._web.post(f"{draft}/actions/submit-review"))
         if errors := self._complaints(answer):
             msg = f"the community '{community}' did not get the draft"
             raise UsageError(msg, cause="\n".join(errors))
@@ -334,42 +325,14 @@ class InvenioRdm:
     def _reserve_doi(self, identifier: str) -> None:
         """Reserve the DOI. A second time is answered so, hence asking again does no harm."""
         path = f"/records/{quote(identifier, safe='')}/draft/pids/doi"
-        for attempt in range(1, self._web.patience.tries + 1):
-            try:
-                self._web.post(path)
-            except AnswerError as error:
-                if not any("already exists" in line for line in error.messages):
-                    raise
-            except UnclearError:
-                if attempt == self._web.patience.tries:
-                    raise
-                self._web.patience.sleep(self._web.patience.first_wait)
-                continue
-            return
+        try:
+            insist(self._web, lambda: self._web.post(path))
+        except AnswerError as error:
+            if not any("already exists" in line for line in error.messages):
+                raise
 
     def _complaints(self, answer: Answer) -> tuple[str, ...]:
         return tuple(self._web.clean(line) for line in field_errors(answer.body))
-
-    def _told(self, ask: Any) -> Answer:  # noqa: ANN401 - a parameterless call
-        """Turn a refused description into a usage error with the server's words."""
-        try:
-            answer: Answer = ask()
-        except AnswerError as error:
-            if error.status != _TOO_EARLY:
-                raise
-            msg = f"{self._web.service} refuses this"
-            raise UsageError(msg, cause="\n".join(error.messages)) from error
-        return answer
-
-    def _refuse_wrong_clock(self, answer: Answer) -> None:
-        ahead = clock_difference(answer)
-        if abs(ahead) > _DAY:
-            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self._web.service}'s"
-            raise MachineError(
-                msg,
-                cause="dates of publication and embargo would be wrong",
-                remedy="set the clock, then run the same command again",
-            )
 
 
 class _Counted:
@@ -476,7 +439,9 @@ def _deposit(body: Json, files: Json) -> Deposit:
     )
 
 
-def _state(body: Mapping[str, Json]) -> DepositState:
+def _state(body: Json) -> DepositState:
+    if not isinstance(body, dict):
+        return DepositState.DRAFT
     if body.get("is_published"):
         return DepositState.PUBLISHED
     return DepositState.IN_REVIEW if body.get("status") == "in_review" else DepositState.DRAFT

@@ -11,12 +11,14 @@
 import email.utils
 import html
 import re
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgdata.errors import (
     CredentialsError,
@@ -33,8 +35,9 @@ if TYPE_CHECKING:
 Json = Any
 LARGEST_ANSWER = 256 * 1024 * 1024
 LONGEST_MESSAGE = 600
+_DAY = 24 * 3600.0
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
-_OK, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
+_OK, _PARTIAL, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 206, 401, 403, 404, 410
 _TOO_LARGE, _TOO_MANY, _SERVER = 413, 429, 500
 
 
@@ -117,6 +120,7 @@ class Web:
         *,
         token: Token | None = None,
         scheme: str = "Bearer",
+        header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
         patience: Patience = PATIENT,
     ) -> None:
@@ -124,9 +128,13 @@ class Web:
         self.token = token
         self.patience = patience
         self._scheme = scheme
+        self._header = header
+        # Only `Authorization` is dropped on the way to another host.
+        self._follow = header == "Authorization"
         self._headers = {"User-Agent": "imgdata", **(headers or {})}
         self._httpx = import_httpx()
         self._client_now: httpx.Client | None = None
+        self._making = threading.Lock()
         host = self._httpx.URL(self.base).host
         if token is not None and not self.base.startswith("https://") and host not in _LOOPBACK:
             msg = f"a token is not sent to {self.base} without encryption"
@@ -142,16 +150,23 @@ class Web:
 
     @property
     def _client(self) -> "httpx.Client":
-        if self._client_now is None:
-            authorised = (
-                {"Authorization": f"{self._scheme} {self.token.secret}"} if self.token else {}
-            )
-            self._client_now = self._httpx.Client(
-                headers={**self._headers, **authorised},
-                timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
-                follow_redirects=False,
-            )
-        return self._client_now
+        # Several threads may ask first; a client too many would never be closed.
+        with self._making:
+            if self._client_now is None:
+                self._client_now = self._new_client()
+                # Who forgets to close leaves no connection open.
+                weakref.finalize(self, self._client_now.close)
+            return self._client_now
+
+    def _new_client(self) -> "httpx.Client":
+        secret = f"{self._scheme} {self.token.secret}".strip() if self.token else ""
+        authorised = {self._header: secret} if secret and self._header else {}
+        found: httpx.Client = self._httpx.Client(
+            headers={**self._headers, **authorised},
+            timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
+            follow_redirects=False,
+        )
+        return found
 
     def close(self) -> None:
         """Close the connections."""
@@ -166,6 +181,17 @@ class Web:
     def post(self, path: str, body: Json = None) -> Answer:
         """Ask for something that may not be asked twice."""
         return self._call("POST", path, json=body, repeat=False)
+
+    def post_form(
+        self, path: str, fields: Mapping[str, str], params: Mapping[str, str | int] | None = None
+    ) -> Answer:
+        """Ask with a form for something that may be asked twice; repeated on trouble."""
+        return self._call("POST", path, data=dict(fields), params=params, repeat=True)
+
+    def post_file(self, path: str, field: str, name: str, stream: BinaryIO) -> Answer:
+        """Send one file as a form, streamed; sent again from its beginning on trouble."""
+        files = {field: (name, stream, "application/octet-stream")}
+        return self._call("POST", path, files=files, repeat=True)
 
     def put(self, path: str, body: Json) -> Answer:
         """Replace something; repeated on trouble."""
@@ -218,7 +244,7 @@ class Web:
 
     def _once(self, method: str, url: str, options: dict[str, Json]) -> Answer:
         options = {k: v for k, v in options.items() if v is not None}
-        follow = method == "GET"
+        follow = method == "GET" and self._follow
         with self._client.stream(method, url, follow_redirects=follow, **options) as response:
             data = bytearray()
             for chunk in response.iter_bytes():
@@ -259,6 +285,9 @@ class Web:
         if status == _NOT_FOUND:
             msg = f"{self.service} does not know what was asked for"
             raise NothingFoundError(msg, cause="\n".join(messages))
+        if status == _GONE:
+            msg = f"{self.service} has removed what was asked for"
+            raise NothingFoundError(msg, cause="\n".join(messages) or f"HTTP {status}")
         if status >= _SERVER and not repeat:
             msg = f"{self.service} answers with HTTP {status}; whether it did it is not known"
             raise UnclearError(msg, cause="\n".join(messages))
@@ -284,14 +313,38 @@ class Web:
             f"(or set {variable(self.token.name)})",
         )
 
-    def size_of(self, url: str) -> int | None:
-        """Return a file's size by HEAD, or None where the server does not tell."""
+    def refuse_wrong_clock(self, answer: Answer) -> None:
+        """Stop where this machine's clock is days off the server's.
+
+        Raises:
+            MachineError: Dates of publication and embargo would be wrong.
+        """
+        ahead = clock_difference(answer)
+        if abs(ahead) > _DAY:
+            msg = f"this machine's clock is {abs(ahead) / _DAY:.0f} days off {self.service}'s"
+            raise MachineError(
+                msg,
+                cause="dates of publication and embargo would be wrong",
+                remedy="set the clock, then run the same command again",
+            )
+
+    def about(self, url: str) -> Mapping[str, str]:
+        """Return the headers of a file by HEAD; none where the server does not tell.
+
+        Raises:
+            NothingFoundError: There is no such file.
+        """
         try:
             with self._client.stream(
-                "HEAD", self._url(url), headers={"Accept": "*/*"}, follow_redirects=True
+                "HEAD",
+                self._url(url),
+                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+                follow_redirects=True,
             ) as response:
-                said = response.headers.get("Content-Length", "")
-                return int(said) if response.is_success and said.isdigit() else None
+                if response.status_code == _NOT_FOUND:
+                    msg = f"{self.service} does not know {plain(url)}"
+                    raise NothingFoundError(msg)
+                return response.headers if response.is_success else {}
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -306,35 +359,59 @@ class Web:
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    def _opened(self, url: str, headers: Mapping[str, str]) -> "httpx.Response":
+        """Send a GET for bytes, when the server wants it; the body is not read yet."""
+        address = self._httpx.URL(url)
+        request = self._client.build_request("GET", address, headers=headers)
+        if address.host != self._httpx.URL(self.base).host:
+            request.headers.pop("Authorization", None)
+        wait = self.patience.first_wait
+        for attempt in range(1, self.patience.tries + 1):
+            try:
+                response = self._client.send(request, stream=True, follow_redirects=True)
+            except self._httpx.TransportError as error:
+                raise self._unreachable(error) from error
+            if response.status_code != _TOO_MANY or attempt == self.patience.tries:
+                return response
+            response.close()
+            asked = _retry_after(Answer(response.status_code, None, response.headers))
+            self.patience.sleep(self._bounded(asked, wait))
+            wait *= 2
+        raise AssertionError  # the last attempt returns or raises
+
     @contextmanager
-    def stream(self, url: str, start: int) -> Iterator[Iterator[bytes]]:
+    def stream(self, url: str, start: int, length: int | None = None) -> Iterator[Iterator[bytes]]:
         """Open a file's bytes from an offset on; one request, redirects followed.
+
+        A token is not sent to another host than the service's own.
 
         Raises:
             AnswerError: Status 200 where 206 was needed: the server cannot begin there.
         """
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        headers["Accept-Encoding"] = "identity"
-        headers["Accept"] = "*/*"
+        headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
+        is_part = bool(start) or length is not None
+        if is_part:
+            end = "" if length is None else start + length - 1
+            headers["Range"] = f"bytes={start}-{end}"
+        response = self._opened(self._url(url), headers)
         try:
-            with self._client.stream(
-                "GET", self._url(url), headers=headers, follow_redirects=True
-            ) as response:
-                if response.is_error:
-                    response.read()
-                    self._judged(Answer(response.status_code, _parsed(response)), repeat=True)
-                if start and not _begins_at(response, start):
-                    msg = f"{self.service} cannot begin in the middle of a file"
-                    raise AnswerError(msg, response.status_code, ())
-                # Small pieces: what a dropped connection brought is kept.
-                yield response.iter_raw(1 << 16)
+            if response.is_error:
+                response.read()
+                self._judged(Answer(response.status_code, _parsed(response)), repeat=True)
+            if is_part and not _begins_at(response, start):
+                msg = f"{self.service} cannot begin in the middle of a file"
+                raise AnswerError(msg, response.status_code, ())
+            # Small pieces: what a dropped connection brought is kept.
+            yield response.iter_raw(1 << 16)
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
+        finally:
+            response.close()
 
 
 def _begins_at(response: "httpx.Response", start: int) -> bool:
     said = response.headers.get("Content-Range", "")
-    return response.status_code == 206 and said.startswith(f"bytes {start}-")  # noqa: PLR2004 - HTTP
+    return response.status_code == _PARTIAL and said.startswith(f"bytes {start}-")
 
 
 def _parsed(response: "httpx.Response", data: bytes | None = None) -> Json:
@@ -381,8 +458,18 @@ def complaints(body: Json) -> list[str]:
         return [body] if body.strip() else []
     if not isinstance(body, dict):
         return []
-    found = field_errors(body)
+    found = field_errors(body) or _logged(body.get("log"))
     return found or [str(body[key]) for key in ("message", "error") if body.get(key)]
+
+
+def _logged(node: Json) -> list[str]:
+    """Return the errors of BioStudies' tree of remarks."""
+    if not isinstance(node, dict):
+        return []
+    below = node.get("subnodes")
+    lines = [line for one in (below if isinstance(below, list) else []) for line in _logged(one)]
+    own = [str(node["message"])] if node.get("level") == "ERROR" and node.get("message") else []
+    return lines or own
 
 
 def field_errors(body: Json) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +162,26 @@ class ListedFile:
     fields: Mapping[str, str]
 
 
+class PackFormat(StrEnum):
+    """What a pack is: a zip, a tar, or a zip that is one OME-Zarr hierarchy."""
+
+    ZIP = "zip"
+    TAR = "tar"
+    OZX = "ozx"
+
+
+class Packing(StrEnum):
+    """How a level's files travel: each unit packed, nothing packed, or folders as they are."""
+
+    ZIP = "zip"
+    TAR = "tar"
+    NONE = "none"
+    FOLDERS = "folders"
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedPack:
-    """Files that travel as one zip.
+    """Files that travel as one.
 
     Attributes:
         name: The pack's file name in the deposit.
@@ -171,6 +189,10 @@ class PlannedPack:
         unit: Unit's name, empty when the pack holds several.
         files: What it holds, sorted by path.
         size: Bytes of the pack; exact.
+        format: Zip, tar, or the zip of one OME-Zarr.
+        root: The folder that members' names start below: an OME-Zarr's own; empty for paths of
+            the project.
+        ome_version: Of the OME-Zarr, for its zip.
     """
 
     name: str
@@ -178,6 +200,13 @@ class PlannedPack:
     unit: str
     files: tuple[LevelFile, ...]
     size: int
+    format: PackFormat = PackFormat.ZIP
+    root: str = ""
+    ome_version: str = ""
+
+    def inside(self, path: str) -> str:
+        """Return a file's name in the pack."""
+        return path[len(self.root) + 1 :] if self.root else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +304,7 @@ class DepositPlan:
 
 
 class DepositState(StrEnum):
-    """How far a deposit has come."""
+    """How far a deposit has come; removed: the repository took a published record away."""
 
     OPENING = "opening"
     DRAFT = "draft"
@@ -284,6 +313,7 @@ class DepositState(StrEnum):
     IN_REVIEW = "in-review"
     PUBLISHED = "published"
     DISCARDED = "discarded"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +384,45 @@ class DepositRecord:
     levels: tuple[str, ...] = ()
     files: tuple[DepositedFile, ...] = ()
     contents: tuple[tuple[str, str, str], ...] = field(default=())
+
+    @property
+    def page(self) -> str:
+        """The DOI as an address, or the repository's page."""
+        return f"https://doi.org/{self.doi}" if self.doi else self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a person submits: the study's words, its levels, and its files.
+
+    Attributes:
+        metadata: What the deposit says of itself.
+        levels: Whose file lists are in the folder.
+        files: Files of the levels.
+        folder: Where study and file lists were written.
+    """
+
+    metadata: DepositMetadata
+    levels: tuple[str, ...]
+    files: tuple[ListedFile, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PackageDraft:
+    """A package in an account's space: the draft's key, and how many files went there.
+
+    Attributes:
+        key: The repository's id of the draft.
+        url: Where a person goes on.
+        sent: Files that were sent now.
+        already: Files that were there with our size.
+    """
+
+    key: str
+    url: str
+    sent: int
+    already: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _level(name: str, entry: Plain, repositories: Mapping[str, RepositoryConfig]
         ),
         ignore=tuple(entry.get("ignore", ())),
         tolerance=entry.get("tolerance", ""),
+        pack=entry.get("pack", ""),
     )
 
 

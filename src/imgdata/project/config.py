@@ -87,6 +87,7 @@ class Level:
         storages: Working storages by name, the first is the working one; empty for `none`.
         repositories: Data repositories that the level's storage list names.
         copies: Evidenced copies it must have; 0 where it is stored nowhere.
+        pack: How its units travel into a deposit: `zip`, `tar` or `none`; empty for by count.
         tolerance: What a recomputation may differ by to count as a proof; empty for nothing.
     """
 
@@ -107,6 +108,7 @@ class Level:
     accept_loss: tuple[AcceptedLoss, ...]
     ignore: tuple[str, ...]
     tolerance: str = ""
+    pack: str = ""
 
     @property
     def keys(self) -> tuple[Key, ...]:

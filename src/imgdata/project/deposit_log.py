@@ -1,6 +1,6 @@
 """`deposit` events of the project's log: read into values, written from them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from imgdata.model.deposits import DepositedFile, DepositRecord, DepositState
@@ -14,10 +14,25 @@ KIND = "deposit"
 class ProjectDepositLog:
     """The deposits of one project, kept in its event log."""
 
-    def __init__(self, root: Path, config: Config, writer: LogWriter) -> None:
+    def __init__(
+        self,
+        root: Path,
+        config: Config,
+        writer: LogWriter,
+        stage: Callable[[Sequence[Path]], None],
+    ) -> None:
+        """Keep them in a project.
+
+        Args:
+            root: The project's folder.
+            config: What imgdata.yaml says: the levels of today.
+            writer: Writes events.
+            stage: Adds what was written to git's index.
+        """
         self._root = root
         self._config = config
         self._writer = writer
+        self._stage = stage
 
     def deposits(self) -> Iterator[DepositRecord]:
         """Yield all deposits' events, oldest first; reads the whole log."""
@@ -28,7 +43,9 @@ class ProjectDepositLog:
 
     def note_deposit(self, record: DepositRecord) -> None:
         """Write one event."""
-        self._writer.write([(KIND, details_of(record))])
+        path = self._writer.write([(KIND, details_of(record))])
+        if path is not None:
+            self._stage([path])
 
 
 def details_of(record: DepositRecord) -> dict[str, Json]:

@@ -1,6 +1,7 @@
 """The one way to run another program."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from imgdata.errors import ImgdataError, MachineError
 
+TOKEN = re.compile(r"IMGDATA_[A-Z0-9_]+_TOKEN")
 TAIL_LINES = 20
 OTHER_REPOSITORY = frozenset(
     {
@@ -70,8 +72,16 @@ def find_program(name: str, remedy: str) -> str:
 
 
 def machine_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment for a program whose output is read by code: C locale, no prompts."""
-    own = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
+    """Return the environment for a program whose output is read by code: C locale, no prompts.
+
+    Tokens for repositories and storages are left out: no program needs them, and a stage that
+    prints its environment would publish them. So are variables that name another git repository.
+    """
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in OTHER_REPOSITORY and not TOKEN.fullmatch(name)
+    }
     return {**own, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(extra or {})}
 
 

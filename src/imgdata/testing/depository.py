@@ -33,7 +33,7 @@ from imgdata.model.deposits import (
 )
 from imgdata.ports import CanVersion, Content
 from imgdata.transfer.content import BytesContent, Prepared
-from imgdata.workflows.deposit_plan import lay_out
+from imgdata.workflows.deposit_layout import Layout, lay_out
 from imgdata.workflows.publish import Desk, deposit, discard, publish
 
 LIMITS = DepositLimits(files=20, total=10**9, file=10**9)
@@ -86,7 +86,7 @@ def plan_of(files: tuple[LevelFile, ...]) -> DepositPlan:
     return DepositPlan(
         repository="zenodo",
         levels=("masks",),
-        items=lay_out(files, LIMITS, {}, reserved=("README.md",)),
+        items=lay_out(files, LIMITS, Layout(reserved=("README.md",))),
         documents=("README.md",),
         held=(),
         questions=(),

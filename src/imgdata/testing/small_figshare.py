@@ -6,16 +6,13 @@ Tests validate every request and answer below `/v2` against Figshare's OpenAPI d
 import hashlib
 import json
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs
 
-from imgdata.testing.small_inveniordm import Fault
+from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
 TOKEN = "the-small-figshares-token"  # noqa: S105 - of a server that lives as long as a test
 PART = 700
@@ -75,23 +72,66 @@ class _Article:
     files: dict[int, _File] = field(default_factory=dict)
     doi: str = ""
     version: int = 0
+    versions: dict[int, tuple[_File, ...]] = field(default_factory=dict)
     status: str = "draft"
     gone: bool = False
 
 
-class SmallFigshare:
+def _public(file: dict[str, Any]) -> dict[str, Any]:
+    """Return a file as the public sees it."""
+    private = {"status", "upload_url", "upload_token", "viewer_type", "preview_state"}
+    kept = {key: value for key, value in file.items() if key not in private}
+    return {**kept, "mimetype": "application/octet-stream"}
+
+
+class SmallFigshare(SmallSite):
     """The service's state."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.articles: dict[int, _Article] = {}
-        self.faults: list[Fault] = []
         self.exchanges: list[Exchange] = []
         self.sent_parts: list[str] = []
         self.tokens_at_parts: list[str | None] = []
-        self.base = ""
-        self.lock = threading.RLock()
         self.spoil = False
+        self.quota = 10**9
         self._next = 1000
+
+    def reply(self, request: Request) -> Reply:
+        """Answer a request, and keep it for validation where the description covers it."""
+        status, body = self._route(request)
+        if request.path.startswith("/v2/"):
+            data = b"" if body is None else json.dumps(body).encode()
+            path = request.path.removeprefix("/v2")
+            self.exchanges.append(
+                Exchange(request.method, path, request.query, request.body, status, data)
+            )
+        return status, body, {}
+
+    def _route(self, request: Request) -> tuple[int, Any]:
+        token = request.headers.get("Authorization")
+        if request.path.startswith("/upload/"):
+            self.tokens_at_parts.append(token)
+            return self.part(request.method, request.path, request.body)
+        if request.method == "GET" and not request.path.startswith("/v2/account"):
+            return self.public(request.path, parse_qs(request.query))
+        if token != f"token {TOKEN}":
+            return 403, {"code": 403, "message": "Invalid token"}
+        return self.answer(request.method, request.path.removeprefix("/v2"), request.body)
+
+    def public(self, path: str, query: dict[str, list[str]]) -> tuple[int, Any]:
+        """Answer what anybody may ask: the files of published versions, and their bytes."""
+        found = re.fullmatch(r"/v2/articles/(\d+)/versions/(\d+)/files", path)
+        article = self.articles.get(int(found[1])) if found else None
+        if found and article is not None and int(found[2]) in article.versions:
+            size, page = (int(query.get(name, ["1"])[0]) for name in ("page_size", "page"))
+            files = [_public(self._file(one)) for one in article.versions[int(found[2])]]
+            return 200, files[(page - 1) * size : page * size]
+        if found := re.fullmatch(r"/files/(\d+)", path):
+            for one in (f for a in self.live for version in a.versions.values() for f in version):
+                if one.number == int(found[1]):
+                    return 200, one.data
+        return 404, {"code": 404, "message": "Entity not found: article"}
 
     def number(self) -> int:
         """Return the next free number."""
@@ -156,6 +196,7 @@ class SmallFigshare:
         if not article.files or any(f.status != "available" for f in article.files.values()):
             return 400, {"code": 400, "message": "files are missing"}
         article.version += 1
+        article.versions[article.version] = tuple(article.files.values())
         article.status = "public"
         article.doi = f"10.6084/m9.figshare.{article.number}.v{article.version}"
         return 201, {"location": f"{self.base}/v2/articles/{article.number}"}
@@ -167,6 +208,8 @@ class SmallFigshare:
             if method == "GET":
                 return 200, [self._file(one) for one in article.files.values()]
             given = json.loads(body)
+            if sum(one.size for one in article.files.values()) + given["size"] > self.quota:
+                return 422, {"code": 422, "message": "Storage quota exceeded"}
             made = _File(self.number(), given["name"], given["size"], given["md5"])
             article.files[made.number] = made
             article.status = "draft"
@@ -302,72 +345,9 @@ class SmallFigshare:
         }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Reads a request, applies faults, sends the answer."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = 64 * 1024
-    site: SmallFigshare
-
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
-
-    def _fault(self, path: str) -> Fault | None:
-        for fault in self.site.faults:
-            if fault.method == self.command and fault.times and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
-        return None
-
-    def _handle(self) -> None:
-        parts = urlsplit(self.path)
-        fault = self._fault(parts.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, answer = 500, None
-        if fault is None or fault.after:
-            with self.site.lock:
-                status, answer = self._route(parts.path, body)
-        if fault is not None:
-            status, answer = fault.status, {"code": fault.status, "message": "a fault"}
-        if status == 0:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        data = b"" if answer is None else json.dumps(answer).encode()
-        if fault is None and parts.path.startswith("/v2/"):
-            self.site.exchanges.append(
-                Exchange(self.command, parts.path[3:], parts.query, body, status, data)
-            )
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _route(self, path: str, body: bytes) -> tuple[int, Any]:
-        if path.startswith("/upload/"):
-            self.site.tokens_at_parts.append(self.headers.get("Authorization"))
-            return self.site.part(self.command, path, body)
-        if self.headers.get("Authorization") != f"token {TOKEN}":
-            return 403, {"code": 403, "message": "Invalid token"}
-        return self.site.answer(self.command, path.removeprefix("/v2"), body)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - names of http.server
-
-
 @contextmanager
 def serve() -> Iterator[SmallFigshare]:
     """Serve on a free port of loopback until the block ends."""
     site = SmallFigshare()
-    handler = type("Handler", (_Handler,), {"site": site})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_args: None  # type: ignore[method-assign] # dropped connections
-    site.base = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serve_site(site):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,15 +6,14 @@ Every answer has the form of the real one's; a test compares them with recorded 
 import hashlib
 import json
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote
+
+from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
 TOKEN = "the-small-servers-token"  # noqa: S105 - of a server that lives as long as a test
 MAX_FILES = 100
@@ -27,29 +26,6 @@ FIELDS = frozenset(
     }
 )
 
-Reply = tuple[int, Any, dict[str, str]]
-
-
-@dataclass
-class Fault:
-    """Something that goes wrong the next `times` times a request fits.
-
-    Attributes:
-        method: HTTP method.
-        path: Regular expression for the path.
-        status: Answered instead; 0 drops the connection.
-        after: The request takes effect before the fault.
-        headers: Of the answer.
-        times: How often.
-    """
-
-    method: str
-    path: str
-    status: int
-    after: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-    times: int = 1
-
 
 @dataclass
 class _Record:
@@ -60,27 +36,42 @@ class _Record:
     data: dict[str, bytes] = field(default_factory=dict)
     doi: str = ""
     published: bool = False
+    removed: str = ""
     gone: bool = False
     index: int = 1
 
 
-class SmallInvenio:
+class SmallInvenio(SmallSite):
     """The service's state and rules; `serve` gives it an address."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.records: dict[str, _Record] = {}
-        self.faults: list[Fault] = []
-        self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.quota = 10**9
         self.spoil = False
-        self.date: datetime | None = None
-        self.lock = threading.RLock()
-        self.base = ""
+
+    @property
+    def seen(self) -> list[tuple[str, str, dict[str, str]]]:
+        """Return method, path and headers of all requests."""
+        return [(one.method, one.path, one.headers) for one in self.requests]
+
+    def reply(self, request: Request) -> Reply:
+        """Answer the owner's requests, and anybody's about what is public."""
+        public = request.method == "GET" and not re.search("/draft|/user/", request.path)
+        public = public and not ("/files" in request.path and self.is_closed(request.path))
+        if not public and request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return 403, {"status": 403, "message": "Permission denied."}, {}
+        return self.answer(request.method, request.path, parse_qs(request.query), request.body)
 
     @property
     def live(self) -> list[_Record]:
         """Return drafts and published records that were not discarded."""
         return [record for record in self.records.values() if not record.gone]
+
+    def is_closed(self, path: str) -> bool:
+        """Tell whether the files of a record are restricted or under embargo."""
+        record = self.record(path.split("/")[3])
+        return record is not None and record.body.get("access", {}).get("files") == "restricted"
 
     def answer(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> Reply:
         """Answer an authorised request."""
@@ -141,6 +132,11 @@ class SmallInvenio:
 
 def _missing(what: str = "The persistent identifier does not exist.") -> Reply:
     return 404, {"status": 404, "message": what}, {}
+
+
+def _tombstone(record: _Record) -> Reply:
+    note = {"removal_reason": {"id": "other"}, "note": record.removed, "is_visible": True}
+    return 410, {"status": 410, "message": "Record deleted", "tombstone": note}, {}
 
 
 def _invalid(name: str, text: str) -> Reply:
@@ -207,6 +203,8 @@ def _on_record(
         record = site.record(found[1])
         if record is None or not record.published:
             return _missing()
+        if record.removed:
+            return _tombstone(record)
         return rule(site, record, found, body)
 
     return checked
@@ -340,6 +338,10 @@ def _mine(site: SmallInvenio, _found: object, _body: bytes, query: object) -> Re
     return 200, {"hits": {"hits": hits, "total": len(hits)}}, {}
 
 
+def _share(_site: SmallInvenio, record: _Record, _found: object, _body: bytes) -> Reply:
+    return 201, {"id": "1", "permission": "view", "token": f"view-{record.identifier}"}, {}
+
+
 def _latest(site: SmallInvenio, record: _Record, _found: object, _body: bytes) -> Reply:
     same = [o for o in site.live if o.concept == record.concept and o.published]
     newest = max(same, key=lambda other: other.index)
@@ -366,6 +368,7 @@ _RULES: list[tuple[str, str, Callable[[SmallInvenio, re.Match[str], bytes, objec
     ("DELETE", _KEY, _on_draft(_remove)),
     ("POST", rf"{_DRAFT}/actions/publish", _on_draft(_publish)),
     ("POST", rf"{_DRAFT}/actions/files-import", _on_draft(_carry)),
+    ("POST", rf"{_ONE}/access/links", _on_draft(_share)),
     ("POST", rf"{_ONE}/versions", _on_record(_next)),
     ("GET", rf"{_ONE}/versions/latest", _on_record(_latest)),
     ("GET", _ONE, _on_record(_show)),
@@ -374,84 +377,9 @@ _RULES: list[tuple[str, str, Callable[[SmallInvenio, re.Match[str], bytes, objec
 ]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Reads a request, applies faults, sends the answer."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = 64 * 1024  # one packet an answer: two would wait for an acknowledgement
-    site: SmallInvenio
-
-    def log_message(self, *_args: object) -> None:
-        """Keep quiet."""
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """Tell the time, or the wrong one a test asked for."""
-        if self.site.date is None:
-            return super().date_time_string(timestamp)
-        return self.site.date.strftime("%a, %d %b %Y %H:%M:%S GMT")
-
-    def _fault(self, path: str) -> Fault | None:
-        for fault in self.site.faults:
-            if fault.method == self.command and fault.times and re.search(fault.path, path):
-                fault.times -= 1
-                return fault
-        return None
-
-    def _handle(self) -> None:
-        parts = urlsplit(self.path)
-        self.site.seen.append((self.command, parts.path, dict(self.headers)))
-        fault = self._fault(parts.path)
-        size = int(self.headers.get("Content-Length") or 0)
-        if fault is not None and fault.status == 0 and not fault.after:
-            self.rfile.read(size // 2)
-            self._drop()
-            return
-        body = self.rfile.read(size)
-        reply: Reply = (403, {"status": 403, "message": "Permission denied."}, {})
-        if fault is None or fault.after:
-            with self.site.lock:
-                public = self.command == "GET" and not re.search("/draft|/user/", parts.path)
-                if public or self.headers.get("Authorization") == f"Bearer {TOKEN}":
-                    reply = self.site.answer(self.command, parts.path, parse_qs(parts.query), body)
-        if fault is not None and fault.status == 0:
-            self._drop()
-            return
-        if fault is not None:
-            reply = (fault.status, {"status": fault.status, "message": "a fault"}, fault.headers)
-        self._send(*reply)
-
-    def _drop(self) -> None:
-        """Cut the connection in the middle."""
-        self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
-
-    def _send(self, status: int, body: Any, headers: dict[str, str]) -> None:  # noqa: ANN401 - JSON
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        data = b"" if body is None else data
-        self.send_response(status)
-        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        for name, value in {"Content-Type": kind, **headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_GET = do_POST = do_PUT = do_DELETE = _handle  # noqa: N815 - names of http.server
-
-
 @contextmanager
 def serve() -> Iterator[SmallInvenio]:
     """Serve on a free port of loopback until the block ends."""
     site = SmallInvenio()
-    handler = type("Handler", (_Handler,), {"site": site})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_args: None  # type: ignore[method-assign] # dropped connections
-    site.base = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with serve_site(site):
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

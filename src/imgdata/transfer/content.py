@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imgdata.model.deposits import LevelFile, PlannedFile, PlannedItem, PlannedPack
 from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.pack_parts import PackSource
 from imgdata.transfer.packing import (
     CHUNK,
     Pack,
-    PackSource,
+    Style,
     digest,
     file_chunks,
     measure,
@@ -164,13 +165,21 @@ def _prepare_file(
 def _prepare_pack(
     item: PlannedPack, progress: Progress
 ) -> tuple[Sendable, tuple[ManifestLine, ...]]:
-    pack = Pack(measure([_source(file) for file in item.files], progress))
+    sources = [replace(_source(file), name=item.inside(file.path)) for file in item.files]
+    pack = Pack(measure(sources, progress), style=Style(item.format, item.ome_version))
     md5, sha256 = digest(pack.chunks(), lambda size: progress.advance(size=size))
-    units = {file.path: file.unit for file in item.files}
+    files = {item.inside(file.path): file for file in item.files}
     whole = ManifestLine(item.name, "", item.level, item.unit, pack.size, md5, sha256, 0)
     inside = (
         ManifestLine(
-            item.name, m.path, item.level, units[m.path], m.size, m.md5, m.sha256, m.offset
+            item.name,
+            files[m.path].path,
+            item.level,
+            files[m.path].unit,
+            m.size,
+            m.md5,
+            m.sha256,
+            m.offset,
         )
         for m in pack.members
     )

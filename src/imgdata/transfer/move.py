@@ -4,12 +4,13 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
-from imgdata.errors import DamagedError
+from imgdata.errors import DamagedError, StorageError
 from imgdata.model.objects import StoredObject, object_key
-from imgdata.ports import Storage
+from imgdata.ports import CanReadTogether, Storage
 from imgdata.system.progress import SILENT, Progress
 
 How = Literal["read", "checksum", "size"]
@@ -78,10 +79,11 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """The place has no such object."""
+    """The place has no such object; `why` where it says more."""
 
     item: Item
     place: str
+    why: str = ""
 
 
 MoveOutcome = Moved | Damaged | Missing
@@ -169,7 +171,7 @@ def check_one(item: Item, storage: Storage) -> CheckOutcome:
         return Damaged(item, storage.description, f"md5 {error.found}, {size} bytes")
     except DamagedError as error:
         if storage.stat(item.key) is None:
-            return Missing(item, storage.description)
+            return Missing(item, storage.description, error.cause)
         return Damaged(item, storage.description, error.cause or error.problem)
     return Intact(item, size, "read")
 
@@ -189,12 +191,12 @@ def move_all(
     after what is under way has ended.
     """
 
-    def work(item: Item) -> MoveOutcome:
+    def work(item: Item, source: Storage) -> MoveOutcome:
         outcome = move_one(item, source, target, read_back=read_back)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Moved) else 0)
         return outcome
 
-    return in_parallel(work, items, jobs)
+    return _work_all(work, items, source, jobs)
 
 
 def check_all(
@@ -206,12 +208,68 @@ def check_all(
 ) -> Iterator[CheckOutcome]:
     """Read objects back in parallel; outcomes come as they finish."""
 
-    def work(item: Item) -> CheckOutcome:
+    def work(item: Item, storage: Storage) -> CheckOutcome:
         outcome = check_one(item, storage)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Intact) else 0)
         return outcome
 
-    return in_parallel(work, items, jobs)
+    return _work_all(work, items, storage, jobs)
+
+
+def _work_all(
+    work: Callable[[Item, Storage], Made], items: Iterable[Item], source: Storage, jobs: int
+) -> Iterator[Made]:
+    """Work on objects in parallel; those that the source reads together, one after another."""
+    if not isinstance(source, CanReadTogether):
+        yield from in_parallel(lambda item: work(item, source), items, jobs)
+        return
+    by_key = {item.key: item for item in items}
+    groups = source.together(tuple(by_key))
+    for done in in_parallel(lambda group: _work_group(work, group, by_key, source), groups, jobs):
+        yield from done.made
+        if done.error is not None:
+            raise done.error
+
+
+@dataclass(frozen=True, slots=True)
+class _Group(Generic[Made]):
+    """What was made of a group before it ended, or before an error ended it."""
+
+    made: tuple[Made, ...]
+    error: StorageError | None
+
+
+def _work_group(
+    work: Callable[[Item, Storage], Made],
+    group: tuple[str, ...],
+    by_key: Mapping[str, Item],
+    source: Storage,
+) -> _Group[Made]:
+    if len(group) == 1 or not isinstance(source, CanReadTogether):
+        return _Group(tuple(work(by_key[key], source) for key in group), None)
+    made: list[Made] = []
+    try:
+        with source.read_together(group) as opened:
+            for key, chunks in opened:
+                made.append(work(by_key[key], _Opened(source, chunks)))
+    except StorageError as error:
+        return _Group(tuple(made), error)
+    return _Group(tuple(made), None)
+
+
+class _Opened:
+    """A storage of which the one object that is read next is open already."""
+
+    def __init__(self, storage: Storage, chunks: Iterator[bytes]) -> None:
+        self._storage = storage
+        self._chunks = chunks
+        self.description = storage.description
+        self.stat, self.write, self.list = storage.stat, storage.write, storage.list
+
+    @contextmanager
+    def read(self, _key: str) -> Iterator[Iterator[bytes]]:
+        """Hand over what is open."""
+        yield self._chunks
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,7 @@ any range of itself. Its last member, `MANIFEST.csv`, lists path, size, md5, sha
 all others, so that one file is found, fetched by a single range request and checked without
 reading the rest. Any zip program opens it.
 
-Members are stored, in the order of their names, dated 1980-01-01, with mode 0644; 64-bit fields
-are used only where a value needs them. Same files, same names: same bytes.
-
-Source: PKWARE APPNOTE 6.3.10, sections 4.3 and 4.5.3.
+Same files, same names: same bytes; a tar instead, and the zip of one OME-Zarr, on request.
 """
 
 import bisect
@@ -16,75 +13,36 @@ import csv
 import hashlib
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from imgdata.errors import DamagedError, MachineError
+from imgdata.model.deposits import PackFormat
 from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.pack_parts import (
+    MANIFEST_COLUMNS,
+    MANIFEST_NAME,
+    Layout,
+    MeasuredSource,
+    PackMember,
+    PackSource,
+    Piece,
+)
+from imgdata.transfer.pack_tar import lay_out_tar
+from imgdata.transfer.pack_zip import lay_out_ozx, lay_out_zip
 
-MANIFEST_NAME = "MANIFEST.csv"
-MANIFEST_COLUMNS = ("path", "size", "md5", "sha256", "offset")
 CHUNK = 1 << 20
 LARGEST_MANIFEST = 256 * 1024 * 1024
 
-_LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR = struct.Struct("<4sLQL")
-_MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
-_UTF8, _STORED, _JANUARY_1980 = 0x0800, 0, 0x21
-_VERSION, _VERSION64, _UNIX = 20, 45, 3 << 8
-_REGULAR_0644 = 0o100644 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class PackSource:
-    """A file that is to become a member.
-
-    Attributes:
-        name: Its path in the pack, `/` between parts.
-        local: Where its bytes are.
-        size: Bytes.
-        md5: As recorded; empty when nothing is recorded.
-    """
-
-    name: str
-    local: str
-    size: int
-    md5: str
-
-
-@dataclass(frozen=True, slots=True)
-class MeasuredSource:
-    """A source whose bytes were read once."""
-
-    source: PackSource
-    md5: str
-    sha256: str
-    crc32: int
-
-
-@dataclass(frozen=True, slots=True)
-class PackMember:
-    """One line of a pack's manifest.
-
-    Attributes:
-        path: Its path in the pack.
-        size: Bytes.
-        md5: Of its bytes.
-        sha256: Of its bytes.
-        offset: Where its bytes begin in the pack.
-    """
-
-    path: str
-    size: int
-    md5: str
-    sha256: str
-    offset: int
+_LONGEST_NAME = 0xFFFF // 16
 
 
 class ReadRange(Protocol):
@@ -92,16 +50,6 @@ class ReadRange(Protocol):
 
     def __call__(self, start: int, length: int) -> bytes:
         """Return `length` bytes from offset `start`."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """Consecutive bytes of a pack: given ones, or those of a file."""
-
-    offset: int
-    size: int
-    data: bytes
-    source: MeasuredSource | None
 
 
 def measure(
@@ -161,22 +109,55 @@ def file_chunks(source: PackSource, start: int, length: int) -> Iterator[bytes]:
         raise MachineError(msg, cause=str(error.strerror)) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a pack is laid out.
+
+    Attributes:
+        format: Zip, tar, or ozx: a zip that is one OME-Zarr hierarchy.
+        ome_version: Of the hierarchy, for an ozx.
+    """
+
+    format: PackFormat = PackFormat.ZIP
+    ome_version: str = ""
+
+    def lay_out(self, ordered: Sequence[MeasuredSource]) -> Layout:
+        """Place members that are sorted by name."""
+        match self.format:
+            case PackFormat.ZIP:
+                return lay_out_zip(ordered)
+            case PackFormat.TAR:
+                return lay_out_tar(ordered)
+            case PackFormat.OZX:
+                return lay_out_ozx(ordered, self.ome_version)
+            case _:
+                assert_never(self.format)
+
+
+ZIP = Style()
+
+
 class Pack:
     """A zip that exists as a recipe: any range of its bytes can be had at any time."""
 
     def __init__(
-        self, sources: Iterable[MeasuredSource], held: Mapping[str, bytes] | None = None
+        self,
+        sources: Iterable[MeasuredSource],
+        held: Mapping[str, bytes] | None = None,
+        style: Style = ZIP,
     ) -> None:
         """Lay out a pack.
 
         Args:
             sources: Its members.
             held: Bytes of members that are in memory, by name; the others are read from disk.
+            style: Zip, tar, or the zip of one OME-Zarr hierarchy.
         """
         ordered = sorted(sources, key=lambda measured: measured.source.name)
         _refuse_bad_names([measured.source.name for measured in ordered])
         self._held = held or {}
-        self._pieces, self.members, self.size = _lay_out(ordered)
+        layout = style.lay_out(ordered)
+        self._pieces, self.members, self.size = layout.pieces, layout.members, layout.size
         self._starts = [piece.offset for piece in self._pieces]
 
     def chunks(self, start: int = 0, length: int | None = None) -> Iterator[bytes]:
@@ -195,7 +176,7 @@ class Pack:
                 start = stop
             index += 1
 
-    def _piece_chunks(self, piece: _Piece, start: int, length: int) -> Iterator[bytes]:
+    def _piece_chunks(self, piece: Piece, start: int, length: int) -> Iterator[bytes]:
         if piece.source is None:
             yield piece.data[start : start + length]
             return
@@ -212,13 +193,13 @@ class Pack:
             raise DamagedError(msg, remedy="the same command starts this pack again")
 
 
-def pack_size(members: Iterable[tuple[str, int]]) -> int:
+def pack_size(members: Iterable[tuple[str, int]], style: Style = ZIP) -> int:
     """Return the exact size of a pack of these (name, size) pairs, without reading a file."""
     blank = [
         MeasuredSource(PackSource(name, "", size, ""), "0" * 32, "0" * 64, 0)
         for name, size in sorted(members)
     ]
-    return _lay_out(blank)[2]
+    return style.lay_out(blank).size
 
 
 def _refuse_bad_names(names: Sequence[str]) -> None:
@@ -231,138 +212,23 @@ def _refuse_bad_names(names: Sequence[str]) -> None:
         raise DamagedError(msg)
 
 
+# Controls, line and paragraph ends, marks that turn the direction of writing, halves of letters.
+_UNWRITABLE = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\\\]"
+)
+
+
 def is_safe_name(name: str) -> bool:
     r"""Tell whether a relative path stays below its folder on every system.
 
-    No empty, `.` or `..` parts, no leading `/`, no `\`, no drive, no control characters.
+    No empty, `.` or `..` parts, no leading `/`, no `\`, no drive, no control characters, line
+    breaks or marks that turn the direction of writing and so hide what a name ends in.
     """
-    if not name or len(name.encode("utf-8", "replace")) > _MAX16 // 16:
+    if not name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         return False
-    if any(ord(letter) < ord(" ") or letter in "\\\x7f" for letter in name):
-        return False
-    if any("\ud800" <= letter <= "\udfff" for letter in name) or name[1:2] == ":":
+    if name[1:2] == ":" or _UNWRITABLE.search(name):
         return False
     return all(part not in {"", ".", ".."} for part in name.split("/"))
-
-
-def _lay_out(
-    ordered: Sequence[MeasuredSource],
-) -> tuple[list[_Piece], tuple[PackMember, ...], int]:
-    """Place headers, members, manifest and directory; return them with the total size."""
-    pieces: list[_Piece] = []
-    directory: list[bytes] = []
-    members: list[PackMember] = []
-    at = 0
-
-    def place(data: bytes, source: MeasuredSource | None = None) -> None:
-        nonlocal at
-        size = len(data) if source is None else source.source.size
-        pieces.append(_Piece(at, size, data, source))
-        at += size
-
-    def entry(name: str, size: int, crc: int) -> None:
-        directory.append(_central_header(name, size, crc, at))
-        place(_local_header(name, size, crc))
-
-    for measured in ordered:
-        name, size = measured.source.name, measured.source.size
-        entry(name, size, measured.crc32)
-        members.append(PackMember(name, size, measured.md5, measured.sha256, at))
-        place(b"", measured)
-    manifest = manifest_text(members).encode()
-    entry(MANIFEST_NAME, len(manifest), zlib.crc32(manifest))
-    place(manifest)
-    start = at
-    place(b"".join(directory))
-    place(_end_records(len(directory), at - start, start))
-    return pieces, tuple(members), at
-
-
-def manifest_text(members: Iterable[PackMember]) -> str:
-    """Write members as the CSV that lies in a pack."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(MANIFEST_COLUMNS)
-    for member in members:
-        writer.writerow((member.path, member.size, member.md5, member.sha256, member.offset))
-    return text.getvalue()
-
-
-def _local_header(name: str, size: int, crc: int) -> bytes:
-    encoded = name.encode()
-    big = size >= _MAX32
-    extra = struct.pack("<2H2Q", 1, 16, size, size) if big else b""
-    shown = _MAX32 if big else size
-    head = _LOCAL.pack(
-        b"PK\x03\x04",
-        _VERSION64 if big else _VERSION,
-        _UTF8,
-        _STORED,
-        0,
-        _JANUARY_1980,
-        crc,
-        shown,
-        shown,
-        len(encoded),
-        len(extra),
-    )
-    return head + encoded + extra
-
-
-def _central_header(name: str, size: int, crc: int, offset: int) -> bytes:
-    encoded = name.encode()
-    wide = ([size, size] if size >= _MAX32 else []) + ([offset] if offset >= _MAX32 else [])
-    extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
-    version = _VERSION64 if wide else _VERSION
-    shown = min(size, _MAX32)
-    head = _CENTRAL.pack(
-        b"PK\x01\x02",
-        _UNIX | version,
-        version,
-        _UTF8,
-        _STORED,
-        0,
-        _JANUARY_1980,
-        crc,
-        shown,
-        shown,
-        len(encoded),
-        len(extra),
-        0,
-        0,
-        0,
-        _REGULAR_0644,
-        min(offset, _MAX32),
-    )
-    return head + encoded + extra
-
-
-def _end_records(count: int, size: int, start: int) -> bytes:
-    end = _END.pack(
-        b"PK\x05\x06",
-        0,
-        0,
-        min(count, _MAX16),
-        min(count, _MAX16),
-        min(size, _MAX32),
-        min(start, _MAX32),
-        0,
-    )
-    if count < _MAX16 and size < _MAX32 and start < _MAX32:
-        return end
-    end64 = _END64.pack(
-        b"PK\x06\x06",
-        _END64.size - 12,
-        _UNIX | _VERSION64,
-        _VERSION64,
-        0,
-        0,
-        count,
-        count,
-        size,
-        start,
-    )
-    return end64 + _LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1) + end
 
 
 def read_manifest(read_range: ReadRange, size: int) -> tuple[PackMember, ...]:

@@ -1,24 +1,25 @@
 """One clone of a project, opened: what it says, where it lies, and the doors it needs."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
-from imgdata.errors import DamagedError, InvalidProjectError, RefusedError
+from imgdata.errors import DamagedError, InvalidProjectError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
 from imgdata.levels.units import Unit, Units, find_units, refuse_outside
 from imgdata.model.events import Event
 from imgdata.model.objects import is_folder, object_key
 from imgdata.model.renames import Renames
 from imgdata.policy.ledger import Following, Ledger, fold
-from imgdata.ports import Clock, Git, StageRunner, Storage
+from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, Tree
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.log import LOG_FOLDER, LogWriter, read_events, renames_of
 from imgdata.system.files import remove_leftovers
@@ -26,6 +27,10 @@ from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
 from imgdata.transfer.move import Item, read_whole
 
+if TYPE_CHECKING:
+    from imgdata.model.deposits import DepositRecord
+
+DEPOSIT = "deposit"
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
 MOVE_JOURNAL = PRIVATE_FOLDER / "level-mv.json"
 """The plan of a level's renaming, there only while it is carried out."""
@@ -45,7 +50,9 @@ class Clone:
         stages: Runs stages.
         cache: DVC's cache, which has the layout of a storage.
         open_storage: Opens a storage of imgdata.yaml; may ask for credentials' files.
+        published: Opens what was published in the repositories of imgdata.yaml.
         clock: The time.
+        tree: The project's files at another revision; the working folder without one.
     """
 
     root: Path
@@ -55,7 +62,14 @@ class Clone:
     stages: StageRunner
     cache: Storage
     open_storage: Callable[[StorageConfig], Storage]
+    published: PublishedDeposits
     clock: Clock
+    tree: Tree | None = None
+
+    @property
+    def files(self) -> Tree:
+        """The project's own files, by paths relative to its folder."""
+        return self.tree or FolderTree(self.root)
 
     @property
     def tmp(self) -> Path:
@@ -75,7 +89,7 @@ class Clone:
     @cached_property
     def index(self) -> Index:
         """DVC's files, read once; refuses outs outside the project."""
-        index = read_index(FolderTree(self.root))
+        index = read_index(self.files)
         refuse_outside(index)
         return index
 
@@ -103,6 +117,69 @@ class Clone:
         """What the log says about copies."""
         return fold(self.events)
 
+    @cached_property
+    def deposits(self) -> "Mapping[str, tuple[DepositRecord, ...]]":
+        """What is published, by repository: every version, at the address imgdata.yaml names now.
+
+        A deposit in the sandbox says nothing about one of the same name in production.
+        """
+        events = [event for event in self.events if event.event == DEPOSIT]
+        if not events:
+            return {}
+        # Most projects have published nothing: they do without these modules.
+        from imgdata.model.deposits import DepositState  # noqa: PLC0415
+        from imgdata.project.deposit_log import record_of  # noqa: PLC0415
+
+        by_name: dict[str, dict[tuple[str, str], DepositRecord]] = {}
+        for event in events:
+            record = record_of(event)
+            own = by_name.setdefault(record.repository, {})
+            if record.state is DepositState.PUBLISHED:
+                own[record.identifier, record.doi] = record
+            elif record.state is DepositState.REMOVED:
+                own.pop((record.identifier, record.doi), None)
+        found: dict[str, tuple[DepositRecord, ...]] = {}
+        for name, repository in self.config.repositories.items():
+            some = by_name.get(name, {}).values()
+            address = self.published.address(name, repository.url) if some else ""
+            if here := tuple(one for one in some if one.address == address):
+                found[name] = here
+        return found
+
+    @cached_property
+    def copy_places(self) -> Mapping[str, StorageConfig]:
+        """All that may hold copies: the storages, then the repositories with something published.
+
+        A repository is described as a storage without options.
+        """
+        repositories = self.config.repositories
+        return {
+            **self.config.storages,
+            **{name: StorageConfig(name, repositories[name].url) for name in self.deposits},
+        }
+
+    def open_copies(self, name: str) -> Storage:
+        """Open a storage, or what is published in a repository."""
+        if name in self.deposits:
+            url = self.config.repositories[name].url
+            return self.published.open(name, url, self.deposits[name])
+        return self.open_storage(self.config.storages[name])
+
+    def refuse_unknown_place(self, name: str) -> None:
+        """Stop where a name is neither a storage nor a repository with something published.
+
+        Raises:
+            UsageError: Naming those that are.
+        """
+        if name in self.copy_places:
+            return
+        known = ", ".join(self.copy_places) or "none"
+        if name in self.config.repositories:
+            problem = f"this project has published nothing on '{name}' yet"
+            raise UsageError(problem, cause=f"copies are on: {known}")
+        problem = f"'{name}' is not a storage of this project"
+        raise UsageError(problem, cause=f"storages: {known}")
+
     def reread(self) -> "Clone":
         """Return the same clone with its files to be read anew, after something wrote them."""
         return Clone(
@@ -113,7 +190,9 @@ class Clone:
             self.stages,
             self.cache,
             self.open_storage,
+            self.published,
             self.clock,
+            self.tree,
         )
 
     def log(self) -> LogWriter:

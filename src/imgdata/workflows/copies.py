@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from urllib.parse import urlsplit
 
 from imgdata.errors import ImgdataError, StorageError
 from imgdata.model.objects import StoredObject
@@ -20,6 +21,12 @@ from imgdata.workflows.places import places
 
 CHANGE_SLACK_S = 1.0
 PURGED = "a place that is purged"
+SANDBOX = "a sandbox, which may be wiped"
+
+
+def is_sandbox(address: str) -> bool:
+    """Tell whether a repository's address is for trying only."""
+    return (urlsplit(address).hostname or "").startswith("sandbox.")
 
 
 def rule_of(level: Level) -> Rule:
@@ -70,7 +77,7 @@ class Copies:
     def place_of(self) -> Mapping[str, str]:
         """The place of each storage by name; with `ask`, told apart by their markers too."""
         tokens: dict[str, str] = {}
-        for name in self.clone.config.storages if self.ask else ():
+        for name in self.clone.copy_places if self.ask else ():
             found = self.reach(name)
             if isinstance(found, Reached) and found.marker is not None:
                 tokens[name] = found.marker.place
@@ -80,8 +87,10 @@ class Copies:
         """Open a storage and read its marker, once."""
         if name not in self._answers:
             try:
-                opened = self.clone.open_storage(self.clone.config.storages[name])
-                self._answers[name] = Reached(opened, read_marker(opened))
+                opened = self.clone.open_copies(name)
+                # The project's own log says which records are its own.
+                marker = None if name in self.clone.deposits else read_marker(opened)
+                self._answers[name] = Reached(opened, marker)
             except ImgdataError as error:
                 self._answers[name] = Offline(error)
         return self._answers[name]
@@ -89,7 +98,7 @@ class Copies:
     def is_unplugged(self, name: str) -> bool:
         """Tell whether a storage is a drive that is not plugged in; asks no network."""
         try:
-            opened = self.clone.open_storage(self.clone.config.storages[name])
+            opened = self.clone.open_copies(name)
         except ImgdataError:
             return False
         if not isinstance(opened, LiesInFolder):
@@ -98,8 +107,10 @@ class Copies:
 
     def never(self, name: str) -> str:
         """Say why nothing on a storage counts; empty where it may."""
-        if "purged_after_days" in self.clone.config.storages[name].options:
+        if "purged_after_days" in self.clone.copy_places[name].options:
             return PURGED
+        if name in self.clone.deposits:
+            return SANDBOX if is_sandbox(self.clone.deposits[name][0].address) else ""
         if self.ask:
             match self.reach(name):
                 case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
@@ -118,9 +129,20 @@ class Copies:
         """Return the storages that should have a version, then others noted to have it."""
         level = self.clone.config.levels.get(version.level)
         own = (*level.storages, *level.then) if level else ()
-        noted = (name for name in self.clone.config.storages if self.copy(version, name).notes)
-        known = self.clone.config.storages
+        known = self.clone.copy_places
+        noted = (
+            name
+            for name in known
+            if self.copy(version, name).notes and self._may_hold(name, version)
+        )
         return tuple(name for name in dict.fromkeys((*own, *noted)) if name in known)
+
+    def _may_hold(self, name: str, version: Version) -> bool:
+        """Tell whether a deposit of this very repository, at its address now, has the version."""
+        if name not in self.clone.deposits:
+            return True
+        of = (version.level, version.unit or "", version.version)
+        return any(of in record.contents for record in self.clone.deposits[name])
 
     def facts(self, version: Version, items: Iterable[Item]) -> dict[str, tuple[CopyFact, ...]]:
         """Return by object id one fact a storage about each object of a version."""

@@ -13,18 +13,14 @@ from imgdata.model.deposits import (
     DepositPlan,
     HeldBack,
     LevelFile,
-    PlannedFile,
+    Packing,
     PlannedItem,
-    PlannedPack,
     Question,
 )
 from imgdata.policy import licenses
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.project.config import Origin
-from imgdata.transfer.packing import pack_size
-
-PACK_FROM = 10
-"""A unit of more files than this travels as one pack; a handful stays as it is."""
+from imgdata.workflows.deposit_layout import Layout, lay_out
 
 Unit = tuple[str, str]
 _ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
@@ -35,6 +31,7 @@ DOCUMENTS = (
     "CITATION.cff",
     "ro-crate-metadata.json",
     "manifest.csv",
+    "croissant.json",
     "workflow.zip",
 )
 
@@ -53,7 +50,9 @@ class DepositRequest:
         access: Who may read the files.
         limits: The repository's.
         today: UTC.
-        pack: By level: True packs every unit, False none; absent: decided by count.
+        pack: By level: how it travels; absent: decided by count.
+        zarrs: The version of OME-Zarr of every folder that is one, by its path; empty for one
+            that is not of Zarr 3.
         asked: What the repository asks beyond the description, already judged.
         documents: Names of the metadata files that go along.
         withheld: By unit, why its content or its origin in history keeps it here.
@@ -68,7 +67,8 @@ class DepositRequest:
     access: Access
     limits: DepositLimits
     today: date
-    pack: Mapping[str, bool]
+    pack: Mapping[str, Packing]
+    zarrs: Mapping[str, str] = field(default_factory=dict)
     asked: tuple[Question, ...] = ()
     documents: tuple[str, ...] = DOCUMENTS
     withheld: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
@@ -77,9 +77,12 @@ class DepositRequest:
 def plan_deposit(request: DepositRequest) -> DepositPlan:
     """Decide what goes, in which packs, what stays, and what is missing."""
     held, going = _split_restricted(request)
-    items = lay_out(going, request.limits, request.pack, reserved=request.documents)
+    wanted = Layout(request.pack, request.zarrs, request.documents)
+    items = lay_out(going, request.limits, wanted)
+    # What the repository itself asks for replaces our own advice on it.
+    theirs = {question.name for question in request.asked}
     questions = (
-        *_questions(request.metadata),
+        *(one for one in _questions(request.metadata) if one.name not in theirs),
         *_access_questions(request.access, request.today),
         *_license_questions(request, {(file.level, file.unit) for file in going}),
         *request.asked,
@@ -123,110 +126,6 @@ def _split_restricted(
 def _by_unit(files: Iterable[LevelFile]) -> list[tuple[Unit, tuple[LevelFile, ...]]]:
     ordered = sorted(files, key=lambda file: (file.level, file.unit, file.path))
     return [(unit, tuple(group)) for unit, group in groupby(ordered, lambda f: (f.level, f.unit))]
-
-
-def lay_out(
-    files: Iterable[LevelFile],
-    limits: DepositLimits,
-    pack: Mapping[str, bool],
-    reserved: Sequence[str] = (),
-) -> tuple[PlannedItem, ...]:
-    """Decide which files travel alone and which in packs, one pack a unit.
-
-    Units of more than `PACK_FROM` files are packed. Where the limit on files is still exceeded,
-    the units with most files follow, then whole levels become one pack each. A pack over the
-    limit on one file is cut into parts, never a file.
-    """
-    units = _by_unit(files)
-    packed = {
-        unit
-        for unit, group in units
-        if pack.get(unit[0], len(group) > PACK_FROM) and pack.get(unit[0]) is not False
-    }
-    room = (limits.files or 10**9) - len(reserved)
-    for unit, group in sorted(units, key=lambda entry: (-len(entry[1]), entry[0])):
-        if _count(units, packed) <= room:
-            break
-        if len(group) > 1 and pack.get(unit[0]) is not False:
-            packed.add(unit)
-    groups: list[tuple[Unit, tuple[LevelFile, ...]]] = []
-    if _count(units, packed) <= room:
-        groups = [entry for entry in units if entry[0] in packed]
-    else:
-        for level, same in groupby(units, lambda entry: entry[0][0]):
-            members = tuple(file for _, group in same for file in group)
-            if pack.get(level) is not False:
-                groups.append(((level, ""), members))
-    in_packs = {file for _, group in groups for file in group}
-    names = _Names(reserved)
-    packs = [p for unit, group in groups for p in _packs(unit, group, limits, names)]
-    loose = [file for _, group in units for file in group if file not in in_packs]
-    alone = [PlannedFile(names.of_file(file), file) for file in loose]
-    return (*packs, *alone)
-
-
-def _count(units: Sequence[tuple[Unit, tuple[LevelFile, ...]]], packed: set[Unit]) -> int:
-    return sum(1 if unit in packed else len(group) for unit, group in units)
-
-
-def _packs(
-    unit: Unit, files: Sequence[LevelFile], limits: DepositLimits, names: "_Names"
-) -> list[PlannedPack]:
-    """Return one pack of a unit's files, or as many parts as the limit on one file asks for."""
-    level, plate = unit
-    stem = f"{level}_{plate}" if plate else level
-    parts: list[list[LevelFile]] = [[]]
-    filled = 0
-    for file in files:
-        # 400 bytes a member are more than header, directory and manifest line need here.
-        weight = file.size + 400 + 4 * len(file.path.encode())
-        if limits.file is not None and parts[-1] and filled + weight > limits.file:
-            parts.append([])
-            filled = 0
-        parts[-1].append(file)
-        filled += weight
-    total = len(parts)
-    return [
-        PlannedPack(
-            name=names.of_pack(stem if total == 1 else f"{stem}.part{number}of{total}"),
-            level=level,
-            unit=plate,
-            files=tuple(part),
-            size=pack_size((file.path, file.size) for file in part),
-        )
-        for number, part in enumerate(parts, start=1)
-    ]
-
-
-class _Names:
-    """Gives out file names that every repository takes: flat, plain, each once."""
-
-    def __init__(self, reserved: Sequence[str]) -> None:
-        self._taken = {name.lower() for name in reserved}
-
-    def of_pack(self, stem: str) -> str:
-        """Return the name of a pack."""
-        return self._once(f"{_plain(stem)}.zip")
-
-    def of_file(self, file: LevelFile) -> str:
-        """Return the name of a file that travels alone: its own if it is still free."""
-        own = _plain(file.path.rpartition("/")[2])
-        if own.lower() in self._taken:
-            own = _plain(file.path.replace("/", "_"))
-        return self._once(own)
-
-    def _once(self, name: str) -> str:
-        stem, dot, suffix = name.rpartition(".")
-        found, number = name, 2
-        while found.lower() in self._taken:
-            found = f"{stem}-{number}{dot}{suffix}" if dot else f"{name}-{number}"
-            number += 1
-        self._taken.add(found.lower())
-        return found
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") or "file"
 
 
 def _over(items: Sequence[PlannedItem], documents: int, limits: DepositLimits) -> tuple[str, ...]:

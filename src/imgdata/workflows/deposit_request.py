@@ -1,18 +1,25 @@
 """What a project says about a deposit: files, sources, description, how it was made."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from imgdata.dvc_files.lock import LOCK_NAME
+from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.errors import DamagedError, UsageError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, choose_levels
+from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.deposits import (
     Access,
     Creator,
     DepositLimits,
     DepositMetadata,
     LevelFile,
+    Packing,
     Related,
 )
 from imgdata.model.makings import Making, WorkflowFile
@@ -20,7 +27,9 @@ from imgdata.model.objects import object_key
 from imgdata.model.selection import Selection
 from imgdata.policy.restrictions import Restricted, Source
 from imgdata.project.config import Config, Origin
+from imgdata.transfer.pack_zip import ZARR_JSON
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.deposit_layout import zarr_root
 from imgdata.workflows.deposit_plan import DepositRequest
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of
@@ -28,7 +37,9 @@ from imgdata.workflows.objects import content_of
 LARGEST_SOURCE = 5 * 2**20
 _WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.toml", "uv.lock")
 _ENVIRONMENT = ("requirements.txt", "environment.yml", "pixi.lock", "conda-lock.yml")
+_ENVIRONMENTS = ".imgdata/environments"
 _PLATE_MAPS = "metadata/"
+FETCHED = "without --dry-run they are fetched from the storages first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +84,12 @@ def request_of(
         for unit in units
     }
     used = {source.origin for group in sources.values() for source in group}
+    files = tuple(file for unit in units for file in _files(clone, unit, wish.select))
+    chosen = [clone.config.levels[name] for name in wish.levels]
     return DepositRequest(
         repository=wish.repository,
         levels=wish.levels,
-        files=tuple(file for unit in units for file in _files(clone, unit, wish.select)),
+        files=files,
         sources=sources,
         rules=gate.rules.origins,
         withheld={
@@ -88,8 +101,23 @@ def request_of(
         access=wish.access,
         limits=limits,
         today=today,
-        pack={},
+        pack={level.name: Packing(level.pack) for level in chosen if level.pack},
+        zarrs=_zarrs(files),
     )
+
+
+def _zarrs(files: Iterable[LevelFile]) -> Mapping[str, str]:
+    """Return the version of OME-Zarr of the folders that say one; reads their root's zarr.json."""
+    found: dict[str, str] = {}
+    for file in files:
+        root = zarr_root(file.path)
+        if root and file.path == f"{root}/{ZARR_JSON}" and file.size <= LARGEST_SOURCE:
+            try:
+                told = json.loads(Path(file.local).read_bytes())
+                found[root] = str(told["attributes"]["ome"]["version"])
+            except (ValueError, KeyError, TypeError, OSError):
+                continue
+    return found
 
 
 def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:
@@ -111,15 +139,27 @@ def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:
 def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
     """Yield a unit's files as recorded; the bytes are read from cache or workspace."""
     level = clone.config.levels[unit.level]
+    if clone.tree is not None and not clone.has_list(unit):
+        msg = f"the files of {unit.title} at that revision cannot be named: their list is not here"
+        raise DamagedError(msg, remedy=FETCHED)
     content = content_of(unit, clone.folder_list(unit)).selected(select, level)
     for relpath, md5 in sorted(content.files.items()):
         path = f"{unit.path}/{relpath}" if relpath else unit.path
-        places = (clone.dvc.cache_dir / object_key(md5), clone.root / path)
+        places = [clone.dvc.cache_dir / object_key(md5)]
+        places += [clone.root / path] if clone.tree is None else []
         local = next((place for place in places if place.is_file()), None)
         if local is None:
             msg = f"{path} is recorded, but its bytes are not here"
-            raise DamagedError(msg, remedy=f"imgdata pull {unit.level}")
+            remedy = f"imgdata pull {unit.level}"
+            if clone.tree is not None:
+                remedy = FETCHED
+            raise DamagedError(msg, remedy=remedy)
         yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """Return an answer that is a list, as it is written: with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _metadata(
@@ -133,7 +173,7 @@ def _metadata(
         license=config.license or "",
         published=today,
         publisher="Zenodo",
-        keywords=config.keywords,
+        keywords=config.keywords or _listed(answers.get("study.keywords", "")),
         version=wish.version,
         related=tuple(related for origin in known for related in _related(origin)),
         answers=tuple(sorted({**_contact(config), **answers}.items())),
@@ -174,20 +214,34 @@ def _related(origin: Origin) -> Iterable[Related]:
 def makings_of(clone: Clone, levels: Sequence[str]) -> tuple[Making, ...]:
     """Return how each recorded unit of the levels was made, and what made its inputs."""
     runs = {
-        event.text("stage"): (event.text("start"), event.text("end"))
+        event.text("entry"): (event.text("start"), event.text("end"))
         for event in clone.events
         if event.event == "run" and event.details.get("rc") == 0
     }
+    made = [unit for unit in units_of(clone, levels) if unit.stage.kind == "stage"]
+    entries = _entry_hashes(clone, {unit.stage.file for unit in made})
     return tuple(
-        _making(unit, runs) for unit in units_of(clone, levels) if unit.stage.kind == "stage"
+        _making(unit, runs.get(entries.get((unit.stage.file, unit.stage.name), ""), ("", "")))
+        for unit in made
     )
 
 
-def _making(unit: Unit, runs: Mapping[str, tuple[str, str]]) -> Making:
+def _entry_hashes(clone: Clone, files: Iterable[str]) -> Mapping[tuple[str, str], str]:
+    """Return what run records name lock entries by, for each pipeline file and stage."""
+    found: dict[tuple[str, str], str] = {}
+    for file in files:
+        data = clone.files.read(PurePosixPath(file).with_name(LOCK_NAME).as_posix())
+        lock: Any = read_yaml(data) if data else {}
+        for name, entry in ((lock or {}).get("stages") or {}).items():
+            found[file, str(name)] = canonical_hash(entry)
+    return found
+
+
+def _making(unit: Unit, run: tuple[str, str]) -> Making:
     stage = unit.stage
     command = stage.cmd or stage.defined_cmd
     lines = command if isinstance(command, str) else "\n".join(command)
-    started, ended = runs.get(stage.name, runs.get(stage.dvc_name, ("", "")))
+    started, ended = run
     inputs = tuple(
         (dep.path, dep.recorded.hash.value if dep.recorded and dep.recorded.hash else "")
         for dep in stage.deps
@@ -210,22 +264,28 @@ def workflow_files(clone: Clone) -> tuple[WorkflowFile, ...]:
             wanted |= {dep.path for dep in stage.deps if dep.is_inside} - data
             folder = f"{stage.wdir}/" if stage.wdir else ""
             wanted |= {f"{folder}{name}" for name in stage.defined_params}
-    environments = clone.root / ".imgdata" / "environments"
-    wanted |= {f".imgdata/environments/{p.name}" for p in environments.glob("*.txt")}
+    wanted |= {path for path in clone.files.files(_ENVIRONMENTS) if path.endswith(".txt")}
     return tuple(file for path in sorted(wanted) for file in _recipe_files(clone, path))
 
 
 def _recipe_files(clone: Clone, path: str) -> Iterable[WorkflowFile]:
     """Yield a file, or the files of a folder of scripts."""
-    place = clone.root / path
-    found = sorted(place.rglob("*")) if place.is_dir() else [place]
-    for one in found:
-        name = one.relative_to(clone.root).as_posix()
+    found = clone.files.files(path) if clone.files.is_folder(path) else [path]
+    for name in found:
         hidden = name.startswith(_PLATE_MAPS) or "__pycache__" in name
-        if hidden or one.is_symlink() or not one.is_file():
+        if hidden or not _tracked_here(clone, name) or _is_no_recipe(clone, name):
             continue
-        if one.stat().st_size <= LARGEST_SOURCE and _tracked_here(clone, name):
-            yield WorkflowFile(name, one.read_bytes())
+        data = clone.files.read(name)
+        if data is not None and len(data) <= LARGEST_SOURCE:
+            yield WorkflowFile(name, data)
+
+
+def _is_no_recipe(clone: Clone, name: str) -> bool:
+    """Tell whether a file of the working folder is a link, or too large to be looked into."""
+    place = clone.root / name
+    if clone.tree is not None:
+        return False
+    return place.is_symlink() or (place.is_file() and place.stat().st_size > LARGEST_SOURCE)
 
 
 def _tracked_here(clone: Clone, name: str) -> bool:

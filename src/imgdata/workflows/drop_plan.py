@@ -154,6 +154,9 @@ def plan_drop(clone: Clone, levels: Sequence[Level], options: DropOptions) -> Dr
         RefusedError: The storage's marker is absent or names another project.
         StorageError: The storage cannot be reached.
     """
+    if options.source in clone.config.repositories:
+        problem = f"nothing can be dropped from '{options.source}': a published record stays"
+        raise RefusedError(problem)
     if options.source != HERE and options.source not in clone.config.storages:
         known = ", ".join(clone.config.storages)
         problem = f"'{options.source}' is not a storage of this project"
@@ -162,7 +165,7 @@ def plan_drop(clone: Clone, levels: Sequence[Level], options: DropOptions) -> Dr
     _refuse_foreign(clone, copies, options)
     storages = [
         one.storage
-        for name in clone.config.storages
+        for name in clone.copy_places
         if options.ask and isinstance(one := copies.reach(name), Reached)
     ]
     history = History(clone)
@@ -211,7 +214,7 @@ class _Planner:
             raise self.options.selection.nothing_matched(self.seen)
         offline = tuple(
             name
-            for name in self.clone.config.storages
+            for name in self.clone.copy_places
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
         downstream = tuple(downstream_words(below, judge, nodes))

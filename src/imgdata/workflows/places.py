@@ -27,6 +27,9 @@ KINDS = {
     "rclone": "rclone",
     "git": "git",
     "git-lfs": "Git LFS",
+    "zenodo": "Zenodo",
+    "invenio": "InvenioRDM",
+    "figshare": "Figshare",
 }
 
 
@@ -42,7 +45,7 @@ def places(clone: Clone, tokens: Mapping[str, str] | None = None) -> Mapping[str
     Asks no network. `tokens` are what markers say, where storages were asked.
     """
     here = folder_location(HERE, clone.dvc.cache_dir)
-    wanted = clone.config.storages.values()
+    wanted = clone.copy_places.values()
     found = [location_of(clone, one, (tokens or {}).get(one.name, "")) for one in wanted]
     return group_places([here, *found])
 
@@ -60,6 +63,8 @@ def location_of(clone: Clone, storage: StorageConfig, token: str = "") -> Locati
 
 
 def _folder(clone: Clone, storage: StorageConfig) -> Path | None:
+    if storage.name not in clone.config.storages:
+        return None  # a published deposit
     try:
         opened: Storage = clone.open_storage(storage)
     except ImgdataError:

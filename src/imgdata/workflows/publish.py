@@ -169,9 +169,19 @@ def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit,
             return _describe(plan, desk, found, _known(last, found))
         if found is not None:
             last = replace(_known(last, found), state=DepositState.PUBLISHED)
-    if last is not None and last.state is DepositState.PUBLISHED:
+    if last is not None and last.state is DepositState.PUBLISHED and _is_there(last, desk):
         return _next_version(plan, desk, last, wanted=new_version)
     return _create(plan, desk)
+
+
+def _is_there(last: DepositRecord, desk: Desk) -> bool:
+    """Tell whether a published record still stands; one that was taken away is noted so."""
+    try:
+        desk.depository.read(last.identifier)
+    except NothingFoundError:
+        desk.log.note_deposit(replace(last, state=DepositState.REMOVED))
+        return False
+    return True
 
 
 def _create(plan: DepositPlan, desk: Desk) -> tuple[Deposit, DepositRecord]:
@@ -429,4 +439,5 @@ def open_deposits(records: Iterable[DepositRecord]) -> tuple[DepositRecord, ...]
         last.pop((record.repository, record.address, record.marker), None)
         key = (record.repository, record.address, record.identifier or record.marker)
         last[key] = record
-    return tuple(r for r in last.values() if r.state is not DepositState.DISCARDED)
+    over = {DepositState.DISCARDED, DepositState.REMOVED}
+    return tuple(record for record in last.values() if record.state not in over)

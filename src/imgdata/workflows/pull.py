@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
-from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError, UsageError
+from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.keys import Fields
@@ -43,8 +43,8 @@ class PullOptions:
     """How to pull.
 
     Attributes:
-        sources: Storages to read from instead of the levels' own, in this order. Naming one also
-            replaces damaged cache objects by its good ones.
+        sources: Storages or repositories to read from instead of the levels' own, in this order.
+            Naming one also replaces damaged cache objects by its good ones.
         selection: Only files whose key fields fit.
         jobs: Transfers at once.
     """
@@ -103,10 +103,7 @@ def pull(
         MachineError: Disk full, no permission, or another command is at work.
     """
     for name in options.sources:
-        if name not in clone.config.storages:
-            known = ", ".join(clone.config.storages)
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+        clone.refuse_unknown_place(name)
     matched = not options.selection
     seen: list[Fields] = []
     with clone.writing():
@@ -124,6 +121,21 @@ def pull(
                 yield outcome
     if not matched:
         raise options.selection.nothing_matched(seen)
+
+
+def bring_to_cache(
+    clone: Clone, levels: Sequence[Level], options: PullOptions, progress: Progress = SILENT
+) -> None:
+    """Bring the recorded versions of levels into the cache, verified; no file is placed.
+
+    Raises:
+        DamagedError: A file is on no storage, or damaged on all.
+        StorageError: No storage that has the data can be reached.
+    """
+    for level in levels:
+        for unit in clone.units.by_level[level.name]:
+            if unit.version is not None:
+                _Fetch(clone, unit, level, options, progress).run_to_cache()
 
 
 @dataclass(slots=True)
@@ -150,11 +162,11 @@ class _Fetch:
         own = (*self.level.storages, *self.level.then)
         noted = (
             name
-            for name in self.clone.config.storages
+            for name in self.clone.copy_places
             if self.clone.ledger.copy(copy_key(self.unit, name)).notes
         )
         names = dict.fromkeys((*own, *noted))
-        return tuple(name for name in names if name in self.clone.config.storages)
+        return tuple(name for name in names if name in self.clone.copy_places)
 
     def is_nowhere(self) -> bool:
         """Whether no storage is expected to have the unit and it is not complete here."""
@@ -197,6 +209,20 @@ class _Fetch:
             healed=tuple(sorted(self.healed)),
             sources=tuple(self.gave),
         )
+
+    def run_to_cache(self) -> None:
+        """Fetch what the cache lacks of the selected files."""
+        content = self._content().selected(self.options.selection, self.level)
+        try:
+            self._bring(content, dict(content.files))
+        finally:
+            path = self.clone.log().write(self.events)
+            if path is not None:
+                self.clone.git.stage([path])
+        if self.bad:
+            lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
+            problem = f"{len(lines)} of {self.unit.title} cannot be had"
+            raise DamagedError(problem, cause="\n".join(lines[:SHOWN]))
 
     def _content(self) -> Content:
         """Return what the version consists of, fetching its folder list where needed."""
@@ -319,7 +345,7 @@ class _Fetch:
                 self.bad.setdefault(path, "on no storage")
 
     def _fetch_from(self, name: str, items: list[Item]) -> list[Item]:
-        storage: Storage = self.clone.open_storage(self.clone.config.storages[name])
+        storage: Storage = self.clone.open_copies(name)
         sizes: dict[str, StoredObject] = {}
         if len(items) > 1:
             sizes = dict(present_objects(storage, [item.key for item in items], jobs=8))

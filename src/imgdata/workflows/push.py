@@ -265,11 +265,11 @@ class _Shipment:
     def _other_storages(self, items: list[Item]) -> Iterator[Storage]:
         """Open the other storages that are noted to have the version, one at a time."""
         target = self.plan.target
-        for name, config in self.clone.config.storages.items():
+        for name in self.clone.copy_places:
             copy = self.clone.ledger.copy(copy_key(target.unit, name))
             if items and name != target.storage and copy.is_whole:
                 try:
-                    yield self.clone.open_storage(config)
+                    yield self.clone.open_copies(name)
                 except StorageError:
                     continue
 

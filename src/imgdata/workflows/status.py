@@ -209,7 +209,7 @@ def _copies(clone: Clone, level: Level, unit: Unit, *, remote: bool) -> Iterator
     if unit.version is None:
         return
     names = dict.fromkeys((*level.storages, *level.then))
-    for name in clone.config.storages:
+    for name in clone.copy_places:
         copy = clone.ledger.copy(copy_key(unit, name))
         if name not in names and not copy.notes:
             continue
@@ -225,7 +225,7 @@ def _ask(clone: Clone, unit: Unit, name: str) -> tuple[int, int | None]:
     keys = [item.key for item in content.items()]
     keys += [content.list_item.key] if content.list_item else []
     try:
-        storage = clone.open_storage(clone.config.storages[name])
+        storage = clone.open_copies(name)
         return len(present_objects(storage, keys)), len(keys)
     except StorageError:
         return 0, len(keys)

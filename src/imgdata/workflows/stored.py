@@ -61,7 +61,7 @@ def stored(clone: Clone, levels: Sequence[str], *, all_versions: bool) -> Iterat
     """
     history = History(clone)
     copies = Copies(clone, ask=True)
-    reached = [copies.reach(name) for name in clone.config.storages]
+    reached = [copies.reach(name) for name in clone.copy_places]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
     wanted = dict.fromkeys(current_versions(clone, levels))
     if all_versions:
@@ -83,7 +83,7 @@ def _was_dropped(copies: Copies, version: Version) -> bool:
     """Tell whether a version was let go on purpose: dropped somewhere, and held nowhere."""
     beliefs = [
         belief
-        for name in copies.clone.config.storages
+        for name in copies.clone.copy_places
         for belief in copies.copy(version, name).beliefs
         if copies.copy(version, name).notes
     ]
@@ -150,7 +150,7 @@ def check_source(clone: Clone, folder: Path, progress: Progress = SILENT) -> Ite
         problem = f"{folder} is not a folder"
         raise UsageError(problem)
     history, copies = History(clone), Copies(clone, ask=True)
-    reached = [copies.reach(name) for name in clone.config.storages]
+    reached = [copies.reach(name) for name in clone.copy_places]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
     known: dict[str, tuple[Version, Item]] = {}
     # The oldest first, so that what is recorded now is what a content is called by.

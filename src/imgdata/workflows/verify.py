@@ -1,20 +1,20 @@
 """`imgdata verify`: read copies back and hash them, those checked longest ago first."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
-from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
+from imgdata.errors import StorageError
 from imgdata.model.events import Json, parse_time, time_text
 from imgdata.model.objects import StoredObject
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere
 from imgdata.ports import Storage
+from imgdata.project.config import StorageConfig
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import (
-    DEFAULT_JOBS,
     CheckOutcome,
     Damaged,
     Intact,
@@ -30,88 +30,32 @@ from imgdata.workflows.copies import Copies, Offline, Reached
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import version_event
+from imgdata.workflows.verify_outcomes import (
+    Bad,
+    Extra,
+    NotVerified,
+    Verified,
+    VerifyOptions,
+    VerifyOutcome,
+    summary_error,
+)
 from imgdata.workflows.versions import current_versions, old_versions
 
+__all__ = [
+    "Bad",
+    "Extra",
+    "NotVerified",
+    "Verified",
+    "VerifyOptions",
+    "VerifyOutcome",
+    "summary_error",
+    "verify",
+]
 CACHE = "cache"
-SHOWN = 20
 CHECKPOINT = timedelta(seconds=60)
 NEVER = datetime.fromtimestamp(0, UTC)
 CACHE_NOTE = PRIVATE_FOLDER / "cache-checked.json"
 GONE = frozenset({"dropped", "lost"})
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
-    """How to verify.
-
-    Attributes:
-        on: Storages to read, and `cache`; all of them without one.
-        budget: Bytes to read at most; no limit without one.
-        jobs: Reads at once.
-        repair: Put a good copy in the place of what is damaged or missing.
-    """
-
-    on: tuple[str, ...] = ()
-    budget: int | None = None
-    jobs: int = DEFAULT_JOBS
-    repair: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """Files whose bytes at a place are not right: how, and whether they are now."""
-
-    names: tuple[str, ...]
-    how: str
-    repaired_from: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """One version at one place after reading it back.
-
-    Attributes:
-        storage: The storage's name, or `cache`.
-        place: Where that is.
-        checked: Objects that are right, and `size` their bytes.
-        left: Objects that the budget left for the next time.
-        bad: What is not right.
-    """
-
-    version: Version
-    storage: str
-    place: str
-    checked: int
-    size: int
-    left: int
-    bad: tuple[Bad, ...]
-
-    @property
-    def still_bad(self) -> tuple[Bad, ...]:
-        """What is not right and was not repaired."""
-        return tuple(one for one in self.bad if not one.repaired_from)
-
-
-@dataclass(frozen=True, slots=True)
-class NotVerified:
-    """A storage that could not be read; a drive in a drawer is only told of."""
-
-    storage: str
-    error: ImgdataError
-    is_drawer: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Extra:
-    """Objects on a storage that no recorded version of this clone's history has."""
-
-    storage: str
-    count: int
-    size: int
-    examples: tuple[str, ...]
-
-
-VerifyOutcome = Verified | NotVerified | Extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +81,8 @@ def verify(
         MachineError: Another imgdata command is at work here.
     """
     for name in options.on:
-        if name != CACHE and name not in clone.config.storages:
-            known = ", ".join((CACHE, *clone.config.storages))
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+        if name != CACHE:
+            clone.refuse_unknown_place(name)
     with clone.writing():
         yield from _Verification(clone.reread(), levels, options, progress).run()
 
@@ -177,10 +119,16 @@ class _Verification:
             if task.storage not in self.broken:
                 yield from self._attempt(task, copies)
         if set(self.levels) == set(self.clone.config.levels) and self.options.budget is None:
-            yield from _extras(history, contents, reached)
+            storages = {name: one for name, one in reached.items() if name in self._storages}
+            yield from _extras(history, contents, storages)
+
+    @property
+    def _storages(self) -> Mapping[str, StorageConfig]:
+        return self.clone.config.storages
 
     def _names(self) -> tuple[str, ...]:
-        wanted = self.options.on or tuple(self.clone.config.storages)
+        """Return what is read: a deposit only when it is named, since all of it is downloaded."""
+        wanted = self.options.on or tuple(self._storages)
         return tuple(name for name in wanted if name != CACHE)
 
     def _tasks(
@@ -273,8 +221,19 @@ class _Verification:
         if task.storage == CACHE and failure is None and not left and not reading.bad:
             self._note_cache(task.version)
         done = sum(size for _, size in reading.good)
+        said = (one.why for one in reading.bad if isinstance(one, Missing))
+        why = dict.fromkeys(one for one in said if one) if task.storage != CACHE else {}
+        place = task.opened.description
         yield Verified(
-            task.version, task.storage, task.opened.description, len(reading.good), done, left, bad
+            task.version,
+            task.storage,
+            place,
+            len(reading.good),
+            done,
+            left,
+            bad,
+            tuple(why),
+            is_deposit=task.storage in self.clone.deposits,
         )
         if failure is not None:
             yield NotVerified(task.storage, failure, is_drawer=False)
@@ -344,15 +303,11 @@ class _Verification:
 
         Nothing is sent to a public storage: that is for push, which asks for restrictions.
         """
+        if task.storage in self.clone.deposits:
+            return ""
         if task.storage != CACHE and self._is_public(task):
             return ""
-        sources: list[tuple[str, Storage]] = []
-        if task.storage != CACHE:
-            sources.append((CACHE, self.clone.cache))
-        for name in copies.storages_of(task.version):
-            answer = copies.reach(name)
-            if name != task.storage and isinstance(answer, Reached):
-                sources.append((name, answer.storage))
+        sources = self._repair_sources(task, copies)
         item = Item(one.item.object_id, one.item.names)
         for name, source in sources:
             try:
@@ -363,6 +318,17 @@ class _Verification:
                 reading.repaired.append(outcome)
                 return name
         return ""
+
+    def _repair_sources(self, task: Task, copies: Copies) -> list[tuple[str, Storage]]:
+        """Return the other places that may have a good one, the cache first."""
+        sources: list[tuple[str, Storage]] = []
+        if task.storage != CACHE:
+            sources.append((CACHE, self.clone.cache))
+        for name in copies.storages_of(task.version):
+            answer = copies.reach(name)
+            if name != task.storage and isinstance(answer, Reached):
+                sources.append((name, answer.storage))
+        return sources
 
 
 def _sized(item: Item, found: StoredObject | None) -> Item:
@@ -475,28 +441,3 @@ def _extras(
         if found:
             examples = tuple(sorted(one.key for one in found)[:3])
             yield Extra(name, len(found), sum(one.size for one in found), examples)
-
-
-def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
-    """Return what a verification found, or what kept it from reading, or None."""
-    bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
-    if bad:
-        lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
-        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
-        problem = f"{count} damaged or missing"
-        level = bad[0][0].version.level
-        return FoundBadError(
-            problem,
-            cause="\n".join([*lines[:SHOWN], *more]),
-            remedy=f"imgdata verify {level} --repair",
-        )
-    failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)
-    return next((one.error for one in failed), None)
-
-
-class FoundBadError(DamagedError):
-    """A verification found damage: findings, exit 1."""
-
-    kind = "found-damage"
-    exit_status = ImgdataError.exit_status

@@ -98,7 +98,7 @@ def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iter
     history = History(clone)
     asked = choose(clone, history, names, options.here, all_versions=options.all_versions)
     copies = Copies(clone, ask=options.remote)
-    reached = [copies.reach(name) for name in clone.config.storages if options.remote]
+    reached = [copies.reach(name) for name in clone.copy_places if options.remote]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
     look = _Look(clone, copies, contents, clone.clock.now())
     for one in asked:
@@ -213,7 +213,7 @@ class _Look:
         weakest = _weakest(evidences)
         return CopyLine(
             storage=name,
-            kind=kind_of(self.clone.config.storages[name]),
+            kind=kind_of(self.clone.copy_places[name]),
             place=_shown_url(self.clone, name),
             files=total - len(lacks),
             verified_at=weakest.at if weakest and weakest.is_verified and whole else None,
@@ -225,7 +225,7 @@ class _Look:
         )
 
     def _cost(self, name: str, size: int) -> float | None:
-        price = self.clone.config.storages[name].options.get("price_per_tb_month")
+        price = self.clone.copy_places[name].options.get("price_per_tb_month")
         return price * size / TB if isinstance(price, int | float) else None
 
     def _notes(self, name: str, facts: dict[str, CopyFact]) -> Iterator[str]:
@@ -244,6 +244,8 @@ class _Look:
             yield "there, never checked: imgdata push notes it"
 
     def _place_notes(self, name: str) -> Iterator[str]:
+        for record in self.clone.deposits.get(name, ()):
+            yield record.page
         if self.copies.ask:
             answer = self.copies.reach(name)
             if isinstance(answer, Offline):
@@ -278,7 +280,7 @@ class _Look:
             facts = {"": fact}
             lines.append(
                 CopyLine(
-                    name, kind_of(self.clone.config.storages[name]), _shown_url(self.clone, name),
+                    name, kind_of(self.clone.copy_places[name]), _shown_url(self.clone, name),
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
@@ -310,6 +312,8 @@ def _weakest(evidences: Sequence[Evidence]) -> Evidence | None:
 
 def _shown_url(clone: Clone, name: str) -> str:
     """Return a storage's url without anything before an `@`."""
+    if name in clone.deposits:
+        return ", ".join(record.page for record in clone.deposits[name])
     url = clone.config.storages[name].url
     scheme, mark, rest = url.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url

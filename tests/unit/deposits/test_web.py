@@ -62,6 +62,22 @@ def test_a_redirect_to_another_host_loses_the_token() -> None:
     assert seen_there == [None]
 
 
+def test_bytes_from_another_host_are_asked_for_without_the_token() -> None:
+    with (
+        _serving(body=b"bytes") as (other, seen_there),
+        _serving(location=f"{other}/x") as (own, seen_here),
+    ):
+        elsewhere = other.replace("127.0.0.1", "localhost")
+        web = Web(own, token=Token("zenodo", SECRET))
+        with web.stream("/file", 0) as chunks:
+            assert b"".join(chunks) == b"bytes"
+        with web.stream(f"{elsewhere}/y", 0) as chunks:
+            assert b"".join(chunks) == b"bytes"
+        web.close()
+    assert seen_here == [f"Bearer {SECRET}"]
+    assert seen_there == [None, None]
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 def test_a_token_a_server_repeats_is_not_shown(status: int) -> None:
     said = f'{{"message": "bad {SECRET} <b>x</b> \\u001b[2J"}}'.encode()

@@ -1,7 +1,9 @@
 """A pack is a plain zip with the same bytes every time, readable in parts."""
 
 import hashlib
+import json
 import os
+import tarfile
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -11,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgdata.errors import DamagedError
+from imgdata.model.deposits import PackFormat
 from imgdata.transfer import packing
-from imgdata.transfer.packing import Pack, PackSource
+from imgdata.transfer.pack_parts import MANIFEST_NAME, MeasuredSource, PackSource
+from imgdata.transfer.packing import Pack, Style
 
 
 def _sources(folder: Path, files: dict[str, bytes]) -> list[PackSource]:
@@ -128,7 +132,7 @@ def test_more_than_four_gigabytes_and_65535_members_are_laid_out(tmp_path: Path)
     source = PackSource("big", str(big), 5 * 2**30, "")
     small = PackSource("small", str(tmp_path / "small"), 2, "")
     (tmp_path / "small").write_bytes(b"ok")
-    blank = [packing.MeasuredSource(source, "0" * 32, "0" * 64, 0), *packing.measure([small])]
+    blank = [MeasuredSource(source, "0" * 32, "0" * 64, 0), *packing.measure([small])]
     pack = Pack(blank)
     tail = b"".join(pack.chunks(5 * 2**30))
     # zipfile reads the directory from a file whose hole stands for the big member.
@@ -153,3 +157,51 @@ def test_any_range_equals_the_same_range_of_the_whole(
     files = {f"f{number}": bytes([number % 256]) * size for number, size in enumerate(sizes)}
     pack = Pack(packing.measure(_sources(folder, files)))
     assert b"".join(pack.chunks(start, length)) == _whole(pack)[start : start + length]
+
+
+ZARR = {
+    "zarr.json": b'{"zarr_format": 3}',
+    "0/zarr.json": b'{"node_type": "array"}',
+    "labels/nuclei/zarr.json": b"{}",
+    "0/c/0/0": b"chunk" * 300,
+    "0/c/0/1": b"other" * 300,
+}
+OZX = Style(PackFormat.OZX, "0.5")
+
+
+def test_an_ome_zarr_is_one_zip_as_its_rfc_says(tmp_path: Path) -> None:
+    pack = Pack(packing.measure(_sources(tmp_path / "in", ZARR)), style=OZX)
+    whole = _whole(pack)
+    assert packing.pack_size(((name, len(data)) for name, data in ZARR.items()), OZX) == len(whole)
+    with zipfile.ZipFile(BytesIO(whole)) as opened:
+        assert opened.namelist()[:3] == ["zarr.json", "0/zarr.json", "labels/nuclei/zarr.json"]
+        assert {name: opened.read(name) for name in opened.namelist()} == ZARR
+        assert {info.compress_type for info in opened.infolist()} == {zipfile.ZIP_STORED}
+        told = json.loads(opened.comment)
+    assert told["ome"] == {"version": "0.5", "zipFile": {"centralDirectory": {"jsonFirst": True}}}
+    assert b"PK\x06\x06" in whole, "64-bit records"
+    for member in pack.members:
+        read = packing.read_member(lambda start, size: whole[start : start + size], member)
+        assert read == ZARR[member.path]
+    again = Pack(
+        packing.measure(_sources(tmp_path / "again", dict(reversed(ZARR.items())))), style=OZX
+    )
+    assert _whole(again) == whole
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_tar_holds_the_same_and_any_program_opens_it(tmp_path: Path, *, long: bool) -> None:
+    files = {**FILES, **({f"data/{'x' * 200}/{'ä' * 60}.tif": b"long"} if long else {})}
+    tar = Style(PackFormat.TAR)
+    pack = Pack(packing.measure(_sources(tmp_path / "in", files)), style=tar)
+    whole = _whole(pack)
+    assert packing.pack_size(((name, len(data)) for name, data in files.items()), tar) == len(whole)
+    with tarfile.open(fileobj=BytesIO(whole)) as opened:
+        held = {one.name: one for one in opened.getmembers()}
+        inside = {name: opened.extractfile(one) for name, one in held.items()}
+        read = {name: stream.read() for name, stream in inside.items() if stream is not None}
+    assert read.pop(MANIFEST_NAME).decode().count("\n") == len(files) + 1
+    assert read == files
+    for member in pack.members:
+        assert whole[member.offset : member.offset + member.size] == files[member.path]
+    assert _whole(pack) == whole

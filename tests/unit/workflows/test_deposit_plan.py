@@ -15,6 +15,8 @@ from imgdata.model.deposits import (
     DepositLimits,
     DepositMetadata,
     LevelFile,
+    PackFormat,
+    Packing,
     PlannedItem,
     PlannedPack,
     Visibility,
@@ -22,10 +24,10 @@ from imgdata.model.deposits import (
 from imgdata.policy.restrictions import Source
 from imgdata.project.config import Origin
 from imgdata.testing.depository import METADATA
+from imgdata.workflows.deposit_layout import Layout, lay_out
 from imgdata.workflows.deposit_plan import (
     DOCUMENTS,
     DepositRequest,
-    lay_out,
     plan_deposit,
     valid_orcid,
 )
@@ -87,6 +89,39 @@ def test_more_plates_than_files_become_one_pack_a_level() -> None:
     files = tuple(file for n in range(200) for file in _files("masks", f"P{n:03d}", 20))
     plan = plan_deposit(_request(files))
     assert [item.name for item in plan.items] == ["masks.zip"]
+
+
+def test_a_level_says_how_it_is_packed() -> None:
+    files = (*_files("masks", "P1", 30), *_files("bulk", "P1", 2), *_files("raw", "P1", 30))
+    pack = {"masks": Packing.TAR, "bulk": Packing.ZIP, "raw": Packing.NONE}
+    plan = plan_deposit(_request(files, pack=pack))
+    assert [item.name for item in plan.items][:2] == ["bulk_P1.zip", "masks_P1.tar"]
+    assert len(plan.items) == 2 + 30
+    crowded = plan_deposit(_request((*files, *_files("raw", "P2", 90)), pack=pack))
+    assert any("a record takes 100" in text for text in crowded.over)
+
+
+def _zarr(unit: str, name: str, inside: tuple[str, ...]) -> tuple[LevelFile, ...]:
+    folder = f"data/raw/{unit}/{name}.zarr"
+    return tuple(LevelFile("raw", unit, f"{folder}/{one}", "/x", 10, "0" * 32) for one in inside)
+
+
+def test_a_zarr_is_one_file_and_travels_as_one() -> None:
+    chunks = ("zarr.json", "0/zarr.json", *(f"0/c/{n}" for n in range(40)))
+    files = (*_zarr("P1", "B02", chunks), *_zarr("P1", "B03", chunks), *_files("raw", "P1", 2))
+    zarrs = {"data/raw/P1/B02.zarr": "0.5", "data/raw/P1/B03.zarr": ""}
+    plan = plan_deposit(_request(files, zarrs=zarrs))
+    assert sorted(item.name for item in plan.items) == [
+        *("0000.tif", "0001.tif", "B02.ozx", "B03.zarr.zip"),
+    ]
+    (ozx,) = [one for one in plan.items if one.name == "B02.ozx"]
+    assert isinstance(ozx, PlannedPack)
+    assert ozx.format is PackFormat.OZX
+    assert ozx.inside(ozx.files[0].path) == "0/c/0"
+    many = tuple(f for n in range(20) for f in _zarr("P1", f"B{n:02}", chunks))
+    assert [item.name for item in plan_deposit(_request(many)).items] == ["raw_P1.zip"]
+    folders = plan_deposit(_request(files, pack={"raw": Packing.FOLDERS}, documents=()))
+    assert len(folders.items) == len(files)
 
 
 def test_what_is_larger_than_a_record_is_refused_before_a_byte_moves() -> None:
@@ -166,7 +201,7 @@ def test_every_file_travels_once_and_names_are_unique(
 ) -> None:
     files = tuple(f for n, count in enumerate(units) for f in _files("m", f"P{n}", count))
     limits = DepositLimits(files=most, total=None, file=largest)
-    items = lay_out(files, limits, {}, reserved=DOCUMENTS)
+    items = lay_out(files, limits, Layout(reserved=DOCUMENTS))
     assert _paths(items) == sorted(file.path for file in files)
     names = [item.name.lower() for item in items]
     assert len(set(names)) == len(names)

@@ -1,0 +1,128 @@
+"""What `imgdata publish` would send, as a person reads it and as JSON."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from imgdata.cli.session import Session
+from imgdata.cli.text import count
+from imgdata.model.deposits import PlannedPack
+from imgdata.model.sizes import format_size
+
+if TYPE_CHECKING:
+    from imgdata.model.deposits import DepositPlan, Question
+    from imgdata.repositories import Publishing
+
+SHOWN = 10
+
+
+def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -> None:
+    """Say what would go, what stays, what is missing and what it would mean."""
+    limits = "ok" if not plan.over else "EXCEEDED"
+    session.say(
+        f"will upload {count(plan.files, 'file')}, {format_size(plan.size)} to "
+        f"{publishing.service.address} ({', '.join(_made_of(plan, publishing))})   limits: {limits}"
+    )
+    for item in plan.items[: None if session.verbose else SHOWN]:
+        holds = f", {count(len(item.files), 'file')}" if isinstance(item, PlannedPack) else ""
+        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
+    if len(plan.items) > SHOWN and not session.verbose:
+        session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
+    for text in plan.over:
+        session.say(f"over: {text}")
+    _show_held(session, plan)
+    _show_questions(session, plan)
+    until = f" until {plan.access.until.isoformat()}" if plan.access.until else ""
+    licence = plan.metadata.license or "none"
+    session.say(f"licence: {licence}   files: {plan.access.visibility.value}{until}")
+    for line in _afterwards(plan, publishing):
+        session.say(line)
+    session.add(_plan_json(plan, publishing.service.address))
+
+
+def _made_of(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
+    """Yield what the files are: packs by level, and the documents in a word each."""
+    packs = [item for item in plan.items if isinstance(item, PlannedPack)]
+    for level, some in groupby(packs, lambda pack: pack.level):
+        unit = publishing.source.config.levels[level].unit
+        by_unit = unit is not None and all(pack.unit for pack in some)
+        yield f"{level} packed per {unit}" if by_unit else f"{level} packed"
+    words = {"manifest.csv": "1 manifest", "ro-crate-metadata.json": "1 RO-Crate",
+             "CITATION.cff": "citation", "workflow.zip": "recipe"}  # fmt: skip
+    yield from (word for name, word in words.items() if name in plan.documents)
+
+
+def _show_held(session: Session, plan: "DepositPlan") -> None:
+    """Say what a restriction holds back, unit by unit."""
+    shown = plan.held if session.verbose else plan.held[:SHOWN]
+    for held in shown:
+        unit = f"{held.level} {held.unit}".strip()
+        session.say(f"blocked: {count(held.files, 'file')} of {unit}: {held.reason}")
+    if len(plan.held) > len(shown):
+        rest = plan.held[len(shown) :]
+        files = count(sum(one.files for one in rest), "file")
+        session.say(f"blocked: {files} of {count(len(rest), 'more unit')} (--verbose)")
+    if plan.held:
+        session.say("  they stay; the owner's release date or a written rule (may_leave) lets go")
+
+
+def _show_questions(session: Session, plan: "DepositPlan") -> None:
+    """Name what is missing and what is advised, with the file each answer belongs in."""
+    for question in plan.missing:
+        session.say(f"missing: {question.name}: {question.text}   -> {question.where}")
+    if any("metadata/" in question.where for question in plan.missing):
+        session.say("  imgdata describe asks for what belongs in metadata/")
+    for question in plan.questions:
+        if not question.required:
+            session.say(f"advised: {question.name}: {question.text}   -> {question.where}")
+
+
+def _afterwards(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
+    """Yield what becomes public when, and what a publication is worth as a copy."""
+    if publishing.is_packaged:
+        yield "nothing is sent: a package and a checklist are written"
+        return
+    yield (
+        "DOI: a draft reserves one; nothing becomes public until "
+        f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
+    )
+    if publishing.is_sandbox:
+        yield f"'{plan.repository}' is a sandbox, which may be wiped: no copy counts there"
+    else:
+        yield f"after publication '{plan.repository}' counts as 1 copy in imgdata whereis"
+
+
+def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
+    return {
+        "repository": plan.repository,
+        "address": address,
+        "levels": list(plan.levels),
+        "files": plan.files,
+        "bytes": plan.size,
+        "items": [
+            {
+                "name": item.name,
+                "bytes": item.size,
+                "packed": len(item.files) if isinstance(item, PlannedPack) else 0,
+            }
+            for item in plan.items
+        ],
+        "documents": list(plan.documents),
+        "blocked": [
+            {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
+            for h in plan.held
+        ],
+        "questions": [_question_json(question) for question in plan.questions],
+        "over": list(plan.over),
+        "license": plan.metadata.license,
+        "access": plan.access.visibility.value,
+    }
+
+
+def _question_json(question: "Question") -> dict[str, object]:
+    return {
+        "name": question.name,
+        "text": question.text,
+        "where": question.where,
+        "required": question.required,
+    }

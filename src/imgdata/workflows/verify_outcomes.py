@@ -1,0 +1,117 @@
+"""What `imgdata verify` found, place by place, and the error it adds up to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgdata.errors import DamagedError, ImgdataError
+from imgdata.transfer.move import DEFAULT_JOBS
+from imgdata.workflows.history import Version
+
+SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """How to verify.
+
+    Attributes:
+        on: Storages and repositories to read, and `cache`; all storages and the cache without one.
+        budget: Bytes to read at most; no limit without one.
+        jobs: Reads at once.
+        repair: Put a good copy in the place of what is damaged or missing.
+    """
+
+    on: tuple[str, ...] = ()
+    budget: int | None = None
+    jobs: int = DEFAULT_JOBS
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Files whose bytes at a place are not right: how, and whether they are now."""
+
+    names: tuple[str, ...]
+    how: str
+    repaired_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One version at one place after reading it back.
+
+    Attributes:
+        storage: The storage's name, or `cache`.
+        place: Where that is.
+        checked: Objects that are right, and `size` their bytes.
+        left: Objects that the budget left for the next time.
+        bad: What is not right.
+        why: What the place says of what it lacks, one sentence each.
+        is_deposit: Whether the place is a published deposit.
+    """
+
+    version: Version
+    storage: str
+    place: str
+    checked: int
+    size: int
+    left: int
+    bad: tuple[Bad, ...]
+    why: tuple[str, ...] = ()
+    is_deposit: bool = False
+
+    @property
+    def still_bad(self) -> tuple[Bad, ...]:
+        """What is not right and was not repaired."""
+        return tuple(one for one in self.bad if not one.repaired_from)
+
+
+@dataclass(frozen=True, slots=True)
+class NotVerified:
+    """A storage that could not be read; a drive in a drawer is only told of."""
+
+    storage: str
+    error: ImgdataError
+    is_drawer: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Objects on a storage that no recorded version of this clone's history has."""
+
+    storage: str
+    count: int
+    size: int
+    examples: tuple[str, ...]
+
+
+VerifyOutcome = Verified | NotVerified | Extra
+
+
+def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
+    """Return what a verification found, or what kept it from reading, or None."""
+    bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
+    if bad:
+        lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
+        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+        why = dict.fromkeys(why for one, _ in bad for why in one.why)
+        count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
+        problem = f"{count} damaged or missing"
+        cause = "\n".join([*why, *lines[:SHOWN], *more])
+        return FoundBadError(problem, cause=cause, remedy=_remedy(bad[0][0]))
+    failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)
+    return next((one.error for one in failed), None)
+
+
+def _remedy(one: Verified) -> str:
+    level = one.version.level
+    if one.is_deposit:
+        return f"a published record does not mend: imgdata push {level} makes another copy"
+    return f"imgdata verify {level} --repair"
+
+
+class FoundBadError(DamagedError):
+    """A verification found damage: findings, exit 1."""
+
+    kind = "found-damage"
+    exit_status = ImgdataError.exit_status

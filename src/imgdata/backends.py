@@ -150,31 +150,29 @@ BACKENDS: tuple[Backend, ...] = (
     ),
     _source(
         "dryad",
-        "public_records:open_dryad_records",
+        "dryad_records:open_dryad_records",
         "public datasets of Dryad",
         "dryad:10.5061/dryad.x",
     ),
-    _source("bia", "public_places:open_bia", "studies of the BioImage Archive", "bia:S-BIAD634"),
-    _source("idr", "public_places:open_idr", "studies of the Image Data Resource", "idr:idr0033"),
+    _source("bia", "bia_studies:open_bia", "studies of the BioImage Archive", "bia:S-BIAD634"),
+    _source("idr", "idr:open_idr", "studies of the Image Data Resource", "idr:idr0033"),
     _source(
         "bbbc",
-        "public_places:open_bbbc",
+        "web_folders:open_bbbc",
         "sets of the Broad Bioimage Benchmark Collection",
         "bbbc:BBBC021",
     ),
     _source(
         "cpg",
-        "public_places:open_gallery",
+        "gallery:open_gallery",
         "the Cell Painting Gallery",
         "cpg:cpg0016/source_4/BATCH/PLATE",
     ),
-    _source("s3", "public_places:open_s3", "public S3 buckets", "s3://bucket/folder"),
+    _source("s3", "public_s3:open_s3", "public S3 buckets", "s3://bucket/folder"),
     _source(
-        "https", "public_places:open_web", "files and folders on the web", "https://HOST/folder/"
+        "https", "web_folders:open_web", "files and folders on the web", "https://HOST/folder/"
     ),
-    _source(
-        "http", "public_places:open_web", "files and folders on the web", "http://HOST/folder/"
-    ),
+    _source("http", "web_folders:open_web", "files and folders on the web", "http://HOST/folder/"),
 )
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

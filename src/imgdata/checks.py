@@ -21,10 +21,12 @@ from imgdata.errors import NoProjectError, UsageError
 from imgdata.images.readers import ImageReaders
 from imgdata.model.findings import CheckReport, FileCheck, Severity
 from imgdata.model.rembi import BY_NAME, Completeness
+from imgdata.project.answers import rembi_answers
 from imgdata.project.config import Config
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.reports.check_json import as_json
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 from imgdata.system.progress import SILENT, Progress
 from imgdata.workflows import check_project, check_recorded, describe_project
 from imgdata.workflows.check import MASKS, CheckOptions, Pixels, check_files
@@ -188,7 +190,7 @@ def describe(start: Path, given: tuple[str, ...] = ()) -> Description:
 
 
 def _note_answers(root: Path, given: tuple[str, ...]) -> Path:
-    answers = describe_project.read_answers(root)
+    answers = rembi_answers(FolderTree(root))
     for one in given:
         name, separator, text = one.partition("=")
         if not separator or name not in BY_NAME:

@@ -10,20 +10,25 @@ print(plan.record.license, plan.size)
 ```
 """
 
-import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from imgdata.api import Project
 from imgdata.backends import open_source
-from imgdata.deposits.public_records import InvenioRecords, find_doi
-from imgdata.deposits.web import Web
-from imgdata.errors import PartlyDoneError, UsageError
-from imgdata.model.events import Event
-from imgdata.model.public_data import Fetched, FetchOutcome
+from imgdata.deposits.public_records import InvenioRecords
+from imgdata.deposits.resolving import resolved
+from imgdata.errors import CredentialsError, ImgdataError, PartlyDoneError
+from imgdata.model.public_data import (
+    ChangedThere,
+    Fetched,
+    FetchOutcome,
+    Newer,
+    Newest,
+    NotAsked,
+    NotFetched,
+    Update,
+)
 from imgdata.model.selection import Selection
 from imgdata.ports import CanClose, CanFindNewer, PublicSource
 from imgdata.project.editor import dump_edited, load_editable
@@ -32,39 +37,18 @@ from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.workflows import add as adding
 from imgdata.workflows import import_data as importing
+from imgdata.workflows.imported import KIND, Imported, compared, imports_of
 
 EVERYTHING = Selection({})
-DOI_RESOLVER = "https://doi.org"
-_PREFIXES = (
-    (r"10\.5281/zenodo\.", "zenodo"),
-    (r"10\.6084/m9\.figshare\.", "figshare"),
-    (r"10\.5061/dryad\.", "dryad"),
-)
-_HOSTS = {
-    "zenodo.org": "zenodo",
-    "www.zenodo.org": "zenodo",
-    "sandbox.zenodo.org": "zenodo-sandbox",
-    "figshare.com": "figshare",
-    "datadryad.org": "dryad",
-}
-_RECORD_PAGE = re.compile(r"https?://[^/]+/records?/[A-Za-z0-9-]+")
+SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """An imported record, and the newest version there is of it.
+class Import:
+    """What an import made: the unit as it was added, and how each of its files came."""
 
-    Attributes:
-        level: Where it was imported to.
-        unit: As which unit.
-        reference: The pinned reference it was imported by.
-        newest: The pinned reference of the newest version; the same when there is none newer.
-    """
-
-    level: str
-    unit: str
-    reference: str
-    newest: str
+    added: adding.Added
+    fetched: tuple[Fetched, ...]
 
 
 class Importing:
@@ -87,78 +71,50 @@ class Importing:
     def _opened(self, reference: str) -> tuple[PublicSource, str]:
         scheme, _, rest = reference.partition(":")
         repository = self._project.config.repositories.get(scheme)
-        if repository is not None:
+        if repository is not None and repository.url.startswith(("invenio:", "zenodo:")):
             from imgdata.backends import open_repository  # noqa: PLC0415 - only for such names
 
-            return InvenioRecords(open_repository(scheme, repository.url).address, scheme), rest
-        known = _by_page(reference) if find_doi(reference) == "" else self._by_doi(reference)
+            address = open_repository(scheme, repository.url).address
+            return InvenioRecords(address, f"{scheme}:"), rest
+        known = resolved(reference)
         return open_source(known), known
-
-    def _by_doi(self, reference: str) -> str:
-        """Return a reference with the scheme of the place that gave out its DOI."""
-        doi = find_doi(reference)
-        scheme = reference.partition(":")[0]
-        if scheme not in {"doi", "http", "https"} and not reference.startswith("10."):
-            return reference
-        for prefix, name in _PREFIXES:
-            if re.match(prefix, doi, re.IGNORECASE):
-                return f"{name}:{doi}"
-        web = Web(DOI_RESOLVER)
-        try:
-            page = web.final_address(f"/{doi}")
-        finally:
-            web.close()
-        known = _by_page(page)
-        if known == page:
-            msg = f"doi:{doi} leads to {page}, which imgdata cannot list"
-            raise UsageError(msg, remedy="import its files by their https:// addresses")
-        return known
 
     def plan(
         self, reference: str, *, level: str = "", select: Selection = EVERYTHING, unit: str = ""
     ) -> importing.ImportPlan:
         """List what a reference names and decide what to bring; fetches no file."""
-        clone = self._project.clone
         with self.source(reference) as (opened, known):
             record = opened.record(known)
-        chosen = importing.raw_level(clone, level)
-        return importing.plan_import(clone, record, chosen, select, unit)
+        return importing.plan_import(self._project.clone, record, level, select, unit)
 
-    def fetch(
-        self, reference: str, plan: importing.ImportPlan, *, jobs: int = 4
-    ) -> Iterator[FetchOutcome]:
+    def fetch(self, plan: importing.ImportPlan, *, jobs: int = 4) -> Iterator[FetchOutcome]:
         """Bring the planned files into a folder of this clone; goes on where it stopped."""
-        with self.source(reference) as (opened, _known):
-            yield from importing.fetch(opened, plan, jobs=jobs, progress=self._progress)
+        with self.source(plan.record.reference) as (opened, _known):
+            clone, progress = self._project.clone, self._progress
+            yield from importing.fetch(opened, plan, clone, jobs=jobs, progress=progress)
 
-    def add(
-        self, plan: importing.ImportPlan, level: str, outcomes: list[FetchOutcome]
-    ) -> Iterator[adding.Added]:
+    def add(self, plan: importing.ImportPlan, outcomes: list[FetchOutcome]) -> Import:
         """Take what was fetched into the level, with origin, licence, DOI and citation.
 
         Raises:
             PartlyDoneError: Some files did not come; nothing is added yet.
+            CredentialsError: The source gives none of the missing ones without an account.
         """
-        failed = [one for one in outcomes if not isinstance(one, Fetched)]
-        if failed:
-            lines = [f"{one.file.name}: {one.problem}" for one in failed[:10]]
-            msg = f"{len(failed)} of {len(outcomes)} files of {plan.record.reference} did not come"
-            raise PartlyDoneError(
-                msg, cause="\n".join(lines), remedy="run the same command again; it goes on"
-            )
-        chosen = importing.raw_level(self._project.clone, level)
+        _refuse_incomplete(plan, outcomes)
         origin = self._origin(plan)
         project = self._project
-        unit = plan.unit if chosen.unit is not None else None
-        add_plan = project.plan_add(chosen.name, [plan.folder], unit=unit, origin=origin)
-        yield from project.add(add_plan, progress=self._progress)
-        fetched = [one for one in outcomes if isinstance(one, Fetched)]
-        event = importing.imported_event(
-            plan, chosen.name, origin, importing.now_text(project.clone), fetched
+        add_plan = project.plan_add(
+            plan.level.name, [plan.folder], unit=plan.unit or None, origin=origin
         )
-        path = project.clone.log().write([(importing.KIND, event)])
+        (added,) = tuple(project.add(add_plan, progress=self._progress))
+        fetched = tuple(one for one in outcomes if isinstance(one, Fetched))
+        event = importing.imported_event(
+            plan, origin, importing.now_text(project.clone), str(added.version), fetched
+        )
+        path = project.clone.log().write([(KIND, event)])
         project.clone.git.stage([path] if path else [])
-        shutil.rmtree(plan.folder, ignore_errors=True)
+        importing.leave(plan)
+        return Import(added, fetched)
 
     def _origin(self, plan: importing.ImportPlan) -> str:
         """Return the name of the record's origin in imgdata.yaml, written there if need be."""
@@ -168,42 +124,49 @@ class Importing:
                 return name
         name = importing.origin_name(plan.record, config.origins)
         path = self._project.root / CONFIG_NAME
-        text = path.read_text("utf-8")
-        document = load_editable(text)
-        document.setdefault("origins", {})
-        if document["origins"] is None:
-            document["origins"] = {}
-        document["origins"][name] = importing.origin_entry(plan.record)
-        edited = dump_edited(document, text)
-        changed = parse_config(edited)
-        write_text(path, edited)
+        with self._project.clone.writing():
+            text = path.read_text("utf-8")
+            document = load_editable(text)
+            if document.get("origins") is None:
+                document["origins"] = {}
+            document["origins"][name] = importing.origin_entry(plan.record)
+            edited = dump_edited(document, text)
+            changed = parse_config(edited)
+            write_text(path, edited)
         object.__setattr__(self._project.clone, "config", changed)
         self._project.clone.git.stage([path])
         return name
 
     def check_updates(self) -> Iterator[Update]:
         """Ask for each imported record whether there is a newer version."""
-        for event in importing.imports_of(self._project.clone.events):
-            yield self._update(event)
+        for known in imports_of(self._project.clone.events).values():
+            try:
+                yield self._update(known)
+            except ImgdataError as error:
+                yield NotAsked(known.level, known.unit, known.reference, error.problem)
 
-    def _update(self, event: Event) -> Update:
-        reference = event.text("reference")
-        newest = reference
-        with self.source(reference) as (opened, known):
-            if isinstance(opened, CanFindNewer):
-                newest = opened.latest(known)
-        return Update(event.text("level"), event.text("unit"), reference, newest)
+    def _update(self, known: Imported) -> Update:
+        with self.source(known.reference) as (opened, reference):
+            if not isinstance(opened, CanFindNewer):
+                return compared(known, opened.record(reference))
+            newest = opened.latest(reference)
+        if newest == known.reference:
+            return Newest(known.level, known.unit, known.reference)
+        return Newer(known.level, known.unit, known.reference, newest)
 
 
-def _by_page(reference: str) -> str:
-    """Return the page of a record as a reference to it; anything else as it is."""
-    if not reference.startswith(("http://", "https://")):
-        return reference
-    host = urlsplit(reference).hostname or ""
-    if host in _HOSTS and _HOSTS[host] in {"zenodo", "zenodo-sandbox"}:
-        return f"{_HOSTS[host]}:{reference}" if "/records/" in reference else reference
-    if host in _HOSTS and "/articles/" in reference:
-        return f"figshare:{reference}"
-    if _RECORD_PAGE.fullmatch(reference.rstrip("/")):
-        return f"invenio:{reference}"
-    return reference
+def _refuse_incomplete(plan: importing.ImportPlan, outcomes: list[FetchOutcome]) -> None:
+    failed = [one for one in outcomes if isinstance(one, NotFetched)]
+    if not failed:
+        return
+    failed.sort(key=lambda one: one.file.name)
+    lines = [f"{one.file.name}: {one.problem}" for one in failed[:SHOWN]]
+    msg = f"{len(failed)} of {len(outcomes)} files of {plan.record.reference} did not come"
+    if all(one.needs_account for one in failed):
+        raise CredentialsError(msg, cause="\n".join(lines), remedy=failed[0].remedy)
+    raise PartlyDoneError(
+        msg, cause="\n".join(lines), remedy="run the same command again; it goes on"
+    )
+
+
+__all__ = ["ChangedThere", "Import", "Importing", "Newer", "Newest", "NotAsked", "Update"]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
         DepositMetadata,
         DepositRecord,
         ListedFile,
+        Package,
+        PackageDraft,
         Question,
     )
     from imgdata.model.facts import PixelFacts, Reading, Sidecar
@@ -313,6 +315,19 @@ class CanPackage(Protocol):
         self, metadata: DepositMetadata, files: Sequence[ListedFile], folder: Path
     ) -> tuple[Path, ...]:
         """Write the package into a folder and return its files."""
+
+
+@runtime_checkable
+class CanDraftPackage(Protocol):
+    """A repository whose account can be given a package as a draft, for a person to submit."""
+
+    def draft(self, package: Package, token: Token, known: str, progress: Progress) -> PackageDraft:
+        """Send what is missing of a package and keep it as the one draft; publishes nothing.
+
+        Raises:
+            CredentialsError: The account is refused.
+            RefusedError: The repository finds the package wrong, or a file is too large.
+        """
 
 
 class DepositLog(Protocol):

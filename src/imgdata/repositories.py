@@ -27,6 +27,8 @@ from imgdata.model.deposits import (
     DepositRecord,
     DepositState,
     ListedFile,
+    Package,
+    PackageDraft,
     Packing,
     PlannedItem,
     PlannedPack,
@@ -34,7 +36,7 @@ from imgdata.model.deposits import (
 )
 from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
-from imgdata.ports import CanClose, CanPackage, CanShare, DepositService
+from imgdata.ports import CanClose, CanDraftPackage, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
 from imgdata.reports.deposit_files import Documented, documents
@@ -233,6 +235,39 @@ class Publishing:
         into = folder or self.clone.root / PRIVATE_FOLDER / f"package-{self.settings.name}"
         return self.service.package(plan.metadata, self._listed(plan), into)
 
+    def draft(self, plan: DepositPlan, folder: Path | None) -> PackageDraft:
+        """Write the package and keep it as a draft in the account's space; publishes nothing.
+
+        Raises:
+            UsageError: Answers are missing, or the repository takes no such drafts.
+            CredentialsError: There is no account, or it is refused.
+        """
+        service = self.service
+        if not isinstance(service, CanDraftPackage):
+            msg = f"'{self.settings.name}' takes no drafts of packages"
+            raise UsageError(msg)
+        publishing.refuse_unready(plan)
+        token = need_token(self.settings.name)
+        written = self.package(plan, folder)
+        package = Package(plan.metadata, plan.levels, self._listed(plan), written[0].parent)
+        name, levels = self.settings.name, plan.levels
+        with self.clone.writing():
+            last = publishing.latest(self.log.deposits(), name, service.address, levels)
+            known = last.identifier if last and last.state is DepositState.DRAFT else ""
+            done = service.draft(package, token, known, self._progress)
+            self.log.note_deposit(
+                DepositRecord(
+                    repository=name,
+                    address=service.address,
+                    marker="",
+                    state=DepositState.DRAFT,
+                    identifier=done.key,
+                    url=done.url,
+                    levels=tuple(levels),
+                )
+            )
+        return done
+
     def _listed(self, plan: DepositPlan) -> tuple[ListedFile, ...]:
         found: list[ListedFile] = []
         for item in plan.items:
@@ -254,6 +289,11 @@ class Publishing:
     def has_token(self) -> bool:
         """Whether there is a token to ask the repository with."""
         return find_token(self.settings.name) is not None
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the state of deposits can be read: there is a token, and a program may."""
+        return self.has_token and not self.is_packaged
 
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""

@@ -12,12 +12,13 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from imgdata.api import Project, init_project, open_project
-from imgdata.deposits.public_places import WebFolder
 from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.web import Patience
+from imgdata.deposits.web_folders import WebFolder
 from imgdata.errors import RefusedError
 from imgdata.imports import Importing
 from imgdata.model.public_data import Fetched, NotFetched, PublicFile, PublicRecord
@@ -25,8 +26,11 @@ from imgdata.model.selection import parse_selection
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.transfer.fetch import PART, fetch_one
-from imgdata.workflows.import_data import plan_import, raw_level
+from imgdata.workflows.import_data import plan_import
 
+SCHEMA = json.loads(
+    (Path(__file__).parents[2] / "docs" / "reference" / "json" / "import.schema.json").read_text()
+)
 FILES = {"B03_1.tif": b"one" * 400_000, "B03_2.tif": b"two" * 1000, "C04_1.tif": b"three"}
 CONFIG = """version: 1
 id: 5a1c0e526a534b6c9d413a0f5f0d9c11
@@ -90,6 +94,7 @@ def test_a_record_becomes_a_unit_with_origin_licence_and_citation(
 ) -> None:
     identifier = site.live[0].identifier
     listed = json.loads(_imgdata(project, "import", f"local:{identifier}", "--dry-run").stdout)
+    jsonschema.validate(listed, SCHEMA)
     assert listed["results"][0]["license"] == "CC-BY-4.0"
     assert "<script>" not in json.dumps(listed)
     assert not (project.root / "data" / "raw").exists() or not any(
@@ -98,6 +103,7 @@ def test_a_record_becomes_a_unit_with_origin_licence_and_citation(
 
     done = _imgdata(project, "import", f"local:{identifier}", "--unit", "P1", "--jobs", "2")
     assert done.returncode == 0, done.stderr + done.stdout
+    jsonschema.validate(json.loads(done.stdout), SCHEMA)
     assert (project.root / "data/raw/P1/B03_1.tif").read_bytes() == FILES["B03_1.tif"]
 
     opened = open_project(project.root)
@@ -116,7 +122,9 @@ def test_a_newer_version_is_told(project: Project, site: SmallInvenio) -> None:
     first = site.live[0].identifier
     assert _imgdata(project, "import", f"local:{first}", "--unit", "P1").returncode == 0
     second = _publish(site, {**FILES, "C04_2.tif": b"new"})
-    told = json.loads(_imgdata(project, "import", "--check-updates").stdout)["results"]
+    document = json.loads(_imgdata(project, "import", "--check-updates").stdout)
+    jsonschema.validate(document, SCHEMA)
+    told = document["results"]
     assert told == [
         {
             "level": "raw",
@@ -124,6 +132,8 @@ def test_a_newer_version_is_told(project: Project, site: SmallInvenio) -> None:
             "reference": f"local:{first}",
             "newest": f"local:{second}",
             "newer": True,
+            "state": "newer",
+            "notes": [],
         }
     ]
 
@@ -152,8 +162,7 @@ def test_names_that_would_leave_the_folder_are_refused(
 def test_ten_thousand_entries_are_planned_quickly(project: Project) -> None:
     files = tuple(PublicFile(f"d/{n:05d}.tif", "http://x/", 1) for n in range(10_000))
     record = PublicRecord("zenodo:1", "x", "t", "", "", "", "", "", files)
-    level = raw_level(project.clone, "")
-    plan = plan_import(project.clone, record, level, parse_selection([]), "")
+    plan = plan_import(project.clone, record, "", parse_selection([]), "")
     assert len(plan.files) == 10_000
 
 
@@ -162,7 +171,7 @@ def test_a_file_that_is_not_what_the_record_says_is_not_kept(
 ) -> None:
     record = site.live[0]
     record.data["C04_1.tif"] = b"evil!"
-    source = InvenioRecords(site.base, "local")
+    source = InvenioRecords(site.base, "local:")
     found = source.record(record.identifier)
     outcomes = [fetch_one(source, file, tmp_path) for file in found.files]
     source.close()

@@ -1,18 +1,18 @@
 """`imgdata import`."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
 
 from imgdata.cli.options import DryRun, Jobs, Select, session_of
 from imgdata.cli.session import Session
-from imgdata.errors import UsageError
-from imgdata.model.public_data import Fetched
+from imgdata.errors import StorageError, UsageError
+from imgdata.model.public_data import ChangedThere, Newer, Newest, NotAsked, Update
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
-    from imgdata.imports import Importing
+    from imgdata.imports import Import, Importing
     from imgdata.workflows.import_data import ImportPlan
 
 SHOWN = 10
@@ -45,7 +45,7 @@ def import_data(  # noqa: PLR0913 - one argument an option
     from imgdata.imports import Importing  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
-    project = session.open(writing=not dry_run)
+    project = session.open(writing=not (dry_run or check_updates))
     importing = Importing(project, session.progress())
     if check_updates:
         _check_updates(session, importing)
@@ -57,37 +57,49 @@ def import_data(  # noqa: PLR0913 - one argument an option
     _show_plan(session, plan)
     if dry_run:
         return
-    outcomes = list(importing.fetch(reference, plan, jobs=jobs))
-    for added in importing.add(plan, level, outcomes):
-        session.say(f"added {added.unit.title}: {added.nfiles:,} files, {format_size(added.size)}")
-        session.add(
-            {
-                "level": added.unit.level.name,
-                "unit": added.unit.name,
-                "version": added.version,
-                "nfiles": added.nfiles,
-                "size": added.size,
-            }
-        )
-    trusted = sum(1 for one in outcomes if isinstance(one, Fetched) and not one.checked)
-    if trusted:
-        session.say(
-            f"{trusted:,} files have no checksum at their source; "
-            "what came first is trusted from now on"
-        )
+    if not plan.files:
+        session.say(f"{plan.title} has all of it already")
+        return
+    _show_import(session, importing.add(plan, list(importing.fetch(plan, jobs=jobs))))
     session.finish_writing(project, f"Import {plan.record.reference}")
+
+
+def _show_import(session: Session, done: "Import") -> None:
+    added = done.added
+    session.say(f"added {added.unit.title}: {added.nfiles:,} files, {format_size(added.size)}")
+    for left in added.left_out:
+        session.say(f"  left out: {left.path}: {left.why}")
+    checked = sum(1 for one in done.fetched if one.checked)
+    if checked:
+        session.say(f"  {checked:,} of {len(done.fetched):,} files agree with their checksum there")
+    if checked < len(done.fetched):
+        count = len(done.fetched) - checked
+        session.say(f"  {count:,} have no checksum there: what came first is trusted from now on")
+    session.add(
+        {
+            "level": added.unit.level.name,
+            "unit": added.unit.name,
+            "version": added.version,
+            "nfiles": added.nfiles,
+            "size": added.size,
+            "fetched": len(done.fetched),
+            "checked": checked,
+            "left_out": [{"path": left.path, "why": left.why} for left in added.left_out],
+        }
+    )
 
 
 def _show_plan(session: Session, plan: "ImportPlan") -> None:
     record = plan.record
     unknown = sum(1 for file in plan.files if file.size is None)
-    more = f" and {unknown} of unknown size" if unknown else ""
+    more = f" and {unknown:,} of unknown size" if unknown else ""
     session.say(f"{record.reference}: {record.title}")
     session.say(
         f"  {len(plan.files):,} of {len(record.files):,} files, {format_size(plan.size)}{more}; "
         f"licence: {record.license or 'not stated'}; version: {record.version or '-'}"
     )
     session.say(f"  {record.citation or record.source}")
+    session.say(f"  into {plan.title}{_extending(plan)}")
     for remark in record.remarks:
         session.say(f"  note: {remark}")
     for file in plan.files[: None if session.verbose else SHOWN]:
@@ -95,39 +107,74 @@ def _show_plan(session: Session, plan: "ImportPlan") -> None:
         session.say(f"    {file.name}  {size}  {file.checksum or 'no checksum'}")
     if len(plan.files) > SHOWN and not session.verbose:
         session.say(f"    ... and {len(plan.files) - SHOWN:,} more (--verbose)")
-    session.add(
-        {
-            "reference": record.reference,
-            "source": record.source,
-            "title": record.title,
-            "doi": record.doi,
-            "concept": record.concept,
-            "version": record.version,
-            "license": record.license,
-            "citation": record.citation,
-            "bytes": plan.size,
-            "unit": plan.unit,
-            "files": [
-                {"name": f.name, "bytes": f.size, "checksum": f.checksum} for f in plan.files
-            ],
-        }
-    )
+    session.add(_plan_json(plan))
+
+
+def _extending(plan: "ImportPlan") -> str:
+    if plan.extends is None:
+        return ""
+    return f", which is there: {len(plan.already):,} of the selected files are in it already"
+
+
+def _plan_json(plan: "ImportPlan") -> dict[str, object]:
+    record = plan.record
+    return {
+        "reference": record.reference,
+        "source": record.source,
+        "title": record.title,
+        "doi": record.doi,
+        "concept": record.concept,
+        "version": record.version,
+        "has_versions": record.has_versions,
+        "license": record.license,
+        "citation": record.citation,
+        "remarks": list(record.remarks),
+        "bytes": plan.size,
+        "listed": len(record.files),
+        "level": plan.level.name,
+        "unit": plan.unit,
+        "extends": plan.extends,
+        "already": len(plan.already),
+        "files": [{"name": f.name, "bytes": f.size, "checksum": f.checksum} for f in plan.files],
+    }
 
 
 def _check_updates(session: Session, importing: "Importing") -> None:
     found = list(importing.check_updates())
     for update in found:
-        newer = update.newest != update.reference
-        word = f"newer: {update.newest}" if newer else "newest"
-        session.say(f"{update.level} {update.unit}: {update.reference}   {word}")
+        state, newest, lines = _told(update)
+        session.say(f"{update.level} {update.unit}: {update.reference}   {lines[0]}")
+        for line in lines[1 : None if session.verbose else SHOWN]:
+            session.say(f"  {line}")
         session.add(
             {
                 "level": update.level,
                 "unit": update.unit,
                 "reference": update.reference,
-                "newest": update.newest,
-                "newer": newer,
+                "newest": newest,
+                "newer": state in {"newer", "changed"},
+                "state": state,
+                "notes": lines[1:],
             }
         )
     if not found:
         session.say("nothing was imported yet")
+    silent = [update for update in found if isinstance(update, NotAsked)]
+    if silent:
+        problem = f"{len(silent)} of {len(found)} sources could not be asked"
+        raise StorageError(problem, cause="\n".join(one.problem for one in silent[:SHOWN]))
+
+
+def _told(update: Update) -> tuple[str, str, list[str]]:
+    """Return a word for the state, the newest reference, and the lines that say it."""
+    match update:
+        case Newest():
+            return "newest", update.reference, ["newest"]
+        case Newer():
+            return "newer", update.newest, [f"newer: {update.newest}"]
+        case ChangedThere():
+            return "changed", update.reference, ["changed at its source", *update.changes]
+        case NotAsked():
+            return "unknown", "", [f"not asked: {update.problem}"]
+        case _:
+            assert_never(update)

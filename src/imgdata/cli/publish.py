@@ -16,7 +16,7 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
-    from imgdata.model.deposits import Deposit
+    from imgdata.model.deposits import Deposit, DepositPlan
     from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
@@ -33,6 +33,9 @@ Closed = Annotated[
 ]
 Into = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
+]
+Draft = Annotated[
+    bool, typer.Option("--draft", help="Send a package to a draft in your account (bia:).")
 ]
 Embargo = Annotated[
     str, typer.Option(metavar="DATE", help="First day on which the files are open.")
@@ -69,6 +72,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     listing: Listing = False,
     discard: Discard = "",
     into: Into = None,
+    draft: Draft = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
@@ -95,18 +99,19 @@ def publish(  # noqa: PLR0913 - one argument an option
         options = DepositOptions(
             parse_selection(select or ()), _date(embargo), restricted, version, new_version
         )
-        _deposit(session, publishing, chosen, options, into, dry_run=dry_run)
+        _deposit(session, publishing, chosen, options, into, sending=draft, dry_run=dry_run)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
 
 
-def _deposit(
+def _deposit(  # noqa: PLR0913 - what the command was given
     session: Session,
     publishing: "Publishing",
     levels: tuple[str, ...],
     options: "DepositOptions",
     into: Path | None,
     *,
+    sending: bool,
     dry_run: bool,
 ) -> None:
     """Show the plan, then bring it into a draft or a package."""
@@ -117,7 +122,7 @@ def _deposit(
     if dry_run:
         return
     if publishing.is_packaged:
-        _show_package(session, publishing.package(plan, into))
+        _package(session, publishing, plan, into, sending=sending)
         return
     done = publishing.deposit(plan, new_version=options.new_version)
     _show_draft(session, publishing, done, levels)
@@ -141,7 +146,7 @@ def deposit_levels(
         if dry_run:
             continue
         if publishing.is_packaged:
-            _show_package(session, publishing.package(plan, None))
+            _package(session, publishing, plan, None, sending=False)
         else:
             _show_draft(session, publishing, publishing.deposit(plan), chosen)
 
@@ -165,11 +170,31 @@ def _date(text: str) -> date | None:
         raise UsageError(problem, remedy="write it as 2027-06-01") from error
 
 
-def _show_package(session: Session, written: tuple[Path, ...]) -> None:
+def _package(
+    session: Session,
+    publishing: "Publishing",
+    plan: "DepositPlan",
+    into: Path | None,
+    *,
+    sending: bool,
+) -> None:
+    """Write a package; with `sending` keep it as a draft in the account's space too."""
+    written = publishing.package(plan, into)
     for path in written:
         session.say(f"wrote {path}")
-    session.say("nothing was sent: the next steps are in CHECKLIST.md")
     session.add({"package": [str(path) for path in written]})
+    if not sending:
+        session.say("nothing was sent: the next steps are in CHECKLIST.md")
+        return
+    draft = publishing.draft(plan, into)
+    session.say(
+        f"draft {draft.key}: {draft.sent} files sent, {draft.already} were there; "
+        "compared by size, file lists checked by BioStudies; nothing is public"
+    )
+    session.say(f"  finish and submit it: {draft.url}")
+    levels, repository = " ".join(plan.levels), publishing.settings.name
+    session.say(f"  to change it: imgdata publish {levels} --to {repository} --draft")
+    session.add({"id": draft.key, "url": draft.url, "sent": draft.sent, "already": draft.already})
 
 
 def _show_draft(
@@ -241,7 +266,7 @@ def _publish(
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:
-    records = publishing.refresh() if ask and publishing.has_token else publishing.deposits()
+    records = publishing.refresh() if ask and publishing.can_ask else publishing.deposits()
     for record in records:
         session.say(
             f"{record.state.value:<10} {record.identifier or '-':<14} {record.doi or '-':<28} "

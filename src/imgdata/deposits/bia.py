@@ -9,22 +9,35 @@ Source: BioImages.v4 template of BioStudies; EBI's page-tab-specification; REMBI
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from imgdata.errors import UsageError
+from imgdata.deposits.addresses import address_of
+from imgdata.deposits.bia_page_tab import (
+    json_form,
+    list_name,
+    root_path,
+    study_blocks,
+    tab_separated,
+)
+from imgdata.deposits.biostudies import FileToSend, signed_in
+from imgdata.deposits.web import PATIENT, Patience
+from imgdata.errors import RefusedError, UsageError
 from imgdata.model.deposits import (
-    Creator,
     DepositLimits,
     DepositMetadata,
     ListedFile,
+    Package,
+    PackageDraft,
     Question,
 )
+from imgdata.model.sizes import format_size
 from imgdata.ports import Depository
 from imgdata.system.credentials import Token
 from imgdata.system.files import write_text
+from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.packing import is_safe_name
 
 ADDRESS = "https://www.ebi.ac.uk/biostudies/submissions"
@@ -38,9 +51,7 @@ STUDY = "study.tsv"
 CHECKLIST = "CHECKLIST.md"
 SHORTEST_TITLE = 25
 LICENSES = frozenset({"CC0-1.0", "CC-BY-4.0"})
-ANNOTATION_WORDS = ("mask", "label", "segmentation", "annotation")
 _WHERE = "metadata/rembi.yaml"
-_NO_METHOD = "made by a stage of the analysis pipeline"
 # Name of the answer (REMBI's, as `imgdata describe` asks for it), its question, and its file.
 REQUIRED = (
     ("biosample.organism", "Which organism, by its scientific name?", _WHERE),
@@ -53,6 +64,7 @@ REQUIRED = (
     ("creators.email", "Which e-mail may the curators write to?", "imgdata.yaml"),
 )
 _SECTIONS = {
+    "Study": ("Title", "Description", "Keywords", "License"),
     "Biosample": ("Title", "Organism", "Biological entity"),
     "Specimen": ("Title", "Sample preparation protocol"),
     "Image acquisition": (
@@ -80,6 +92,7 @@ class BiaService:
     address: str = ADDRESS
     publisher: str = "BioImage Archive"
     limits: DepositLimits = LIMITS
+    patience: Patience = PATIENT
 
     def asks(self, metadata: DepositMetadata) -> tuple[Question, ...]:
         """Ask for what the form BioImages.v4 makes mandatory."""
@@ -88,6 +101,9 @@ class BiaService:
             for name, text, where in REQUIRED
             if not metadata.answer(name)
         ]
+        if not metadata.keywords:
+            text = "Under which keywords? The archive wants one at least."
+            found.append(Question("study.keywords", text, _WHERE, required=True))
         if len(metadata.title) < SHORTEST_TITLE:
             text = f"The archive wants a title of {SHORTEST_TITLE} letters or more; which?"
             found.append(Question("title", text, "imgdata.yaml", required=True))
@@ -112,16 +128,46 @@ class BiaService:
         levels = list(dict.fromkeys(one.file.level for one in files))
         written = []
         for level in levels:
-            path = folder / _list_name(level)
+            path = folder / list_name(level)
             write_text(path, file_list([one for one in files if one.file.level == level]))
             written.append(path)
         for name, text in (
-            (STUDY, page_tab(metadata, levels)),
+            (STUDY, tab_separated(study_blocks(metadata, levels))),
             (CHECKLIST, checklist(metadata, levels, files)),
         ):
             write_text(folder / name, text)
             written.append(folder / name)
         return tuple(written)
+
+    def draft(
+        self, package: Package, token: Token, known: str = "", progress: Progress = SILENT
+    ) -> PackageDraft:
+        """Send a package into the account's space and keep it there as a draft.
+
+        Raises:
+            CredentialsError: The account is refused.
+            RefusedError: BioStudies finds a file list wrong, or a file is too large.
+        """
+        root = root_path(package.metadata)
+        lists = [list_name(level) for level in package.levels]
+        files = [
+            FileToSend(one.file.path, Path(one.file.local), one.file.size) for one in package.files
+        ]
+        files += [
+            FileToSend(
+                name, package.folder / name, (package.folder / name).stat().st_size, always=True
+            )
+            for name in (STUDY, *lists)
+        ]
+        study = json_form(study_blocks(package.metadata, package.levels))
+        with signed_in(self.address, token, self.patience) as account:
+            sent, already = account.send(root, files, progress)
+            problems = [line for name in lists for line in account.check_list(root, name)]
+            if problems:
+                msg = f"BioStudies finds {len(problems)} problems in the file lists"
+                raise RefusedError(msg, cause="\n".join(problems[:10]))
+            key = account.keep_draft(study, known)
+        return PackageDraft(key, f"{self.address}/submissions/edit/{key}", sent, already)
 
 
 def open_bia(name: str, url: str) -> BiaService:
@@ -129,16 +175,7 @@ def open_bia(name: str, url: str) -> BiaService:
     if url.partition(":")[2]:
         msg = f"repository '{name}': write its url as bia:"
         raise UsageError(msg)
-    return BiaService()
-
-
-def is_annotation(level: str) -> bool:
-    """Tell whether a level holds annotations by its name; the archive keeps them apart."""
-    return any(word in level.lower() for word in ANNOTATION_WORDS)
-
-
-def _list_name(level: str) -> str:
-    return f"filelist_{level}.tsv"
+    return BiaService(address_of("biostudies", ADDRESS))
 
 
 def file_list(files: Sequence[ListedFile]) -> str:
@@ -152,143 +189,35 @@ def file_list(files: Sequence[ListedFile]) -> str:
     return text.getvalue()
 
 
-def page_tab(metadata: DepositMetadata, levels: Sequence[str]) -> str:
-    """Write the study in PageTab: blocks of tab-separated lines, an empty line between."""
-    answer = metadata.answer
-    sample = f"{answer('biosample.organism')} {answer('biosample.biological_entity')}".strip()
-    acquisition = answer("acquisition.imaging_method")
-    blocks: list[list[tuple[str, str]]] = [
-        [
-            ("Submission", ""),
-            ("Title", metadata.title),
-            ("ReleaseDate", metadata.published.isoformat()),
-            ("AttachTo", "BioImages"),
-            ("RootPath", _root_path(metadata)),
-            ("Template", "BioImages.v4"),
-        ],
-        [
-            ("Study", ""),
-            ("Title", metadata.title),
-            ("Description", _line(metadata.description)),
-            *(("Keywords", keyword) for keyword in metadata.keywords),
-            ("License", "CC0" if metadata.license == "CC0-1.0" else "CC BY 4.0"),
-        ],
-        *(_contact(creator, metadata) for creator in metadata.creators),
-        [("Organisation", "o1"), ("Name", answer("creators.affiliation"))],
-        [
-            ("Biosample", "Biosample-1"),
-            ("Title", sample),
-            ("Organism", answer("biosample.organism")),
-            ("Biological entity", answer("biosample.biological_entity")),
-        ],
-        [
-            ("Specimen", "Specimen-1"),
-            ("Title", f"{sample}, prepared"),
-            ("Sample preparation protocol", _line(answer("specimen.sample_preparation"))),
-        ],
-        [
-            ("Image acquisition", "Image acquisition-1"),
-            ("Title", acquisition),
-            ("Imaging instrument", _joined(metadata, "manufacturer", "model")),
-            ("Image acquisition parameters", _parameters(metadata)),
-            ("Imaging method", acquisition),
-        ],
-    ]
-    images = [level for level in levels if not is_annotation(level)]
-    for number, level in enumerate(images, start=1):
-        blocks.append(_component(number, level))
-        associations = (
-            "Associations[Study Component]\tBiosample\tSpecimen\tImage acquisition",
-            (
-                f"{number}\t{answer('biosample.title')}\t{answer('specimen.title')}\t"
-                f"{answer('acquisition.title')}"
-            ),
-        )
-        blocks.append([(line, "") for line in associations])
-    marks = [level for level in levels if is_annotation(level)]
-    blocks += [_annotations(number, level, metadata) for number, level in enumerate(marks, start=1)]
-    return "\n".join(
-        "".join(f"{name}\t{value}\n" if value else f"{name}\n" for name, value in block)
-        for block in blocks
-    )
-
-
-def _root_path(metadata: DepositMetadata) -> str:
-    words = "".join(c if c.isalnum() and c.isascii() else "_" for c in metadata.title.lower())
-    return "_".join(part for part in words.split("_") if part)[:40]
-
-
-def _joined(metadata: DepositMetadata, *names: str) -> str:
-    found = (metadata.answer(f"acquisition.{name}") for name in names)
-    return _line(" ".join(text for text in found if text))
-
-
-def _parameters(metadata: DepositMetadata) -> str:
-    """Return what is known of the settings; the archive wants something to stand here."""
-    named = (("objective", "objective"), ("pixel_size_um", "pixel size in um"))
-    known = [
-        f"{words}: {metadata.answer(f'acquisition.{name}')}"
-        for name, words in (*named, ("channels", "channels"))
-        if metadata.answer(f"acquisition.{name}")
-    ]
-    return _line("; ".join(known)) or "as stored in the image files"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _contact(creator: Creator, metadata: DepositMetadata) -> list[tuple[str, str]]:
-    name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
-    first = creator == metadata.creators[0]
-    mail = [("E-mail", metadata.answer("creators.email"))] if first else []
-    orcid = [("ORCID", creator.orcid)] if creator.orcid else []
-    role = ("Role", "corresponding author" if first else "author")
-    return [("Author", ""), ("Name", name), *mail, role, *orcid, ("<Organisation>", "o1")]
-
-
-def _component(number: int, level: str) -> list[tuple[str, str]]:
-    return [
-        ("Study Component", f"Study Component-{number}"),
-        ("Name", level),
-        ("Description", f"the level '{level}': see {_list_name(level)}"),
-        ("File List", _list_name(level)),
-    ]
-
-
-def _annotations(number: int, level: str, metadata: DepositMetadata) -> list[tuple[str, str]]:
-    return [
-        ("Annotations", f"Annotations-{number}"),
-        ("Title", level),
-        ("Annotation Overview", f"{level} of the images of this study"),
-        ("Annotation Type", "segmentation_mask"),
-        ("Annotation Method", _line(metadata.answer("analysis.overview")) or _NO_METHOD),
-        ("File List", _list_name(level)),
-    ]
-
-
 def checklist(metadata: DepositMetadata, levels: Sequence[str], files: Sequence[ListedFile]) -> str:
     """Write what a person has to do, in order, each step exact."""
     size = sum(one.file.size for one in files)
-    root = _root_path(metadata)
+    root = root_path(metadata)
     folders = ", ".join(sorted({one.file.path.rpartition("/")[0] for one in files})[:5])
     return f"""# Submit to the BioImage Archive
 
-{len(files)} files, {size} bytes, levels: {", ".join(levels)}.
+{len(files)} files, {format_size(size)}, levels: {", ".join(levels)}.
 
 - [ ] Read `{STUDY}` and the file lists once; they were checked by imgdata.
 - [ ] Make a BioStudies account and sign in: {ADDRESS}
-- [ ] In the web tool open "FTP/Aspera": it shows the server and your secret folder.
-- [ ] Upload the project's folders ({folders}) into the folder `{root}` there,
-      keeping the paths, so that `{root}/{files[0].file.path if files else "..."}` exists.
-      Below 20 GB the web tool itself takes them.
-- [ ] Upload `{STUDY}` and all `filelist_*.tsv` into `{root}` too.
-- [ ] In the web tool choose "Submit from file" (PageTab) with `{STUDY}`;
-      it checks the file lists against what was uploaded and names what is missing.
+- [ ] Let imgdata bring it there (files below 20 GB each): set `IMGDATA_BIA_TOKEN=E-MAIL:PASSWORD`
+      (`BIA` is the repository's name in imgdata.yaml), then
+      `imgdata publish {" ".join(levels)} --to bia --draft`.
+      It sends what is missing, lets BioStudies check the file lists, and keeps one draft.
+      Go on at "Open the draft". Or by hand:
+  - [ ] In the web tool open "FTP/Aspera": it shows the server and your secret folder.
+  - [ ] Upload the project's folders ({folders}) into the folder `{root}` there,
+        keeping the paths, so that `{root}/{files[0].file.path if files else "..."}` exists.
+  - [ ] Upload `{STUDY}` and all `filelist_*.tsv` into `{root}` too.
+  - [ ] In the web tool choose "Submit from file" (PageTab) with `{STUDY}`;
+        it checks the file lists against what was uploaded and names what is missing.
+- [ ] Open the draft in the web tool, look through every page of the form.
 - [ ] Submit. The curators answer by e-mail; the accession is S-BIAD and a number,
       the archive gives the DOI, and the data open on {metadata.published.isoformat()}
       (change ReleaseDate in `{STUDY}` for a later day).
-- [ ] Bring the accession back: `imgdata note` it, and cite it in CITATION.cff.
+- [ ] Write the DOI into CITATION.cff and README.md and commit them.
+- [ ] When the study is public: `imgdata import bia:S-BIADnnn --dry-run` lists what came to stand
+      there; compare its number of files with the {len(files)} above.
 """
 
 
@@ -306,6 +235,7 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
     blocks = _blocks(study.read_text("utf-8"))
     problems = list(_problems_of_submission(blocks, today))
     kinds = [kind for kind, _ in blocks]
+    titles = {(kind, values.get("Title", "")) for kind, values in blocks}
     problems += [f"no section '{needed}'" for needed in _NEEDED if needed not in kinds]
     if "Author" not in kinds:
         problems.append("no contact with organisation and role")
@@ -313,6 +243,8 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
         for name in _SECTIONS.get(kind, ()):
             if not values.get(name):
                 problems.append(f"{kind}: '{name}' is missing")
+        if kind.startswith("Associations["):
+            problems += _problems_of_associations(kind, values, titles)
         listed = values.get("File List")
         if listed:
             problems += _problems_of_list(folder / listed, root)
@@ -320,13 +252,26 @@ def validate_package(folder: Path, today: date, root: Path | None = None) -> tup
 
 
 def _blocks(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return kind and values of each block; a table keeps its whole head and its whole rows."""
     blocks = []
     for chunk in text.split("\n\n"):
-        rows = [line.split("\t") for line in chunk.splitlines() if line.strip()]
+        rows = [line.partition("\t") for line in chunk.splitlines() if line.strip()]
         if rows:
-            values = {row[0]: row[1] if len(row) > 1 else "" for row in rows[1:]}
-            blocks.append((rows[0][0], values))
+            kind, _, rest = rows[0]
+            head = f"{kind}\t{rest}" if "[" in kind else kind
+            blocks.append((head, {name: value for name, _, value in rows[1:]}))
     return blocks
+
+
+def _problems_of_associations(
+    head: str, rows: Mapping[str, str], titles: set[tuple[str, str]]
+) -> Iterator[str]:
+    """Check that what a component is made from is a section of this study, by its title."""
+    kinds = head.split("\t")[1:]
+    for row in rows.values():
+        for kind, title in zip(kinds, row.split("\t"), strict=False):
+            if (kind, title) not in titles:
+                yield f"Associations: there is no {kind} '{title}'"
 
 
 def _problems_of_submission(

@@ -11,13 +11,14 @@
 import email.utils
 import html
 import re
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from imgdata.errors import (
     CredentialsError,
@@ -119,6 +120,7 @@ class Web:
         *,
         token: Token | None = None,
         scheme: str = "Bearer",
+        header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
         patience: Patience = PATIENT,
     ) -> None:
@@ -126,9 +128,13 @@ class Web:
         self.token = token
         self.patience = patience
         self._scheme = scheme
+        self._header = header
+        # Only `Authorization` is dropped on the way to another host.
+        self._follow = header == "Authorization"
         self._headers = {"User-Agent": "imgdata", **(headers or {})}
         self._httpx = import_httpx()
         self._client_now: httpx.Client | None = None
+        self._making = threading.Lock()
         host = self._httpx.URL(self.base).host
         if token is not None and not self.base.startswith("https://") and host not in _LOOPBACK:
             msg = f"a token is not sent to {self.base} without encryption"
@@ -144,18 +150,23 @@ class Web:
 
     @property
     def _client(self) -> "httpx.Client":
-        if self._client_now is None:
-            authorised = (
-                {"Authorization": f"{self._scheme} {self.token.secret}"} if self.token else {}
-            )
-            self._client_now = self._httpx.Client(
-                headers={**self._headers, **authorised},
-                timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
-                follow_redirects=False,
-            )
-            # Who forgets to close leaves no connection open.
-            weakref.finalize(self, self._client_now.close)
-        return self._client_now
+        # Several threads may ask first; a client too many would never be closed.
+        with self._making:
+            if self._client_now is None:
+                self._client_now = self._new_client()
+            return self._client_now
+
+    def _new_client(self) -> "httpx.Client":
+        secret = f"{self._scheme} {self.token.secret}".strip() if self.token else ""
+        authorised = {self._header: secret} if secret and self._header else {}
+        found: httpx.Client = self._httpx.Client(
+            headers={**self._headers, **authorised},
+            timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
+            follow_redirects=False,
+        )
+        # Who forgets to close leaves no connection open.
+        weakref.finalize(self, found.close)
+        return found
 
     def close(self) -> None:
         """Close the connections."""
@@ -170,6 +181,17 @@ class Web:
     def post(self, path: str, body: Json = None) -> Answer:
         """Ask for something that may not be asked twice."""
         return self._call("POST", path, json=body, repeat=False)
+
+    def post_form(
+        self, path: str, fields: Mapping[str, str], params: Mapping[str, str | int] | None = None
+    ) -> Answer:
+        """Ask with a form for something that may be asked twice; repeated on trouble."""
+        return self._call("POST", path, data=dict(fields), params=params, repeat=True)
+
+    def post_file(self, path: str, field: str, name: str, stream: BinaryIO) -> Answer:
+        """Send one file as a form, streamed; sent again from its beginning on trouble."""
+        files = {field: (name, stream, "application/octet-stream")}
+        return self._call("POST", path, files=files, repeat=True)
 
     def put(self, path: str, body: Json) -> Answer:
         """Replace something; repeated on trouble."""
@@ -222,7 +244,7 @@ class Web:
 
     def _once(self, method: str, url: str, options: dict[str, Json]) -> Answer:
         options = {k: v for k, v in options.items() if v is not None}
-        follow = method == "GET"
+        follow = method == "GET" and self._follow
         with self._client.stream(method, url, follow_redirects=follow, **options) as response:
             data = bytearray()
             for chunk in response.iter_bytes():
@@ -306,14 +328,23 @@ class Web:
                 remedy="set the clock, then run the same command again",
             )
 
-    def size_of(self, url: str) -> int | None:
-        """Return a file's size by HEAD, or None where the server does not tell."""
+    def about(self, url: str) -> Mapping[str, str]:
+        """Return the headers of a file by HEAD; none where the server does not tell.
+
+        Raises:
+            NothingFoundError: There is no such file.
+        """
         try:
             with self._client.stream(
-                "HEAD", self._url(url), headers={"Accept": "*/*"}, follow_redirects=True
+                "HEAD",
+                self._url(url),
+                headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+                follow_redirects=True,
             ) as response:
-                said = response.headers.get("Content-Length", "")
-                return int(said) if response.is_success and said.isdigit() else None
+                if response.status_code == _NOT_FOUND:
+                    msg = f"{self.service} does not know {plain(url)}"
+                    raise NothingFoundError(msg)
+                return response.headers if response.is_success else {}
         except self._httpx.TransportError as error:
             raise self._unreachable(error) from error
 
@@ -427,8 +458,18 @@ def complaints(body: Json) -> list[str]:
         return [body] if body.strip() else []
     if not isinstance(body, dict):
         return []
-    found = field_errors(body)
+    found = field_errors(body) or _logged(body.get("log"))
     return found or [str(body[key]) for key in ("message", "error") if body.get(key)]
+
+
+def _logged(node: Json) -> list[str]:
+    """Return the errors of BioStudies' tree of remarks."""
+    if not isinstance(node, dict):
+        return []
+    below = node.get("subnodes")
+    lines = [line for one in (below if isinstance(below, list) else []) for line in _logged(one)]
+    own = [str(node["message"])] if node.get("level") == "ERROR" and node.get("message") else []
+    return lines or own
 
 
 def field_errors(body: Json) -> list[str]:

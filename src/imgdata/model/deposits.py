@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,6 +389,40 @@ class DepositRecord:
     def page(self) -> str:
         """The DOI as an address, or the repository's page."""
         return f"https://doi.org/{self.doi}" if self.doi else self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What a person submits: the study's words, its levels, and its files.
+
+    Attributes:
+        metadata: What the deposit says of itself.
+        levels: Whose file lists are in the folder.
+        files: Files of the levels.
+        folder: Where study and file lists were written.
+    """
+
+    metadata: DepositMetadata
+    levels: tuple[str, ...]
+    files: tuple[ListedFile, ...]
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PackageDraft:
+    """A package in an account's space: the draft's key, and how many files went there.
+
+    Attributes:
+        key: The repository's id of the draft.
+        url: Where a person goes on.
+        sent: Files that were sent now.
+        already: Files that were there with our size.
+    """
+
+    key: str
+    url: str
+    sent: int
+    already: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Public data to bring in: a record of a repository, a folder on the web, a plate in a bucket."""
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -8,16 +9,23 @@ class PublicFile:
     """One file of a public record.
 
     Attributes:
-        name: Relative path, `/` between parts; already known to be safe below a folder.
+        name: Relative path, `/` between parts; not yet known to be safe.
         url: Where its bytes are read.
         size: Bytes; None where the source does not say.
         checksum: `md5:<hex>` or `sha256:<hex>`; empty where the source gives none.
+        stamp: What else changes when the content does, as an ETag; empty where there is none.
+        fields: What the source says of the image, as `(("well", "B03"),)`.
+        describes_all: It describes the record as a whole, as a plate's load_data does; it comes
+            along with whatever part of the images is selected.
     """
 
     name: str
     url: str
     size: int | None
     checksum: str = ""
+    stamp: str = ""
+    fields: tuple[tuple[str, str], ...] = ()
+    describes_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class PublicRecord:
         citation: How to cite it, one line; may be empty.
         files: Sorted by name.
         remarks: What a person should know, one sentence each.
+        has_versions: Whether the reference names one version for ever; else what the place lists
+            may change.
     """
 
     reference: str
@@ -47,12 +57,22 @@ class PublicRecord:
     citation: str
     files: tuple[PublicFile, ...]
     remarks: tuple[str, ...] = ()
+    has_versions: bool = True
 
     @property
     def size(self) -> int | None:
         """Bytes of all files; None when one of them is not known."""
         sizes = [file.size for file in self.files]
         return None if None in sizes else sum(size for size in sizes if size is not None)
+
+    @property
+    def listing(self) -> str:
+        """A digest of names, sizes and checksums: it changes when what the place has changes."""
+        lines = [
+            f"{file.name}\0{file.size}\0{file.checksum}\0{file.stamp}\n" for file in self.files
+        ]
+        text = "".join([self.reference, "\n", *lines])
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +97,63 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class NotFetched:
-    """The file could not be brought here; `problem` and `cause` say why."""
+    """The file could not be brought here; `problem` and `cause` say why.
+
+    Attributes:
+        file: What was asked for.
+        problem: One sentence.
+        cause: Why, or empty.
+        remedy: What to do, or empty.
+        needs_account: The source gives it to accounts only.
+    """
 
     file: PublicFile
     problem: str
     cause: str = ""
+    remedy: str = ""
+    needs_account: bool = False
 
 
 FetchOutcome = Fetched | NotFetched
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """There is no newer version, or the place lists what it listed then."""
+
+    level: str
+    unit: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """There is a newer version, with its pinned reference."""
+
+    level: str
+    unit: str
+    reference: str
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedThere:
+    """A place without versions lists other files now; `changes` says which, one a line."""
+
+    level: str
+    unit: str
+    reference: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotAsked:
+    """The source could not be asked; `problem` says why."""
+
+    level: str
+    unit: str
+    reference: str
+    problem: str
+
+
+Update = Newest | Newer | ChangedThere | NotAsked

@@ -13,6 +13,7 @@ import yaml
 from imgdata.model.deposits import Creator, Deposit, DepositMetadata, DepositPlan
 from imgdata.model.makings import Making, WorkflowFile
 from imgdata.model.sizes import format_size
+from imgdata.reports.croissant import croissant
 from imgdata.reports.redaction import Redaction
 from imgdata.reports.ro_crate import CrateFile, ro_crate
 from imgdata.transfer.content import BytesContent, ManifestLine, Prepared
@@ -65,15 +66,23 @@ def documents(told: Documented) -> Callable[[Deposit, Prepared], Sequence[BytesC
         ]
         lines = [*prepared.lines, *(_line_of(content) for content in small)]
         manifest = BytesContent("manifest.csv", manifest_text(lines).encode())
-        files = [
-            CrateFile(line.file, line.size, line.level, line.unit, line.md5, line.sha256)
-            for line in (*lines, _line_of(manifest))
-            if not (line.path and line.offset)
-        ]
+        files = _crate_files((*lines, _line_of(manifest)))
+        learning = BytesContent("croissant.json", croissant(metadata, opened.doi, files))
+        files += _crate_files((_line_of(learning),))
         crate = ro_crate(metadata, opened.doi, files, makings)
-        return (*small, manifest, BytesContent("ro-crate-metadata.json", crate))
+        last = BytesContent("ro-crate-metadata.json", crate)
+        return (*small, manifest, learning, last)
 
     return make
+
+
+def _crate_files(lines: Iterable[ManifestLine]) -> list[CrateFile]:
+    """Return the files of a deposit; members of packs are in the manifest."""
+    return [
+        CrateFile(line.file, line.size, line.level, line.unit, line.md5, line.sha256)
+        for line in lines
+        if not (line.path and line.offset)
+    ]
 
 
 def _shown(making: Making, told: Documented) -> bool:
@@ -136,7 +145,7 @@ def citation(metadata: DepositMetadata, doi: str) -> str:
     if metadata.version:
         document["version"] = metadata.version
     if metadata.keywords:
-        document["keywords"] = list(metadata.keywords)
+        document["keywords"] = list(dict.fromkeys(metadata.keywords))
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 

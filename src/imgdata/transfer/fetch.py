@@ -5,7 +5,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from imgdata.errors import DamagedError, ImgdataError, MachineError, StorageError
+from imgdata.errors import (
+    CredentialsError,
+    DamagedError,
+    ImgdataError,
+    MachineError,
+    StorageError,
+)
 from imgdata.model.public_data import Fetched, FetchOutcome, NotFetched, PublicFile
 from imgdata.ports import PublicSource
 from imgdata.system.files import machine_error
@@ -59,7 +65,9 @@ def fetch_one(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_file():
-            return _judged(file, _hash_file(target), target, progress)
+            found = _judged(file, _hash_file(target), target, progress)
+            if isinstance(found, Fetched):
+                return found
         part = target.with_name(target.name + PART)
         arrived = _insist(source, file, part, progress)
         if isinstance(arrived, NotFetched):
@@ -88,13 +96,16 @@ def _insist(
             part.unlink(missing_ok=True)
             last = error
             break
-    return NotFetched(file, last.problem, last.cause)
+    return NotFetched(
+        file, last.problem, last.cause, last.remedy, isinstance(last, CredentialsError)
+    )
 
 
 def _is_final(error: StorageError) -> bool:
     """Tell whether asking again cannot help: the server has answered, and clearly."""
     status = getattr(error, "status", None)
-    return isinstance(status, int) and 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
+    refused = isinstance(status, int) and 400 <= status < 500  # noqa: PLR2004 - HTTP's client errors
+    return refused or isinstance(error, CredentialsError)
 
 
 def _arrive(source: PublicSource, file: PublicFile, part: Path, progress: Progress) -> _Hashes:

@@ -13,6 +13,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -211,16 +212,21 @@ def _refuse_bad_names(names: Sequence[str]) -> None:
         raise DamagedError(msg)
 
 
+# Controls, line and paragraph ends, marks that turn the direction of writing, halves of letters.
+_UNWRITABLE = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff\\\\]"
+)
+
+
 def is_safe_name(name: str) -> bool:
     r"""Tell whether a relative path stays below its folder on every system.
 
-    No empty, `.` or `..` parts, no leading `/`, no `\`, no drive, no control characters.
+    No empty, `.` or `..` parts, no leading `/`, no `\`, no drive, no control characters, line
+    breaks or marks that turn the direction of writing and so hide what a name ends in.
     """
     if not name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
         return False
-    if any(ord(letter) < ord(" ") or letter in "\\\x7f" for letter in name):
-        return False
-    if any("\ud800" <= letter <= "\udfff" for letter in name) or name[1:2] == ":":
+    if name[1:2] == ":" or _UNWRITABLE.search(name):
         return False
     return all(part not in {"", ".", ".."} for part in name.split("/"))
 

@@ -124,7 +124,7 @@ def plan_add(
     Raises:
         UsageError: Level, unit, origin or a source does not fit.
     """
-    level = _level_to_add_to(clone, level_name)
+    level = level_to_add_to(clone, level_name)
     if unit is not None and len(sources) > 1:
         problem = f"--unit names one unit, but there are {len(sources)} sources"
         raise UsageError(problem, remedy="add them one by one")
@@ -141,7 +141,12 @@ def plan_add(
     return AddPlan(plans)
 
 
-def _level_to_add_to(clone: Clone, name: str) -> Level:
+def level_to_add_to(clone: Clone, name: str) -> Level:
+    """Return a level that files may be added to.
+
+    Raises:
+        UsageError: There is no such level, or stages make it.
+    """
     if name not in clone.config.levels:
         known = ", ".join(clone.config.levels)
         problem = f"'{name}' is not a level of this project"
@@ -167,7 +172,7 @@ def _plan_unit(
         own = unit_name(real.name) if is_file or _is_zarr(real) else real.name
         name = own if unit is None else unit
         path = f"{level.path}/{name}{real.name.removeprefix(own)}"
-        _check_unit_name(name, path, has_format=is_file or _is_zarr(real))
+        check_unit_name(name, path, has_format=is_file or _is_zarr(real))
     found, left_out = [SourceFile(str(real), "")], list[LeftOut]()
     if not is_file:
         found, left_out = _list_source(clone, real, path)
@@ -208,7 +213,12 @@ def _is_zarr(path: Path) -> bool:
     return path.suffix == ZARR
 
 
-def _check_unit_name(name: str, path: str, *, has_format: bool) -> None:
+def check_unit_name(name: str, path: str, *, has_format: bool) -> None:
+    """Refuse what cannot be the name of a unit; `has_format` where its path has a suffix.
+
+    Raises:
+        UsageError: It cannot.
+    """
     wrong = not name or "/" in name or name.startswith(".") or not name.isprintable()
     if wrong or name.endswith(".dvc") or (has_format and unit_name(path) != name):
         problem = f"'{name}' cannot be the name of a unit"

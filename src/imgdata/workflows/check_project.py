@@ -11,9 +11,10 @@ from imgdata.model.findings import Severity, SeverityChoice
 from imgdata.model.keys import normal_value, well_of
 from imgdata.policy.check_rules import BY_ID
 from imgdata.policy.rembi_rules import person_facts
+from imgdata.project.answers import rembi_answers
 from imgdata.project.config import Config, Level
+from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.check import CheckOptions, Pixels
-from imgdata.workflows.describe_project import read_answers
 
 MAX_MAP_ROWS = 100_000
 _WELLS = ("well_position", "well", "metadata_well", "well_id", "imageid_well")
@@ -110,7 +111,9 @@ def options_for(
         image_names=image_names(config, project, level),
         plate_maps=plate_maps(project) if project is not None and level is not None else {},
         cache=cache,
-        said=person_facts(read_answers(project)) if project is not None and level else {},
+        said=person_facts(rembi_answers(FolderTree(project)))
+        if project is not None and level
+        else {},
         unit_depth=1 if level is not None and level.unit else 0,
     )
 

@@ -31,6 +31,7 @@ DOCUMENTS = (
     "CITATION.cff",
     "ro-crate-metadata.json",
     "manifest.csv",
+    "croissant.json",
     "workflow.zip",
 )
 
@@ -78,8 +79,10 @@ def plan_deposit(request: DepositRequest) -> DepositPlan:
     held, going = _split_restricted(request)
     wanted = Layout(request.pack, request.zarrs, request.documents)
     items = lay_out(going, request.limits, wanted)
+    # What the repository itself asks for replaces our own advice on it.
+    theirs = {question.name for question in request.asked}
     questions = (
-        *_questions(request.metadata),
+        *(one for one in _questions(request.metadata) if one.name not in theirs),
         *_access_questions(request.access, request.today),
         *_license_questions(request, {(file.level, file.unit) for file in going}),
         *request.asked,

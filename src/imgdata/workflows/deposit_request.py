@@ -157,6 +157,11 @@ def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
         yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
 
 
+def _listed(text: str) -> tuple[str, ...]:
+    """Return an answer that is a list, as it is written: with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def _metadata(
     config: Config, wish: Wish, today: date, origins: Iterable[str], answers: Mapping[str, str]
 ) -> DepositMetadata:
@@ -168,7 +173,7 @@ def _metadata(
         license=config.license or "",
         published=today,
         publisher="Zenodo",
-        keywords=config.keywords,
+        keywords=config.keywords or _listed(answers.get("study.keywords", "")),
         version=wish.version,
         related=tuple(related for origin in known for related in _related(origin)),
         answers=tuple(sorted({**_contact(config), **answers}.items())),

@@ -1,6 +1,6 @@
-"""`metadata/rembi.yaml`: what only a person can say about the images, read and written."""
+"""`metadata/rembi.yaml`: what only a person can say about the images, written for people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -10,56 +10,17 @@ from imgdata.errors import InvalidProjectError
 from imgdata.model.findings import FileCheck
 from imgdata.model.rembi import BY_NAME, FIELDS, Completeness, problem_of
 from imgdata.policy.rembi_rules import complete
+from imgdata.project.answers import REMBI_FILE, rembi_answers
 from imgdata.project.config import Config
 from imgdata.system.files import write_text
+from imgdata.system.folder_tree import FolderTree
 
-FILE = "metadata/rembi.yaml"
 SCHEMA = ".imgdata/rembi.schema.json"
 HEADER = f"""\
 # yaml-language-server: $schema=../{SCHEMA}
 # What only a person can say about these images (REMBI). `imgdata describe` asks the open
 # questions one by one; empty fields are open.
 """
-
-
-def read_answers(root: Path) -> dict[str, str]:
-    """Return the answers by field name; empty without the file.
-
-    Raises:
-        InvalidProjectError: The file is not YAML, or names fields that do not exist.
-    """
-    path = root / FILE
-    if not path.is_file():
-        return {}
-    try:
-        found = read_yaml(path.read_bytes())
-    except YamlError as error:
-        problem = f"{FILE} is not valid YAML"
-        raise InvalidProjectError(problem, cause=str(error)) from error
-    if not isinstance(found, Mapping):
-        problem = f"{FILE} must hold sections such as study and biosample"
-        raise InvalidProjectError(problem)
-    answers = dict(_entries(found))
-    unknown = [name for name in answers if name not in BY_NAME]
-    if unknown:
-        problem = f"{FILE} has fields that do not exist: {', '.join(unknown)}"
-        raise InvalidProjectError(problem, cause=f"known are {', '.join(BY_NAME)}")
-    return {name: text for name, text in answers.items() if text}
-
-
-def _entries(found: Mapping[object, object]) -> Iterator[tuple[str, str]]:
-    for section, entries in found.items():
-        if isinstance(entries, Mapping):
-            for key, value in entries.items():
-                yield f"{section}.{key}", "" if value is None else _as_text(value)
-        elif section != "version" and entries is not None:
-            yield str(section), ""
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value).strip()
 
 
 def write_answers(root: Path, answers: Mapping[str, str]) -> Path:
@@ -80,7 +41,7 @@ def write_answers(root: Path, answers: Mapping[str, str]) -> Path:
             lines.append(f"{part}:")
         lines.append(f"  # {field.question} For example: {field.example}")
         lines.append(f"  {key}: {_quoted(answers.get(field.name, ''))}")
-    path = root / FILE
+    path = root / REMBI_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines) + "\n")
     return path
@@ -152,4 +113,4 @@ def _stages(root: Path) -> list[str]:
 
 def completeness(root: Path, config: Config, files: Sequence[FileCheck]) -> Completeness:
     """Return how ready the project is for the BioImage Archive."""
-    return complete(read_answers(root), known_facts(config, root), files)
+    return complete(rembi_answers(FolderTree(root)), known_facts(config, root), files)

@@ -1,27 +1,33 @@
 """`imgdata import`: bring public data in, pinned to a version, verified, cited."""
 
 import fnmatch
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
-from imgdata.model.events import Event, Json, time_text
+from imgdata.levels.units import Unit
+from imgdata.model.events import Json, time_text
 from imgdata.model.keys import read_name
 from imgdata.model.public_data import Fetched, FetchOutcome, PublicFile, PublicRecord
 from imgdata.model.selection import Selection
 from imgdata.model.sizes import format_size
 from imgdata.ports import PublicSource
 from imgdata.project.config import Level
+from imgdata.system.files import can_reflink
+from imgdata.system.locks import hold
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.fetch import PART, fetch_all
-from imgdata.transfer.packing import is_safe_name
+from imgdata.workflows.add import check_unit_name, level_to_add_to
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.import_names import SHOWN, checked_names, refuse_case_clash
+from imgdata.workflows.imported import Imported, imports_of
 
-KIND = "imported"
-_SHOWN = 10
+_LONGEST_SLUG = 60
+FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,99 +36,185 @@ class ImportPlan:
 
     Attributes:
         record: What the reference names, pinned.
+        level: The level it goes to.
+        unit: The name of the unit it becomes or extends; empty for a level without units.
         files: The files to bring, sorted by name.
-        folder: Where they arrive before they are added.
-        unit: The name of the unit they become.
+        already: Selected files that an earlier import of this version brought.
+        extends: The unit's version before; None for a new unit.
+        folder: Where the files arrive before they are added.
     """
 
     record: PublicRecord
-    files: tuple[PublicFile, ...]
-    folder: Path
+    level: Level
     unit: str
+    files: tuple[PublicFile, ...]
+    already: tuple[PublicFile, ...]
+    extends: str | None
+    folder: Path
 
     @property
     def size(self) -> int:
-        """Bytes, as far as the source says."""
+        """Bytes to bring, as far as the source says."""
         return sum(file.size or 0 for file in self.files)
+
+    @property
+    def title(self) -> str:
+        """Level and unit as messages name them."""
+        return f"{self.level.name} {self.unit}".strip()
 
 
 def plan_import(
-    clone: Clone, record: PublicRecord, level: Level, select: Selection, unit: str
+    clone: Clone, record: PublicRecord, level_name: str, select: Selection, unit: str
 ) -> ImportPlan:
-    """Decide which files to bring. Reads nothing.
+    """Decide which files to bring, and into which unit. Reads no file.
 
     `--select` takes key fields of the level, and `file=GLOB` for names.
 
     Raises:
-        RefusedError: A name would leave the folder, or two names are one.
-        NothingFoundError: The record has no file that is selected.
+        RefusedError: A name is not safe to write, or the unit holds something else.
+        NothingFoundError: The record has no files.
+        UsageError: Nothing is selected, or level or unit do not fit.
     """
-    _refuse_malicious(record)
-    files = tuple(file for file in record.files if _selected(file, level, select))
-    if not files:
-        known = "\n".join(file.name for file in record.files[:_SHOWN])
-        msg = f"{record.reference} has no file that fits --select"
-        raise NothingFoundError(msg, cause=f"it has {len(record.files)} files, as\n{known}")
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", record.reference).strip("._")
-    folder = clone.root / PRIVATE_FOLDER / "import" / (slug or "record")
-    return ImportPlan(record, files, folder, unit or slug)
-
-
-def _refuse_malicious(record: PublicRecord) -> None:
-    bad = [file.name for file in record.files if not is_safe_name(file.name)]
-    names = [file.name for file in record.files]
-    twice = sorted({name for name in names if names.count(name) > 1}) if _has_twice(names) else []
-    folders = {
-        name.rsplit("/", depth)[0] for name in names for depth in range(1, name.count("/") + 1)
-    }
-    clash = sorted(folders.intersection(names))
-    if not bad and not twice and not clash:
-        return
-    shown = [repr(name) for name in (*bad, *twice, *clash)[:_SHOWN]]
-    msg = f"{record.reference} has file names that are not safe to write"
-    raise RefusedError(
-        msg,
-        cause="\n".join(shown),
-        remedy="nothing was fetched; tell whoever published the record",
+    level = level_to_add_to(clone, level_name or next(iter(clone.config.levels)))
+    named = checked_names(record)
+    record = replace(record, remarks=(*record.remarks, *named.remarks))
+    if not named.files:
+        msg = f"{record.reference} has no files"
+        raise NothingFoundError(msg, cause="\n".join(record.remarks), remedy=record.source)
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", record.reference).strip("._-")[:_LONGEST_SLUG]
+    name = "" if level.unit is None else unit or slug or "record"
+    files = _selected_files(named.files, level, name, select)
+    if name:
+        check_unit_name(name, f"{level.path}/{name}", has_format=False)
+    before = clone.units.find(level.name, name or None)
+    earlier = _earlier(clone, record, level, name, before)
+    already = _already(earlier, files) if earlier else frozenset()
+    # What was begun of another listing of the same place is not continued.
+    folder = f"{hashlib.sha256(record.listing.encode()).hexdigest()[:16]}-{slug}"
+    return ImportPlan(
+        record=record,
+        level=level,
+        unit=name,
+        files=tuple(file for file in files if file.name not in already),
+        already=tuple(file for file in files if file.name in already),
+        extends=None if before is None else before.version,
+        folder=clone.root / PRIVATE_FOLDER / "import" / folder,
     )
 
 
-def _has_twice(names: Sequence[str]) -> bool:
-    return len(set(names)) != len(names)
+def _earlier(
+    clone: Clone, record: PublicRecord, level: Level, name: str, before: Unit | None
+) -> Imported | None:
+    """Return the import a unit came from; refuse to mix it with anything else.
+
+    Raises:
+        RefusedError: The unit was not imported, or from something else.
+    """
+    title = f"{level.name} {name}".strip()
+    earlier = imports_of(clone.events).get((level.name, name))
+    other = "import it as a unit of its own: --unit NAME"
+    if level.unit is None:
+        other = "import it into a level of its own: --level NAME"
+    if before is None or before.version is None:
+        return None
+    if earlier is None:
+        # An own unit that took on a public origin would lose its restriction.
+        msg = f"{title} exists and was not imported"
+        raise RefusedError(msg, remedy=other)
+    if earlier.reference != record.reference:
+        msg = f"{title} holds {earlier.reference}, this is {record.reference}"
+        raise RefusedError(msg, cause="a unit holds one version of one record", remedy=other)
+    return earlier
 
 
-def _selected(file: PublicFile, level: Level, select: Selection) -> bool:
-    globs = select.wanted.get("file", ())
-    if globs and not any(fnmatch.fnmatchcase(file.name, glob) for glob in globs):
-        return False
-    fields = Selection({name: v for name, v in select.wanted.items() if name != "file"})
+def _already(earlier: Imported, files: Sequence[PublicFile]) -> frozenset[str]:
+    """Return the names of files the unit has.
+
+    Raises:
+        RefusedError: The source has another content under one of these names now.
+    """
+    known = [file for file in files if file.name in earlier.files]
+    changed = [file.name for file in known if earlier.files[file.name].differs_from(file)]
+    if changed:
+        msg = f"{len(changed)} files changed at {earlier.reference} since they were imported"
+        raise RefusedError(
+            msg,
+            cause="\n".join(changed[:SHOWN]),
+            remedy="import what is there now as a unit of its own: --unit NAME",
+        )
+    return frozenset(file.name for file in known)
+
+
+def _selected_files(
+    files: Sequence[PublicFile], level: Level, unit: str, select: Selection
+) -> tuple[PublicFile, ...]:
+    """Return the selected files, with those that describe the whole.
+
+    Raises:
+        UsageError: There is none, with the values that exist.
+    """
+    globs = select.wanted.get(FILE, ())
+    named = [f for f in files if not globs or any(fnmatch.fnmatchcase(f.name, g) for g in globs)]
+    if not named:
+        msg = f"nothing matches --select {FILE}={','.join(globs)}"
+        raise UsageError(msg, cause="its files are\n" + "\n".join(f.name for f in files[:SHOWN]))
+    fields = Selection({name: v for name, v in select.wanted.items() if name != FILE})
     if not fields:
-        return True
-    found = read_name(level.keys, file.name.rpartition("/")[2], None)
-    found = found or read_name(level.keys, file.name, None)
-    return found is not None and fields.fits(found)
+        return tuple(named)
+    read = {file.name: _fields(file, level, unit) for file in named}
+    if not any(fields.fits(read[file.name]) for file in named):
+        raise fields.nothing_matched(read.values())
+    return tuple(f for f in named if f.describes_all or fields.fits(read[f.name]))
+
+
+def _fields(file: PublicFile, level: Level, unit: str) -> Mapping[str, str]:
+    """Return what a file's name means by the level's key; what the source itself says counts."""
+    above, plate = (f"{unit}/", unit) if unit else ("", None)
+    found = read_name(level.keys, above + file.name, plate)
+    found = found or read_name(level.keys, above + file.name.rpartition("/")[2], plate) or {}
+    return {**found, **dict(file.fields)}
 
 
 def fetch(
-    source: PublicSource, plan: ImportPlan, *, jobs: int = 4, progress: Progress = SILENT
+    source: PublicSource,
+    plan: ImportPlan,
+    clone: Clone,
+    *,
+    jobs: int = 4,
+    progress: Progress = SILENT,
 ) -> Iterator[FetchOutcome]:
     """Bring the planned files; the same plan goes on where it stopped.
 
     Raises:
-        MachineError: They do not fit on the disk.
+        MachineError: They do not fit on the disk, or the same import is under way.
+        RefusedError: This disk would make one file of two.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
+    refuse_case_clash(plan.files, plan.folder)
+    lock = plan.folder.with_name(f"{plan.folder.name}.lock")
+    with hold(lock, wait_s=0, owner="another import of the same record"):
+        _drop_others(plan)
+        _refuse_without_space(clone, plan)
+        progress.start(f"fetch {plan.record.reference}", items=len(plan.files), size=plan.size)
+        try:
+            yield from fetch_all(source, plan.files, plan.folder, jobs=jobs, progress=progress)
+        finally:
+            progress.finish()
+
+
+def _refuse_without_space(clone: Clone, plan: ImportPlan) -> None:
     here = sum(path.stat().st_size for path in plan.folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(plan.folder).free
-    if plan.size - here > free:
-        msg = f"{format_size(plan.size - here)} do not fit, {format_size(free)} are free"
-        raise MachineError(msg, remedy="import a part with --select")
-    _drop_others(plan)
-    progress.start(f"fetch {plan.record.reference}", items=len(plan.files), size=plan.size)
-    try:
-        yield from fetch_all(source, plan.files, plan.folder, jobs=jobs, progress=progress)
-    finally:
-        progress.finish()
+    cache = clone.dvc.cache_dir
+    cache.mkdir(parents=True, exist_ok=True)
+    same_disk = cache.stat().st_dev == plan.folder.stat().st_dev
+    # They arrive, are hashed into the cache, and leave: for a moment they are here twice.
+    again = plan.size if same_disk and not can_reflink(cache) else 0
+    needed = plan.size - here + again
+    if needed > free:
+        msg = f"{format_size(needed)} do not fit, {format_size(free)} are free"
+        twice = f"{format_size(plan.size)} arrive and are copied into the cache" if again else ""
+        raise MachineError(msg, cause=twice, remedy="import a part with --select")
 
 
 def _drop_others(plan: ImportPlan) -> None:
@@ -134,8 +226,14 @@ def _drop_others(plan: ImportPlan) -> None:
             path.unlink()
 
 
+def leave(plan: ImportPlan) -> None:
+    """Remove the folder the files arrived in."""
+    shutil.rmtree(plan.folder, ignore_errors=True)
+    plan.folder.with_name(f"{plan.folder.name}.lock").unlink(missing_ok=True)
+
+
 def imported_event(
-    plan: ImportPlan, level: str, origin: str, retrieved: str, fetched: Sequence[Fetched]
+    plan: ImportPlan, origin: str, retrieved: str, version: str, fetched: Sequence[Fetched]
 ) -> dict[str, Json]:
     """Return the details of the `imported` event: where from, which version, what exactly."""
     record = plan.record
@@ -146,6 +244,7 @@ def imported_event(
             "md5": one.md5,
             "sha256": one.sha256,
             "checked": one.checked,
+            **({"stamp": one.file.stamp} if one.file.stamp else {}),
         }
         for one in sorted(fetched, key=lambda outcome: outcome.file.name)
     ]
@@ -159,8 +258,11 @@ def imported_event(
         "license": record.license,
         "citation": record.citation,
         "retrieved": retrieved,
-        "level": level,
+        "listing": record.listing,
+        "level": plan.level.name,
         "unit": plan.unit,
+        "unit_version": version,
+        "extends": plan.extends,
         "origin": origin,
         "files": files,
     }
@@ -187,30 +289,6 @@ def origin_name(record: PublicRecord, taken: Mapping[str, object]) -> str:
         name = plain[: 32 - len(tail)].rstrip("-_") + tail
         number += 1
     return name
-
-
-def imports_of(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Return the last `imported` event of each level and unit."""
-    last: dict[tuple[str, str], Event] = {}
-    for event in events:
-        if event.event == KIND:
-            last[event.text("level"), event.text("unit")] = event
-    return tuple(last.values())
-
-
-def raw_level(clone: Clone, name: str) -> Level:
-    """Return the level imported files go to: the named one, else the first.
-
-    Raises:
-        UsageError: There is no such level.
-    """
-    levels = clone.config.levels
-    if not name:
-        return next(iter(levels.values()))
-    if name not in levels:
-        msg = f"'{name}' is not a level of this project"
-        raise UsageError(msg, cause=f"levels: {', '.join(levels)}")
-    return levels[name]
 
 
 def now_text(clone: Clone) -> str:

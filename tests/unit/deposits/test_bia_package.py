@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.api import init_project, open_project
 from imgdata.deposits.bia import (
     CHECKLIST,
     REQUIRED,
@@ -15,6 +16,7 @@ from imgdata.deposits.bia import (
 )
 from imgdata.model.deposits import LevelFile, ListedFile
 from imgdata.model.keys import parse_keys, read_name
+from imgdata.repositories import Publishing
 from imgdata.testing.depository import METADATA
 
 TODAY = date(2026, 11, 20)
@@ -57,7 +59,8 @@ def test_the_nf1_plate_as_a_package_is_valid(package: Path, samples: Path) -> No
 @pytest.mark.samples
 def test_the_checklist_names_every_step_with_its_files(package: Path) -> None:
     text = (package / CHECKLIST).read_text()
-    assert text.count("- [ ]") == 8
+    assert text.count("- [ ]") == 11
+    assert "imgdata publish images masks --to bia --draft" in text
     assert "nf1_schwann_cells_cell_painting_plate_2/images/B7_01_1_3_DAPI_001.tif" in text
 
 
@@ -70,6 +73,12 @@ def test_the_checklist_names_every_step_with_its_files(package: Path) -> None:
         ("ReleaseDate\t2026-12-01", "ReleaseDate\tsoon", "not a date"),
         ("Organism\tanswer to biosample.organism\n", "", "'Organism' is missing"),
         ("Specimen\tSpecimen-1", "Speciman\tSpecimen-1", "no section 'Specimen'"),
+        ("Keywords\tCell Painting\n", "", "'Keywords' is missing"),
+        (
+            "Associations-1-1\tanswer",
+            "Associations-1-1\tanother",
+            "there is no Biosample 'another to",
+        ),
         ("filelist_masks.tsv", "filelist_none.tsv", "filelist_none.tsv is missing"),
     ],
 )
@@ -94,3 +103,21 @@ def test_missing_answers_are_questions() -> None:
     asked = {question.name for question in BiaService().asks(METADATA)}
     assert {name for name, _, _ in REQUIRED} <= asked
     assert BiaService().asks(DESCRIBED) == ()
+    (asked_more,) = BiaService().asks(replace(DESCRIBED, keywords=()))
+    assert (asked_more.name, asked_more.required) == ("study.keywords", True)
+
+
+def test_keywords_that_a_person_answered_are_those_of_the_deposit(tmp_path: Path) -> None:
+    root = tmp_path / "nf1"
+    init_project(root, template="minimal", title="NF1 Schwann cells, Cell Painting, plate 2")
+    config = root / "imgdata.yaml"
+    config.write_text(config.read_text() + 'repositories: {bia: {url: "bia:"}}\n')
+    (root / "metadata" / "rembi.yaml").write_text("study: {keywords: 'NF1, Cell Painting'}\n")
+    project = open_project(root, writing=True)
+    plate = tmp_path / "P1"
+    plate.mkdir()
+    (plate / "B03_1.tif").write_bytes(b"one")
+    list(project.add(project.plan_add("raw", [plate])))
+    plan = Publishing(open_project(root).clone, "bia").plan(["raw"])
+    assert plan.metadata.keywords == ("NF1", "Cell Painting")
+    assert "study.keywords" not in {question.name for question in plan.questions}

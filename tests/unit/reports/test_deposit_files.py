@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from datacite import schema45
@@ -16,10 +17,11 @@ from datacite import schema45
 from imgdata.model.deposits import Deposit, DepositState, HeldBack
 from imgdata.model.makings import Making, WorkflowFile
 from imgdata.reports.datacite import datacite
-from imgdata.reports.deposit_files import Documented, documents
+from imgdata.reports.deposit_files import Documented, citation, documents
 from imgdata.reports.redaction import Redaction
 from imgdata.testing.depository import MANY, METADATA, PLATES, level_files, plan_of
 from imgdata.transfer.content import prepare
+from tests.unit.reports.cff_schema import CFF
 
 DOI = "10.5072/zenodo.1"
 OPENED = Deposit("1", "0", DOI, "https://zenodo.example/1", DepositState.DRAFT)
@@ -122,6 +124,50 @@ def test_the_citation_has_what_the_format_demands(made: dict[str, bytes]) -> Non
     assert found["authors"][0]["orcid"] == "https://orcid.org/0000-0002-1825-0097"
     assert found["authors"][1] == {"name": "The Imaging Core"}
     assert isinstance(found["date-released"], str) or found["date-released"]
+
+
+def test_the_citation_is_valid_cff(made: dict[str, bytes]) -> None:
+    found = yaml.safe_load(made["CITATION.cff"])
+    jsonschema.validate(found, CFF)
+    mistakes: tuple[dict[str, object], ...] = (
+        {"authors": []},
+        {"doi": "https://doi.org/10.1/x"},
+        {"licence": "CC0-1.0"},
+    )
+    for wrong in mistakes:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**found, **wrong}, CFF)
+    twice = replace(METADATA, keywords=("NF1", "cells", "NF1"))
+    jsonschema.validate(yaml.safe_load(citation(twice, DOI)), CFF)
+
+
+def test_the_repositorys_own_citation_is_valid_cff() -> None:
+    text = (Path(__file__).parents[3] / "CITATION.cff").read_text("utf-8")
+    jsonschema.validate(yaml.safe_load(text), CFF)
+
+
+def test_croissant_is_valid_and_lists_every_file(made: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "croissant.json"
+    path.write_bytes(made["croissant.json"])
+    files = json.loads(path.read_text())["distribution"]
+    assert {one["name"] for one in files} == {"masks_P1.zip", "c.csv", *made} - {
+        "croissant.json",
+        "ro-crate-metadata.json",
+    }
+    good = f"files: {len(files)}\n"
+    del files[0]["sha256"], files[0]["md5"]
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps({**json.loads(path.read_text()), "distribution": files}))
+    validator = Path(__file__).parent / "validate_croissant.py"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", validator, path, broken],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith(good)
+    assert "sha256" in done.stdout.removeprefix(good)
 
 
 def test_the_description_is_valid_datacite() -> None:

@@ -166,6 +166,8 @@ class Web:
             timeout=self._httpx.Timeout(self.patience.timeout, connect=30.0),
             follow_redirects=False,
         )
+        # Who forgets to close leaves no connection open.
+        weakref.finalize(self, found.close)
         return found
 
     def close(self) -> None:

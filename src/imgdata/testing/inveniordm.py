@@ -19,6 +19,8 @@ import platformdirs
 
 START_SECONDS = 120
 PYTHON = "3.11"
+CACHE = Path(platformdirs.user_cache_dir("imgdata-tests")) / "inveniordm"
+"""Found when this is imported: tests have homes of their own later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class RealInvenio:
 
 def make_environment(requirements: Path, uv: str) -> Path:
     """Return the Python of an environment with InvenioRDM, made once and kept in the cache."""
-    folder = Path(platformdirs.user_cache_dir("imgdata-tests")) / "inveniordm"
+    folder = CACHE
     python = folder / "venv" / "bin" / "python"
     stamp = folder / "requirements.txt"
     if python.exists() and stamp.exists() and stamp.read_bytes() == requirements.read_bytes():

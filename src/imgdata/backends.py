@@ -189,7 +189,14 @@ def backends(kind: Kind) -> dict[str, Backend]:
     return {row.name: row for row in reversed(rows) if row.kind == kind}
 
 
-def open_storage(name: str, url: str, options: Mapping[str, object], project_root: Path) -> Storage:
+def open_storage(
+    name: str,
+    url: str,
+    options: Mapping[str, object],
+    project_root: Path,
+    *,
+    secrets: Mapping[str, str] | None = None,
+) -> Storage:
     """Open a configured storage. No request is made.
 
     Args:
@@ -197,13 +204,16 @@ def open_storage(name: str, url: str, options: Mapping[str, object], project_roo
         url: Where it is; the scheme chooses the backend.
         options: The other keys it has in imgdata.yaml.
         project_root: Where relative paths start.
+        secrets: What DVC's configuration outside git holds for a remote, by DVC's names; only
+            kinds that know such are given any.
 
     Raises:
         InvalidProjectError: The url or an option is not understood.
         MachineError: A part of imgdata that this storage needs is not installed.
         CredentialsError: No credentials were found.
     """
-    opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root)
+    more = {"secrets": secrets} if secrets else {}
+    opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root, **more)
     return opened
 
 

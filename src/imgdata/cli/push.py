@@ -8,7 +8,7 @@ from imgdata.cli.options import (
     DryRun,
     Jobs,
     LevelOption,
-    Levels,
+    LevelsOrPaths,
     Select,
     Storages,
     names,
@@ -20,7 +20,7 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
-    from imgdata.api import Project
+    from imgdata.dvc_repository import DvcRepository
     from imgdata.workflows.push import Pushed, PushOutcome
     from imgdata.workflows.push_plan import PushOptions
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def push(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
-    levels: Levels = None,
+    levels: LevelsOrPaths = None,
     *,
     level: LevelOption = None,
     to: Storages = None,
@@ -44,24 +44,25 @@ def push(  # noqa: PLR0913 - one argument an option
     dry_run: DryRun = False,
 ) -> None:
     """Archive levels to their storages; what is there already is not sent again."""
+    from imgdata.api import Project  # noqa: PLC0415 - keeps --help fast
     from imgdata.cli.publish import deposit_levels  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push import summary_error  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push_plan import PushOptions  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
-    project = session.open(writing=not dry_run)
+    project = session.open_data(writing=not dry_run)
     options = PushOptions(tuple(to or ()), parse_selection(select or ()), jobs, repair)
     chosen = names(levels, level)
     if dry_run:
         _show_plans(session, project, chosen, options)
-        if not to:
+        if isinstance(project, Project) and not to:
             deposit_levels(session, project, chosen, dry_run=True)
         return
     done = []
     for outcome in project.push(chosen, options, progress=session.progress()):
         done.append(outcome)
         _show(session, outcome)
-    if not to:
+    if isinstance(project, Project) and not to:
         deposit_levels(session, project, chosen, dry_run=False)
     session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
     if error := summary_error(done):
@@ -69,7 +70,7 @@ def push(  # noqa: PLR0913 - one argument an option
 
 
 def _show_plans(
-    session: Session, project: "Project", chosen: tuple[str, ...], options: "PushOptions"
+    session: Session, project: "DvcRepository", chosen: tuple[str, ...], options: "PushOptions"
 ) -> None:
     plans, skipped = project.plan_push(chosen, options)
     for plan in plans:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imgdata.model.deposits import DepositedFile, DepositRecord, DepositState
 from imgdata.model.events import Event, Json
-from imgdata.project.log import LogWriter, read_events
+from imgdata.project.log import EventWriter, read_events
 
 KIND = "deposit"
 
@@ -13,7 +13,7 @@ KIND = "deposit"
 class ProjectDepositLog:
     """The deposits of one project, kept in its event log."""
 
-    def __init__(self, root: Path, writer: LogWriter) -> None:
+    def __init__(self, root: Path, writer: EventWriter) -> None:
         self._root = root
         self._writer = writer
 

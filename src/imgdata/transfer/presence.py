@@ -24,7 +24,8 @@ def present_objects(
     if len(keys) > FEW:
         wanted = set(keys)
         limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * len(wanted))
-        listed = list(islice(storage.list(OBJECTS_FOLDER), limit + 1))
+        is_current = all(key.startswith(f"{OBJECTS_FOLDER}/") for key in wanted)
+        listed = list(islice(storage.list(OBJECTS_FOLDER if is_current else ""), limit + 1))
         if len(listed) <= limit:
             return {found.key: found for found in listed if found.key in wanted}
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)

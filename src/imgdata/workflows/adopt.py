@@ -22,7 +22,7 @@ from imgdata.levels.units import refuse_outside
 from imgdata.model.objects import is_folder
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
-from imgdata.workflows.conform import DVC_ONLY, DVC_OPTIONS, FileChange, plan_conform
+from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
 from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
 
 DVC_FOLDER = ".dvc"
@@ -206,17 +206,7 @@ def _storage(options: Mapping[str, str], root: Path) -> dict[str, object]:
     url = options["url"]
     if "://" not in url and not Path(url).is_absolute() and not url.startswith("~"):
         url = os.path.relpath(os.path.normpath(root / DVC_FOLDER / url), root)
-    storage: dict[str, object] = {"url": url}
-    for ours, theirs in DVC_OPTIONS.items():
-        if theirs in options:
-            storage[ours] = _value(ours, options[theirs])
-    return storage
-
-
-def _value(option: str, text: str) -> object:
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    return int(text) if option == "port" and text.isdecimal() else text
+    return {"url": url, **storage_options(options)}
 
 
 def _place_of(

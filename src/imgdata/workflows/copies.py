@@ -86,6 +86,10 @@ class Copies:
                 self._answers[name] = Offline(error)
         return self._answers[name]
 
+    def has_answered(self, name: str) -> bool:
+        """Tell whether a storage was asked and could be."""
+        return self.ask and isinstance(self.reach(name), Reached)
+
     def is_unplugged(self, name: str) -> bool:
         """Tell whether a storage is a drive that is not plugged in; asks no network."""
         try:
@@ -102,6 +106,8 @@ class Copies:
             return PURGED
         if self.ask:
             match self.reach(name):
+                case _ if self.clone.by_path:
+                    return ""
                 case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
                     return f"its marker names another project, '{marker.title}'"
                 case Reached(_, None):
@@ -118,6 +124,8 @@ class Copies:
         """Return the storages that should have a version, then others noted to have it."""
         level = self.clone.config.levels.get(version.level)
         own = (*level.storages, *level.then) if level else ()
+        if self.clone.by_path and self.ask:
+            own = (*own, *self.clone.config.storages)  # no log says where else to look
         noted = (name for name in self.clone.config.storages if self.copy(version, name).notes)
         known = self.clone.config.storages
         return tuple(name for name in dict.fromkeys((*own, *noted)) if name in known)
@@ -164,9 +172,7 @@ class Copies:
         found = there.get(item.key)
         if found is None:
             return "absent"
-        if (found.md5 is not None and found.md5 != item.md5) or (
-            item.size is not None and item.size != found.size
-        ):
+        if item.is_contradicted_by(found):
             return "differs"
         if (
             isinstance(belief, Evidence)

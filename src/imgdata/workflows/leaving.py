@@ -14,6 +14,7 @@ from imgdata.levels.units import Unit, level_of
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.loader import CONFIG_NAME, parse_config
+from imgdata.transfer.presence import OBJECTS_FOLDER
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.history import History, Version
@@ -67,8 +68,12 @@ class Gate:
             return ""
         anyone = replace(storage, options={**_without_credentials(storage), "anonymous": True})
         try:
-            with self.clone.open_storage(anyone).read(MARKER_NAME) as chunks:
-                b"".join(chunks)
+            key = MARKER_NAME
+            if self.clone.by_path:  # no marker there: any object tells as much
+                found = next(self.clone.open_storage(storage).list(OBJECTS_FOLDER), None)
+                key = found.key if found else key
+            with self.clone.open_storage(anyone).read(key) as chunks:
+                next(chunks, b"")
         except ImgdataError:
             return ""
         return "anyone can read it without credentials"
@@ -120,7 +125,8 @@ class Gate:
         for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
             data = self.clone.git.blobs_at(ref, [path])
             if path in data:
-                if data[path] == (self.clone.root / CONFIG_NAME).read_bytes():
+                here = self.clone.root / CONFIG_NAME
+                if here.is_file() and data[path] == here.read_bytes():
                     return self.clone.config
                 try:
                     return parse_config(data[path].decode("utf-8", "replace"))

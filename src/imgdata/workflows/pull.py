@@ -3,17 +3,26 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
-from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError, UsageError
+from imgdata.errors import (
+    DamagedError,
+    ImgdataError,
+    MachineError,
+    NothingFoundError,
+    RefusedError,
+    StorageError,
+    UsageError,
+)
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.keys import Fields
-from imgdata.model.objects import StoredObject, object_key
+from imgdata.model.objects import StoredObject, legacy_key, object_key
 from imgdata.model.selection import Selection
 from imgdata.model.sizes import format_size
 from imgdata.ports import Storage
@@ -32,10 +41,19 @@ from imgdata.transfer.move import (
     move_all,
 )
 from imgdata.transfer.presence import present_objects
+from imgdata.workflows.by_path import how_to_get, why_nowhere
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
-from imgdata.workflows.objects import Content, content_of, copy_event, copy_key, fields_of
+from imgdata.workflows.objects import (
+    Content,
+    content_of,
+    copy_event,
+    copy_key,
+    fields_of,
+    list_item_of,
+)
 
 SHOWN = 20
+EXECUTABLE = 0o111
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +65,13 @@ class PullOptions:
             replaces damaged cache objects by its good ones.
         selection: Only files whose key fields fit.
         jobs: Transfers at once.
+        parts: By level: only what lies at these paths below it.
     """
 
     sources: tuple[str, ...] = ()
     selection: Selection = field(default_factory=lambda: Selection({}))
     jobs: int = DEFAULT_JOBS
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +108,15 @@ class Pulled:
     sources: tuple[str, ...]
 
 
-PullOutcome = Pulled | NotPulled
+@dataclass(frozen=True, slots=True)
+class PullFailed:
+    """A unit that could not be brought back, and why; the others were."""
+
+    unit: Unit
+    error: ImgdataError
+
+
+PullOutcome = Pulled | NotPulled | PullFailed
 
 
 def pull(
@@ -96,34 +124,100 @@ def pull(
 ) -> Iterator[PullOutcome]:
     """Bring the recorded versions of levels into the workspace; one outcome a unit.
 
+    In a repository without imgdata.yaml, where there is a unit for each tracked path, one that
+    fails stops no other.
+
     Raises:
         UsageError: A storage is not configured, or the selection fits no file.
         RefusedError: Files here differ from their record and would be overwritten.
         StorageError: No storage that has the data can be reached.
         MachineError: Disk full, no permission, or another command is at work.
     """
-    for name in options.sources:
+    _require_storages(clone, options.sources)
+    matched = not options.selection
+    seen: list[Fields] = []
+    doors = _Doors(clone)
+    with clone.writing(), clone.state.at_once() if clone.by_path else nullcontext():
+        for level in levels:
+            for unit in clone.units.by_level[level.name]:
+                if clone.by_path and _is_kept_elsewhere(clone, unit):
+                    continue
+                if unit.version is None:
+                    yield NotPulled(unit, _why_no_version(unit), _maker(clone, unit))
+                    continue
+                fetch = _Fetch(clone, unit, level, options, progress, doors)
+                if fetch.is_nowhere():
+                    yield NotPulled(unit, _why_nowhere(clone, unit), _maker(clone, unit))
+                    continue
+                outcome = _outcome(fetch, seen)
+                if isinstance(outcome, Pulled):
+                    matched = matched or outcome.placed + outcome.present > 0 or bool(outcome.bad)
+                yield outcome
+    if not matched:
+        raise options.selection.nothing_matched(seen)
+
+
+def _is_kept_elsewhere(clone: Clone, unit: Unit) -> bool:
+    """Tell whether an out without a cache is here: git keeps it, and nothing is to be brought."""
+    return not unit.out.flags.cache and (clone.root / unit.path).exists()
+
+
+def _require_storages(clone: Clone, names: Sequence[str]) -> None:
+    for name in names:
         if name not in clone.config.storages:
             known = ", ".join(clone.config.storages)
             problem = f"'{name}' is not a storage of this project"
             raise UsageError(problem, cause=f"storages: {known}")
-    matched = not options.selection
-    seen: list[Fields] = []
-    with clone.writing():
-        for level in levels:
-            for unit in clone.units.by_level[level.name]:
-                if unit.version is None:
-                    yield NotPulled(unit, "nothing is recorded yet", f"imgdata run {level.name}")
-                    continue
-                fetch = _Fetch(clone, unit, level, options, progress)
-                if fetch.is_nowhere():
-                    yield NotPulled(unit, "storage: none", f"imgdata run {level.name}")
-                    continue
-                outcome = fetch.run(seen)
-                matched = matched or outcome.placed + outcome.present > 0 or bool(outcome.bad)
-                yield outcome
-    if not matched:
-        raise options.selection.nothing_matched(seen)
+
+
+def _why_no_version(unit: Unit) -> str:
+    if unit.legacy_hash is not None:
+        return f"recorded as {unit.legacy_hash} by DVC before 3"
+    return "nothing is recorded yet"
+
+
+def _why_nowhere(clone: Clone, unit: Unit) -> str:
+    return why_nowhere(clone, unit) if clone.by_path else "storage: none"
+
+
+def _maker(clone: Clone, unit: Unit) -> str:
+    """Return the command that brings a unit which no storage has."""
+    if not clone.by_path:
+        return f"imgdata run {unit.level}"
+    return f"dvc pull {unit.stage.dvc_name}" if unit.legacy_hash else how_to_get(unit)
+
+
+def _outcome(fetch: "_Fetch", seen: list[Fields]) -> Pulled | PullFailed:
+    try:
+        return fetch.run(seen)
+    except (RefusedError, DamagedError, StorageError, NothingFoundError) as error:
+        if not fetch.clone.by_path:
+            raise
+        return PullFailed(fetch.unit, error)
+
+
+@dataclass(slots=True)
+class _Doors:
+    """The storages of one pull: opened once, left alone after they failed."""
+
+    clone: Clone
+    opened: dict[str, Storage | StorageError] = field(default_factory=dict)
+
+    def open(self, name: str) -> Storage:
+        """Return a storage.
+
+        Raises:
+            StorageError: It cannot be reached, or could not before.
+        """
+        if name not in self.opened:
+            try:
+                self.opened[name] = self.clone.open_storage(self.clone.config.storages[name])
+            except StorageError as error:
+                self.opened[name] = error
+        found = self.opened[name]
+        if isinstance(found, StorageError):
+            raise found
+        return found
 
 
 @dataclass(slots=True)
@@ -135,6 +229,7 @@ class _Fetch:
     level: Level
     options: PullOptions
     progress: Progress
+    doors: _Doors
     fetched: set[str] = field(default_factory=set)
     size: int = 0
     bad: dict[str, str] = field(default_factory=dict)
@@ -175,6 +270,10 @@ class _Fetch:
         if self.options.selection:
             seen += fields_of(self.unit, self.level, whole.files).values()
         content = whole.selected(self.options.selection, self.level)
+        content = content.below(self._parts())
+        if not content.files and self._parts():
+            problem = f"the record of {self.unit.path} has no {', '.join(self._parts() or ())}"
+            raise NothingFoundError(problem, remedy=f"imgdata status {self.unit.path}")
         wanted, present = self._wanted(content)
         self._refuse_without_space(whole, wanted)
         try:
@@ -198,11 +297,14 @@ class _Fetch:
             sources=tuple(self.gave),
         )
 
+    def _parts(self) -> tuple[str, ...] | None:
+        return self.options.parts.get(self.unit.level)
+
     def _content(self) -> Content:
         """Return what the version consists of, fetching its folder list where needed."""
         unit = self.unit
         if unit.is_folder:
-            item = Item(str(unit.version), (f"the file list of {unit.title}",))
+            item = list_item_of(unit)
             if not self._cached_list_is_good(item):
                 self._fetch([item])
                 if item.object_id not in self.fetched:
@@ -231,6 +333,8 @@ class _Fetch:
         here = self.clone.workspace.hashes(
             self.unit.path, {path: stamp for path, stamp in found.items() if path in content.files}
         )
+        if self.unit.is_legacy:
+            here = self.clone.workspace.as_recorded(self.unit.path, here, content.files)
         changed = [path for path, md5 in here.items() if content.files[path] != md5]
         edited = [path for path in changed if not self._is_cache_object(path, content.files[path])]
         if edited:
@@ -248,9 +352,12 @@ class _Fetch:
     def _is_cache_object(self, path: str, md5: str) -> bool:
         """Tell whether a differing file is the cache object itself, linked: damage, not an edit."""
         try:
-            return Path(self._full(path)).samefile(self.clone.dvc.cache_dir / object_key(md5))
+            return Path(self._full(path)).samefile(self.clone.dvc.cache_dir / self._key(md5))
         except OSError:
             return False
+
+    def _key(self, md5: str) -> str:
+        return legacy_key(md5) if self.unit.is_legacy else object_key(md5)
 
     def _full(self, path: str) -> str:
         base = str(self.clone.root / self.unit.path)
@@ -311,6 +418,7 @@ class _Fetch:
                 lacking = self._fetch_from(name, lacking)
             except StorageError as error:
                 self.unreachable = self.unreachable or error
+                self.doors.opened[name] = error
                 lacking = [item for item in lacking if item.object_id not in self.fetched]
         if lacking and self.unreachable is not None:
             raise self.unreachable
@@ -319,12 +427,12 @@ class _Fetch:
                 self.bad.setdefault(path, "on no storage")
 
     def _fetch_from(self, name: str, items: list[Item]) -> list[Item]:
-        storage: Storage = self.clone.open_storage(self.clone.config.storages[name])
+        storage = self.doors.open(name)
         sizes: dict[str, StoredObject] = {}
         if len(items) > 1:
             sizes = dict(present_objects(storage, [item.key for item in items], jobs=8))
         asked = [
-            Item(item.object_id, item.names, sizes[item.key].size if item.key in sizes else None)
+            replace(item, size=sizes[item.key].size if item.key in sizes else None)
             for item in items
             if not sizes or item.key in sizes
         ]
@@ -365,24 +473,32 @@ class _Fetch:
     def _place(self, wanted: dict[str, str]) -> int:
         clone = self.clone
         placements = [
-            Placement(self._full(path), md5, hashed=md5 in self.fetched)
+            Placement(self._full(path), md5, md5 in self.fetched, self.unit.is_legacy)
             for path, md5 in wanted.items()
             if self._shown(path) not in self.bad
         ]
         if not placements:
+            if self.unit.is_folder and not self.bad:  # a folder may be recorded as empty
+                (clone.root / self.unit.path).mkdir(parents=True, exist_ok=True)
             return 0
+        recorded = self.unit.out.recorded
+        is_program = recorded is not None and recorded.isexec
         rows: list[Row] = []
         placed = 0
         with dvc_lock(clone.tmp):
             cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
-            raw = self.unit.is_raw
+            raw = self.unit.is_raw and not clone.by_path
             for outcome in place_all(placements, cache, types, read_only=raw):
                 match outcome:
                     case Placed(placement, _, stamp, object_stamp):
                         placed += 1
                         md5 = placement.md5
-                        rows.append(Row(placement.path, stamp, md5))
-                        rows.append(Row(str(cache / object_key(md5)), object_stamp, md5))
+                        if is_program:
+                            made = Path(placement.path)
+                            made.chmod(made.stat().st_mode | EXECUTABLE)
+                        if not placement.legacy:  # of these the plain md5 is not known
+                            rows.append(Row(placement.path, stamp, md5))
+                            rows.append(Row(str(cache / object_key(md5)), object_stamp, md5))
                     case CacheDamaged(placement, found):
                         path = os.path.relpath(placement.path, clone.root)
                         self.bad[path] = f"damaged in the local cache (md5 {found})"
@@ -395,6 +511,8 @@ class _Fetch:
         if left:
             note.parent.mkdir(parents=True, exist_ok=True)
             wanted = {name: list(values) for name, values in self.options.selection.wanted.items()}
+            if parts := self._parts():
+                wanted["path"] = list(parts)
             write_text(note, json.dumps({"version": str(self.unit.version), "select": wanted}))
         elif not self.bad:
             note.unlink(missing_ok=True)
@@ -405,12 +523,28 @@ def partial_note(root: Path, unit: Unit) -> Path:
     return root / PRIVATE_FOLDER / "partial" / f"{unit.path.replace('/', '%')}.json"
 
 
-def summary_error(outcomes: Sequence[PullOutcome]) -> DamagedError | None:
+def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
     """Return what kept a pull from being whole, or None."""
+    failed = [one for one in outcomes if isinstance(one, PullFailed)]
+    if failed:
+        return _failed(failed)
     bad = [line for one in outcomes if isinstance(one, Pulled) for line in one.bad]
     if not bad:
         return None
     broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
+    return _broken(bad, broken)
+
+
+def _failed(failed: Sequence[PullFailed]) -> ImgdataError:
+    """Return the first failure; the others of its kind are among its causes."""
+    first = failed[0].error
+    others = dict.fromkeys(one.error.problem for one in failed[1:])
+    others.pop(first.problem, None)
+    lines = [line for line in (first.cause, *list(others)[:SHOWN]) if line]
+    return type(first)(first.problem, cause="\n".join(lines), remedy=first.remedy)
+
+
+def _broken(bad: Sequence[str], broken: Pulled) -> DamagedError:
     count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
     more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
     return DamagedError(

@@ -1,0 +1,100 @@
+"""A DVC repository without git (`dvc init --no-scm`): no commits, nothing to add."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from imgdata.errors import NoProjectError
+from imgdata.model.revisions import RecordedFile
+
+
+class NoGit:
+    """Stands where git would; implements `imgdata.ports.Git`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def root(self) -> Path:
+        """The DVC repository's folder."""
+        return self._root
+
+    @property
+    def staged(self) -> tuple[str, ...]:
+        """Nothing."""
+        return ()
+
+    def head(self) -> str | None:
+        """Return no commit."""
+        return None
+
+    def dirty_paths(self) -> tuple[str, ...]:
+        """Return no path: there is nothing to differ from."""
+        return ()
+
+    def stage(self, paths: Iterable[Path]) -> None:
+        """Add nothing."""
+        del paths
+
+    def commit(self, message: str) -> str:
+        """Refuse.
+
+        Raises:
+            NoProjectError: There is no git repository.
+        """
+        del message
+        raise self._refusal()
+
+    def config(self, key: str, value: str) -> None:
+        """Refuse, as `commit` does."""
+        del key, value
+        raise self._refusal()
+
+    def get_config(self, key: str) -> str | None:
+        """Return no option."""
+        del key
+        return None
+
+    def identity(self) -> str | None:
+        """Return nobody."""
+        return None
+
+    def tips(self) -> Mapping[str, str]:
+        """Return no branch."""
+        return {}
+
+    def dvc_files_at(self, commit: str) -> Mapping[str, str]:
+        """Return no file."""
+        del commit
+        return {}
+
+    def dvc_files_ever(self) -> Iterator[RecordedFile]:
+        """Yield no state: there is no history."""
+        yield from ()
+
+    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return no bytes."""
+        del ids
+        return {}
+
+    def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
+        """Return no file."""
+        del commit, paths
+        return {}
+
+    def unpushed(self) -> Mapping[str, int]:
+        """Return no branch."""
+        return {}
+
+    def is_pushed(self, commit: str) -> bool:
+        """Tell that no remote branch has it."""
+        del commit
+        return False
+
+    def export(self, commit: str, folder: Path) -> None:
+        """Refuse, as `commit` does."""
+        del commit, folder
+        raise self._refusal()
+
+    def _refusal(self) -> NoProjectError:
+        problem = f"{self._root} is not in a git repository"
+        return NoProjectError(problem, remedy="git init")

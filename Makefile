@@ -30,7 +30,10 @@ test-without-dvc: $(UV)
 check: sync format lint types imports sizes constraints docs
 
 bench: sync
+	$(UV) sync --quiet --frozen --all-extras --group bench
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.lineage_speed
+	$(BIN)/python -m benchmarks.check_headers
 
 sync: $(VENV)/.synced
 

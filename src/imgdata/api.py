@@ -337,7 +337,8 @@ class Project(DvcRepository):
     def check_headers(self, paths: Sequence[Path], level: str) -> tuple[CheckReport, ...]:
         """Judge files or folders as a level's, from headers and names alone; decodes no pixel."""
         targets = tuple(str(path) for path in paths)
-        request = checks.Request(self.root, targets, level, pixels=checking.Pixels.NONE)
+        headers = checking.Pixels.NONE
+        request = checks.Request(self.root, targets, level, pixels=headers, records=False)
         return checks.check(request)
 
     def verify(

@@ -4,9 +4,7 @@ Reading the table imports no backend. Others add rows through the entry point gr
 `imgdata.backends`, whose entries are `Backend` values.
 """
 
-import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import re
 from collections.abc import Callable, Mapping
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imgdata.errors import InvalidProjectError, MachineError, UsageError
+from imgdata.model.nearest import nearest
 from imgdata.ports import DepositService, PublicSource, Storage
 
 Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
@@ -282,7 +281,7 @@ def _storage_backend(name: str, url: str) -> Backend:
     known = backends("storage")
     if scheme in known:
         return known[scheme]
-    near = difflib.get_close_matches(scheme, known, n=1, cutoff=0.5)
+    near = nearest(scheme, known)
     hint = f"did you mean '{near[0]}', as in {known[near[0]].example}?" if near else ""
     msg = f"storage '{name}': imgdata knows no storage '{scheme}:'"
     raise InvalidProjectError(
@@ -293,5 +292,7 @@ def _storage_backend(name: str, url: str) -> Backend:
 
 
 def _added() -> list[Backend]:
-    loaded = [entry.load() for entry in importlib.metadata.entry_points(group=ENTRY_POINTS)]
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, rarely needed
+
+    loaded = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
     return [row for row in loaded if isinstance(row, Backend)]

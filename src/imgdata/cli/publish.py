@@ -112,8 +112,6 @@ def deposit_levels(
     Only for levels that were named: without a level nothing goes to a repository.
     """
     named = [project.config.levels[name] for name in levels]
-    if not any(level.repositories for level in named):
-        return
     from imgdata.repositories import Publishing  # noqa: PLC0415 - slow to import, rarely needed
 
     for repository in dict.fromkeys(name for level in named for name in level.repositories):

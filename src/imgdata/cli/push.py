@@ -44,8 +44,6 @@ def push(  # noqa: PLR0913 - one argument an option
     dry_run: DryRun = False,
 ) -> None:
     """Archive levels to their storages; what is there already is not sent again."""
-    from imgdata.api import Project  # noqa: PLC0415 - keeps --help fast
-    from imgdata.cli.publish import deposit_levels  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push import summary_error  # noqa: PLC0415 - keeps --help fast
     from imgdata.workflows.push_plan import PushOptions  # noqa: PLC0415 - keeps --help fast
 
@@ -55,18 +53,36 @@ def push(  # noqa: PLR0913 - one argument an option
     chosen = names(levels, level)
     if dry_run:
         _show_plans(session, project, chosen, options)
-        if isinstance(project, Project) and not to:
-            deposit_levels(session, project, chosen, dry_run=True)
+        _deposit(session, project, chosen, options, dry_run=True)
         return
     done = []
     for outcome in project.push(chosen, options, progress=session.progress()):
         done.append(outcome)
         _show(session, outcome)
-    if isinstance(project, Project) and not to:
-        deposit_levels(session, project, chosen, dry_run=False)
+    _deposit(session, project, chosen, options, dry_run=False)
     session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
     if error := summary_error(done):
         raise error
+
+
+def _deposit(
+    session: Session,
+    project: "DvcRepository",
+    chosen: tuple[str, ...],
+    options: "PushOptions",
+    *,
+    dry_run: bool,
+) -> None:
+    """Update the draft of levels that were named and whose storage list names a repository."""
+    if project.clone.by_path or options.to:
+        return
+    if not any(project.config.levels[name].repositories for name in chosen):
+        return
+    from imgdata.api import Project  # noqa: PLC0415 - as below
+    from imgdata.cli.publish import deposit_levels  # noqa: PLC0415 - slow, rarely needed
+
+    assert isinstance(project, Project), "not by path"  # noqa: S101 - for the type checker
+    deposit_levels(session, project, chosen, dry_run=dry_run)
 
 
 def _show_plans(

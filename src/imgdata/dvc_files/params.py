@@ -6,7 +6,6 @@ classes, and to `self` in `__init__`.
 
 import ast
 import json
-import tomllib
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -48,6 +47,8 @@ def parse_params(data: bytes, path: str) -> dict[str, Any]:
             case ".json":
                 document = json.loads(data or b"{}")
             case ".toml":
+                import tomllib  # noqa: PLC0415 - most projects have no such file
+
                 document = tomllib.loads(data.decode("utf-8"))
             case ".py":
                 document = _python(_parsed(data), only_self=False)

@@ -1,11 +1,11 @@
 """Selections by key field: `--select well=B03..B06 --select channel=DNA,AGP`."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imgdata.errors import UsageError
 from imgdata.model.keys import WELL, Fields, normal_value
+from imgdata.model.nearest import nearest
 
 RANGE = ".."
 SHOWN_VALUES = 8
@@ -44,7 +44,7 @@ def _near(name: str, texts: tuple[str, ...], values: Mapping[str, set[str]]) -> 
         known = ", ".join(sorted(values)) or "none: the level has no key"
         return f"no file has a field '{name}'; known fields: {known}"
     there = sorted(values[name])
-    near = [hit for text in texts for hit in difflib.get_close_matches(text, there, SHOWN_VALUES)]
+    near = [hit for text in texts for hit in nearest(text, there, SHOWN_VALUES)]
     shown = ", ".join(dict.fromkeys(near or there[:SHOWN_VALUES]))
     return f"{name} has {len(there)} values, nearest: {shown}"
 

@@ -1,17 +1,16 @@
 """Read imgdata.yaml: one JSON Schema decides what is valid, all errors are told at once."""
 
-import difflib
 import hashlib
 import json
 import reprlib
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from imgdata.errors import InvalidProjectError
+from imgdata.model.nearest import nearest
 from imgdata.project.build import build_config
 from imgdata.project.config import Config
 from imgdata.project.meaning import problems_of_meaning
@@ -25,7 +24,7 @@ NAME_PATTERN = "^[a-z][a-z0-9_-]{0,31}$"
 
 def schema_text() -> str:
     """Return the JSON Schema of imgdata.yaml, as it is written to `.imgdata/` for editors."""
-    return (resources.files("imgdata.project") / "imgdata.schema.json").read_text("utf-8")
+    return Path(__file__).with_name("imgdata.schema.json").read_text("utf-8")
 
 
 def load_config(path: Path, *, known_good: Path | None = None) -> Config:
@@ -109,7 +108,7 @@ def _problems_of_form(value: object, lines: Mapping[YamlPath, int]) -> Iterator[
 
 
 def _unknown_key(key: str, schema: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(key, schema["properties"], 1, 0.5)
+    near = nearest(key, schema["properties"])
     hint = f"; did you mean '{near[0]}'?" if near else ""
     known = ", ".join(schema["properties"])
     return f"unknown key '{key}'{hint or f'; known: {known}'}"

@@ -1,11 +1,11 @@
 """What the schema cannot say: names that must exist, paths that must not overlap, keys."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import PurePosixPath
 
 from imgdata.model.keys import parse_keys
+from imgdata.model.nearest import nearest
 from imgdata.project.config import NO_STORAGE, Config, Level
 from imgdata.project.yaml_lines import Path
 
@@ -75,7 +75,7 @@ def _rule_problems(level: Level) -> Iterator[Said]:
 def _unknown(where: Path, name: str, known: Iterable[str], kind: str) -> Iterator[Said]:
     names = list(known)
     if name not in names:
-        near = difflib.get_close_matches(name, names, 1, 0.5)
+        near = nearest(name, names)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         yield where, f"'{name}' is not {kind} of this file{hint}"
 

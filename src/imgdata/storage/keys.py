@@ -1,5 +1,7 @@
 """What a key may look like: the one place that decides it, for every storage."""
 
+import re
+
 from imgdata.errors import InvalidProjectError
 
 LEFTOVER_PREFIX = ".tmp-imgdata-"
@@ -8,6 +10,7 @@ LEFTOVER_PREFIX = ".tmp-imgdata-"
 # S3 takes 1024 bytes for prefix and key together, file systems 255 bytes for one part.
 MAX_KEY_BYTES = 900
 MAX_PART_BYTES = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_key(key: str) -> str:
@@ -43,7 +46,7 @@ def key_fault(key: str) -> str:
 def _character_fault(key: str) -> str:
     if "\\" in key:
         return "it has a backslash, which is a separator on Windows"
-    if any(ord(character) < ord(" ") or character == "\x7f" for character in key):
+    if _CONTROL.search(key):
         return "it has a control character"
     try:
         size = len(key.encode())

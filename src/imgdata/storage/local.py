@@ -107,7 +107,7 @@ class LocalStorage:
         with self._temporary(path, key, size) as temporary:
             temporary.fill(exactly(chunks, size, key))
             with self._explained(f"write {key}", size):
-                os.replace(temporary.path, path)
+                temporary.rename(path)
         return StoredObject(key, size, None)
 
     def write_if_absent(self, key: str, data: bytes) -> bool:
@@ -267,12 +267,18 @@ class _Temporary:
         if handle >= 0:
             os.close(handle)
 
+    def rename(self, path: str) -> None:
+        """Give the file its name; there is nothing left to discard."""
+        os.replace(self.path, path)
+        self.path = ""
+
     def discard(self) -> None:
         """Remove the temporary name, whatever the disk says to it: the first error counts."""
         with contextlib.suppress(OSError):
             self._close()
-        with contextlib.suppress(OSError):
-            os.unlink(self.path)
+        if self.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
 
 
 def _write_all(handle: int, data: bytes) -> None:

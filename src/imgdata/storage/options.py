@@ -1,11 +1,11 @@
 """Settings of a storage, from the plain values that imgdata.yaml gives."""
 
 import dataclasses
-import difflib
 import typing
 from collections.abc import Mapping
 
 from imgdata.errors import InvalidProjectError
+from imgdata.model.nearest import nearest
 
 EVERY_STORAGE = frozenset({"note", "price_per_tb_month", "public", "purged_after_days"})
 """Keys that say something about a storage to the policy, not to the backend."""
@@ -44,7 +44,7 @@ def _required(kind: type[object]) -> list[str]:
 def _fault(key: str, value: object, wanted: Mapping[str, object]) -> str:
     if key not in wanted:
         known = sorted({*wanted, *EVERY_STORAGE})
-        near = difflib.get_close_matches(key, known, n=1)
+        near = nearest(key, known)
         hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(known)}"
         return f"unknown key '{key}'; {hint}"
     kinds = typing.get_args(wanted[key]) or (wanted[key],)

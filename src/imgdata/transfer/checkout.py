@@ -109,11 +109,14 @@ def _place_one(
 ) -> PlaceOutcome:
     source = os.path.join(cache, placement.key)
     folder = os.path.dirname(placement.path)
-    temporary = temporary_name(placement.path)
     try:
         if folder not in made:
             os.makedirs(folder, exist_ok=True)
             made.add(folder)
+        linked = _link_anew(source, types, placement)
+        if linked is not None:
+            return linked
+        temporary = temporary_name(placement.path)
         try:
             found = _bring(source, temporary, types, placement, read_only=read_only)
             if found != placement.md5:
@@ -127,6 +130,26 @@ def _place_one(
         return Placed(placement, status.st_size, Stamp.of(status), Stamp.of(os.stat(source)))
     except OSError as error:
         raise machine_error(error, "write", placement.path) from error
+
+
+def _link_anew(source: str, types: Sequence[str], placement: Placement) -> Placed | None:
+    """Link a good object to a path where nothing is; a file that is this object stays as it is.
+
+    The way of nearly all files, in two system calls instead of six; None where it is not theirs.
+    """
+    if types[:1] != ["hardlink"] or not placement.hashed:
+        return None
+    status = os.stat(source)
+    if not status.st_size:
+        return None
+    try:
+        os.link(source, placement.path)
+    except OSError as error:
+        here = error.errno == errno.EEXIST and os.lstat(placement.path)
+        if not here or not os.path.samestat(here, status):
+            return None
+    stamp = Stamp.of(status)
+    return Placed(placement, status.st_size, stamp, stamp)
 
 
 def _bring(

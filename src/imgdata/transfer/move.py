@@ -3,8 +3,8 @@
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from imgdata.errors import DamagedError
@@ -52,6 +52,11 @@ class Item:
     def md5(self) -> str:
         """The md5 its bytes must have."""
         return self.object_id[:32]
+
+    def sized(self, stored: Mapping[str, StoredObject]) -> "Item":
+        """Return the item with the size its object has in a place, where it is there."""
+        found = stored.get(self.key)
+        return self if found is None else replace(self, size=found.size)
 
 
 @dataclass(frozen=True, slots=True)

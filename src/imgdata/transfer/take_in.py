@@ -22,6 +22,7 @@ from imgdata.system.files import (
     write_all,
 )
 from imgdata.system.progress import SILENT, Progress
+from imgdata.transfer.link_in import LinkIn
 from imgdata.transfer.move import in_parallel
 
 JOBS = 4
@@ -66,18 +67,25 @@ TakeOutcome = Taken | Unreadable | StillChanging
 
 
 def take_in(
-    files: Iterable[SourceFile], cache_dir: Path, *, progress: Progress = SILENT
+    files: Iterable[SourceFile],
+    cache_dir: Path,
+    *,
+    linked: bool = False,
+    progress: Progress = SILENT,
 ) -> Iterator[TakeOutcome]:
-    """Copy files into DVC's cache layout; outcomes come as they finish.
+    """Bring files into DVC's cache layout; outcomes come as they finish.
 
-    One unreadable file does not stop the others.
+    They are copied. With `linked`, for files that lie where they are to stay, what can is linked
+    and becomes read-only. One unreadable file does not stop the others.
 
     Raises:
         MachineError: The cache's disk is full, or the cache cannot be written.
     """
     objects = os.path.join(cache_dir, "files", "md5")
     os.makedirs(objects, exist_ok=True)
-    into = _Into(str(cache_dir), shares=can_reflink(Path(objects)), made=set())
+    shares = can_reflink(Path(objects))
+    links = LinkIn(str(cache_dir)) if linked and not shares else None
+    into = _Into(str(cache_dir), shares, links, made=set())
 
     def work(source: SourceFile) -> TakeOutcome:
         outcome = _take_one(source, into)
@@ -89,10 +97,18 @@ def take_in(
 
 @dataclass(frozen=True, slots=True)
 class _Into:
-    """The cache: whether its disk can share blocks, and the folders known to be there."""
+    """The cache.
+
+    Attributes:
+        cache_dir: Its folder.
+        shares: Its disk can share blocks.
+        links: Links files in, where they are where they are to stay.
+        made: Folders known to be there.
+    """
 
     cache_dir: str
     shares: bool
+    links: LinkIn | None
     made: set[str]
 
 
@@ -119,7 +135,11 @@ def _take_one(source: SourceFile, into: _Into) -> TakeOutcome:
 def _take_open(
     source: SourceFile, descriptor: int, before: os.stat_result, into: _Into
 ) -> TakeOutcome | None:
-    """Copy an open file; None when it changed meanwhile."""
+    """Link or copy an open file; None when it changed meanwhile."""
+    linked = into.links.take(source.path, descriptor, before) if into.links is not None else None
+    if linked is not None:
+        md5, status = linked
+        return Taken(source, md5, status.st_size, Stamp.of(status))
     temporary = temporary_name(os.path.join(into.cache_dir, "files", "md5", "x"))
     try:
         target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

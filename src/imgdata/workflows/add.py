@@ -50,6 +50,7 @@ class UnitToAdd:
         size: Their bytes.
         left_out: What is not taken.
         origin: Where the data came from.
+        stays: The source is where the unit is to stay.
     """
 
     level: Level
@@ -60,6 +61,7 @@ class UnitToAdd:
     size: int
     left_out: tuple[LeftOut, ...]
     origin: str | None
+    stays: bool
 
     @property
     def is_file(self) -> bool:
@@ -171,7 +173,17 @@ def _plan_unit(
         raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
     size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
     chosen = _origin_of(clone, level, name, origin)
-    return UnitToAdd(level, name, real, path, tuple(found), size, tuple(left_out), chosen)
+    return UnitToAdd(
+        level=level,
+        name=name,
+        source=real,
+        path=path,
+        files=tuple(found),
+        size=size,
+        left_out=tuple(left_out),
+        origin=chosen,
+        stays=real == clone.root / path,
+    )
 
 
 def _origin_of(clone: Clone, level: Level, name: str | None, asked: str | None) -> str | None:
@@ -283,9 +295,10 @@ def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Itera
 def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
     clone.dvc.cache_dir.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(clone.dvc.cache_dir).free
-    if plan.size > free and not can_reflink(clone.dvc.cache_dir):
+    size = sum(unit.size for unit in plan.units if not _is_linked(clone, unit))
+    if size > free and not can_reflink(clone.dvc.cache_dir):
         problem = (
-            f"{format_size(plan.size)} do not fit: {format_size(free)} are free on the cache's disk"
+            f"{format_size(size)} do not fit: {format_size(free)} are free on the cache's disk"
         )
         raise MachineError(
             problem,
@@ -295,12 +308,19 @@ def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
         )
 
 
+def _is_linked(clone: Clone, unit: UnitToAdd) -> bool:
+    """Whether files that lie where they stay can be linked to the cache instead of copied."""
+    here, there = unit.source.stat().st_dev, clone.dvc.cache_dir.stat().st_dev
+    return unit.stays and here == there and "hardlink" in clone.dvc.cache_types
+
+
 def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     before = clone.units.find(unit.level.name, unit.name)
     recorded = _recorded(clone, unit, before)
     taken: dict[str, Taken] = {}
     left_out = list(unit.left_out)
-    for outcome in take_in(unit.files, clone.dvc.cache_dir, progress=progress):
+    linked = _is_linked(clone, unit)
+    for outcome in take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress):
         match outcome:
             case Taken(source):
                 taken[source.relpath] = outcome
@@ -344,8 +364,7 @@ def _refuse_other_originals(
     clone: Clone, unit: UnitToAdd, recorded: Mapping[str, str], taken: Mapping[str, Taken]
 ) -> None:
     """Stop before a recorded or unrecorded file here would be replaced by another content."""
-    found = clone.workspace.scan(unit.path)
-    present = clone.workspace.hashes(unit.path, found)
+    present = _here(clone, unit, taken)
     clashes = []
     for path, one in taken.items():
         here = clone.root / unit.path / path
@@ -372,6 +391,13 @@ def _refuse_other_originals(
             remedy="move them away and bring the recorded ones back: "
             f"imgdata pull {unit.level.name}",
         )
+
+
+def _here(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Mapping[str, str]:
+    """Return md5 by path of the files where the unit is to stay."""
+    if unit.stays:
+        return {path: one.md5 for path, one in taken.items()}
+    return clone.workspace.hashes(unit.path, clone.workspace.scan(unit.path))
 
 
 def _record(
@@ -419,8 +445,9 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
         Placement(f"{base}/{path}" if path else base, one.md5, hashed=True)
         for path, one in taken.items()
     ]
-    types = clone.dvc.cache_types
-    for outcome in place_all(placements, clone.dvc.cache_dir, types, read_only=True):
+    cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+    objects = str(cache)
+    for outcome in place_all(placements, cache, types, read_only=True):
         match outcome:
             case CacheDamaged(placement, found):
                 problem = f"{placement.path} was damaged on its way through the cache"
@@ -428,7 +455,7 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
             case placed:
                 md5 = placed.placement.md5
                 yield Row(placed.placement.path, placed.stamp, md5)
-                yield Row(str(clone.dvc.cache_dir / object_key(md5)), placed.object_stamp, md5)
+                yield Row(f"{objects}/{object_key(md5)}", placed.object_stamp, md5)
 
 
 def _total_size(

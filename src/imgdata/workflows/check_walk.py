@@ -47,6 +47,7 @@ def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Itera
         NothingFoundError: A path does not exist.
     """
     ignored = pathspec.PathSpec.from_lines("gitignore", ignore)
+    start = f"{root}{os.sep}"
     seen: set[str] = set()
     for path in paths:
         if not path.exists():
@@ -54,8 +55,9 @@ def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Itera
             raise NothingFoundError(msg, remedy="imgdata check FOLDER")
         found = _below(path) if path.is_dir() and path.suffix.lower() != ZARR else _one(path)
         for full, status in found:
-            name = os.path.relpath(full, root).replace(os.sep, "/")
-            if name in seen or ignored.match_file(name):
+            below = full[len(start) :] if full.startswith(start) else os.path.relpath(full, root)
+            name = below.replace(os.sep, "/")
+            if name in seen or (ignored.patterns and ignored.match_file(name)):
                 continue
             seen.add(name)
             yield Candidate(Path(full), name, status.st_size, status.st_mtime_ns, status.st_ino)

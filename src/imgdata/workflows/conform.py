@@ -3,7 +3,6 @@
 `imgdata storage apply` shows and writes the changes; push refuses while there are some.
 """
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -64,8 +63,10 @@ class FileChange:
 
     def diff(self, root: Path) -> str:
         """Return the change as a unified diff; secrets of a DVC configuration are masked."""
+        from difflib import unified_diff  # noqa: PLC0415 - push asks for no diff
+
         name = os.path.relpath(self.path, root)
-        lines = difflib.unified_diff(
+        lines = unified_diff(
             self.before.splitlines(), self.after.splitlines(), f"a/{name}", f"b/{name}", lineterm=""
         )
         return _SECRET_IN_URL.sub(r"\1***@", _SECRET_OPTION.sub(r"\1***", "\n".join(lines)))

@@ -1,7 +1,7 @@
 """The objects of a unit's version, with the files they are, and their evidence on a storage."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from imgdata.dvc_files.directory import FolderEntry
 from imgdata.levels.units import Unit
@@ -29,18 +29,13 @@ class Content:
     files: Mapping[str, str]
     list_item: Item | None
 
-    def items(self, sizes: Mapping[str, StoredObject] | None = None) -> tuple[Item, ...]:
+    def items(self) -> tuple[Item, ...]:
         """Return one item per different content, in the order of the files' names."""
         names: dict[str, list[str]] = {}
         for path, md5 in self.files.items():
             names.setdefault(md5, []).append(f"{self.unit.path}/{path}" if path else self.unit.path)
-        found = sizes or {}
         legacy = self.unit.is_legacy
-        items = (Item(md5, tuple(paths), legacy=legacy) for md5, paths in names.items())
-        return tuple(
-            replace(item, size=found[item.key].size) if item.key in found else item
-            for item in items
-        )
+        return tuple(Item(md5, tuple(paths), legacy=legacy) for md5, paths in names.items())
 
     def selected(self, selection: Selection, level: Level) -> "Content":
         """Return only the files that a selection by key fields fits."""

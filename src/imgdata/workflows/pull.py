@@ -360,7 +360,7 @@ class _Fetch:
         return legacy_key(md5) if self.unit.is_legacy else object_key(md5)
 
     def _full(self, path: str) -> str:
-        base = str(self.clone.root / self.unit.path)
+        base = f"{self.clone.root}/{self.unit.path}"
         return f"{base}/{path}" if path else base
 
     def _shown(self, path: str) -> str:
@@ -487,6 +487,7 @@ class _Fetch:
         placed = 0
         with dvc_lock(clone.tmp):
             cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+            objects = str(cache)
             raw = self.unit.is_raw and not clone.by_path
             for outcome in place_all(placements, cache, types, read_only=raw):
                 match outcome:
@@ -498,7 +499,7 @@ class _Fetch:
                             made.chmod(made.stat().st_mode | EXECUTABLE)
                         if not placement.legacy:  # of these the plain md5 is not known
                             rows.append(Row(placement.path, stamp, md5))
-                            rows.append(Row(str(cache / object_key(md5)), object_stamp, md5))
+                            rows.append(Row(f"{objects}/{object_key(md5)}", object_stamp, md5))
                     case CacheDamaged(placement, found):
                         path = os.path.relpath(placement.path, clone.root)
                         self.bad[path] = f"damaged in the local cache (md5 {found})"

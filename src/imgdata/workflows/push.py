@@ -314,7 +314,7 @@ class _Shipment:
         if bad:
             event = copy_event(target.unit, target.storage, "read", bad, whole=False, size=0)
             events.append(("damaged", event))
-        path = self.clone.log().write(events)
+        path = self.clone.log().write(events) if events else None
         if path is not None:
             self.clone.git.stage([path])
 

@@ -133,7 +133,7 @@ def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitP
     content = _content(clone, target.unit, options)
     cached = present_objects(clone.cache, [item.key for item in content.items()])
     copy = clone.ledger.copy(copy_key(target.unit, target.storage))
-    items = content.items(cached)
+    items = [item.sized(cached) for item in content.items()]
     send = tuple(item for item in items if copy.evidence(item.md5) is None)
     return UnitPlan(target, content, send, (), len(items) - len(send), (), whole=True)
 
@@ -162,13 +162,15 @@ def plan_unit(
         there: What the storage has, where it was asked for all units at once.
     """
     content = _content(clone, target.unit, options)
-    cached = present_objects(clone.cache, [item.key for item in content.items()])
+    files, lists = content.items(), (content.list_item,) if content.list_item else ()
     if there is None:
-        keys = keys_of(clone, target, options)
+        keys = [one.key for one in (*files, *lists)]
         there = present_objects(storage, keys, jobs=options.jobs)
+    # What the storage itself vouches for is not looked up in the cache.
+    vouched = {key for key, found in there.items() if found.md5 is not None}
+    cached = present_objects(clone.cache, [one.key for one in files if one.key not in vouched])
     send, check, damaged, present = [], [], [], 0
-    wanted = (*content.items(cached), *((content.list_item,) if content.list_item else ()))
-    for item in wanted:
+    for item in (*(one.sized(cached) for one in files), *lists):
         found = there.get(item.key)
         if found is None:
             send.append(item)

@@ -173,6 +173,24 @@ BACKENDS: tuple[Backend, ...] = (
     ),
 )
 
+WITHOUT_BACKEND: Mapping[str, str] = {
+    "gs": "Google Cloud",
+    "azure": "Azure",
+    "webdav": "WebDAV",
+    "webdavs": "WebDAV",
+    "http": "web servers",
+    "https": "web servers",
+    "gdrive": "Google Drive",
+    "rclone": "rclone's remotes",
+    "git": "git",
+    "git-lfs": "Git LFS",
+    "oss": "Alibaba's OSS",
+    "hdfs": "Hadoop",
+}
+"""Kinds of storages that people name and that cannot be opened yet."""
+DVC_SPEAKS = frozenset(
+    {"gs", "azure", "webdav", "webdavs", "http", "https", "gdrive", "oss", "hdfs"}
+)
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -281,6 +299,8 @@ def _storage_backend(name: str, url: str) -> Backend:
     known = backends("storage")
     if scheme in known:
         return known[scheme]
+    if scheme in WITHOUT_BACKEND:
+        raise _without_backend(name, url, scheme)
     near = nearest(scheme, known)
     hint = f"did you mean '{near[0]}', as in {known[near[0]].example}?" if near else ""
     msg = f"storage '{name}': imgdata knows no storage '{scheme}:'"
@@ -288,6 +308,19 @@ def _storage_backend(name: str, url: str) -> Backend:
         msg,
         cause=f"known are {', '.join(sorted(known))}, and plain paths",
         remedy=hint,
+    )
+
+
+def _without_backend(name: str, url: str, scheme: str) -> InvalidProjectError:
+    """Say what to do with a kind of place that has no backend."""
+    remedy = "mount it as a folder, for example with rclone mount, and give the folder's path"
+    if scheme in DVC_SPEAKS:
+        shown = url if "@" not in url else f"{scheme}://..."
+        remedy += f"\nor leave it to plain DVC: dvc remote add {name} {shown}; dvc push -r {name}"
+    return InvalidProjectError(
+        f"storage '{name}': imgdata has no backend for {WITHOUT_BACKEND[scheme]} ('{scheme}:')",
+        cause=f"it has backends for {', '.join(sorted(backends('storage')))}, and plain paths",
+        remedy=remedy,
     )
 
 

@@ -5,7 +5,6 @@ storage. So status, whereis, push and pull are the same code as in a project; wh
 nothing is remembered, and that DVC's files decide what goes where.
 """
 
-import difflib
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from imgdata.dvc_files.config import DvcConfig, Section
 from imgdata.dvc_files.stages import Stage
 from imgdata.errors import NothingFoundError, StorageError, UsageError
 from imgdata.levels.units import Unit, Units
+from imgdata.model.nearest import nearest
 from imgdata.project.build import DEFAULT_VERIFY_DAYS
 from imgdata.project.config import Config, Level, StorageConfig
 from imgdata.workflows.clone import Clone
@@ -299,7 +299,7 @@ class _Words:
             raise NothingFoundError(problem, remedy="imgdata status")
         stages = {stage.name for stage in self.clone.index.stages if stage.kind == "stage"}
         known = [*self.paths, *sorted(stages)]
-        near = difflib.get_close_matches(path, known, n=SHOWN, cutoff=0.5) or known[:SHOWN]
+        near = nearest(path, known, SHOWN) or known[:SHOWN]
         problem = f"'{name}' is neither a tracked path nor a stage of this DVC repository"
         told = f"it tracks {', '.join(near)}{', ...' if len(known) > len(near) else ''}"
         cause = f"{told if known else 'it tracks nothing'}\nwithout imgdata.yaml it has no levels"

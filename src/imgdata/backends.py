@@ -56,6 +56,19 @@ def _source(name: str, target: str, summary: str, example: str) -> Backend:
     )
 
 
+def _web(scheme: str) -> Backend:
+    """Return a row of web servers, which are only read."""
+    return Backend(
+        "storage",
+        scheme,
+        "imgdata.storage.web:open_web",
+        "a web server that serves a DVC remote, read only",
+        extra="deposits",
+        modules=("httpx",),
+        example=f"{scheme}://host/folder",
+    )
+
+
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         "storage",
@@ -89,6 +102,8 @@ BACKENDS: tuple[Backend, ...] = (
         modules=("asyncssh",),
         example="ssh://cluster/scratch/nf1",
     ),
+    _web("https"),
+    _web("http"),
     Backend(
         "repository",
         "zenodo",
@@ -178,8 +193,6 @@ WITHOUT_BACKEND: Mapping[str, str] = {
     "azure": "Azure",
     "webdav": "WebDAV",
     "webdavs": "WebDAV",
-    "http": "web servers",
-    "https": "web servers",
     "gdrive": "Google Drive",
     "rclone": "rclone's remotes",
     "git": "git",
@@ -188,9 +201,7 @@ WITHOUT_BACKEND: Mapping[str, str] = {
     "hdfs": "Hadoop",
 }
 """Kinds of storages that people name and that cannot be opened yet."""
-DVC_SPEAKS = frozenset(
-    {"gs", "azure", "webdav", "webdavs", "http", "https", "gdrive", "oss", "hdfs"}
-)
+DVC_SPEAKS = frozenset({"gs", "azure", "webdav", "webdavs", "gdrive", "oss", "hdfs"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 

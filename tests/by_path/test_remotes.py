@@ -3,6 +3,9 @@
 import hashlib
 import json
 import shutil
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -51,6 +54,41 @@ def test_s3_with_keys_in_config_local(repository: Repository, moto_s3: S3Server)
     for done in (pushed, denied, refused, repository.imgdata("status", "--remote", "--json")):
         assert secret not in done.stdout + done.stderr
         assert "the-wrong-SECRET" not in done.stdout + done.stderr
+
+
+@pytest.mark.dvc
+def test_a_web_server_is_pulled_from_and_never_pushed_to(repository: Repository) -> None:
+    repository.imgdata("push")
+    handler = partial(QuietHandler, directory=str(repository.base / "store"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    clone = repository.clone()
+    (clone.root / ".dvc" / "config.local").write_text(
+        f"[core]\n    remote = web\n"
+        f"['remote \"web\"']\n    url = http://127.0.0.1:{server.server_port}\n"
+    )
+    clone.imgdata("pull", "data", "tool.bin")
+    assert len(list((clone.root / "data").rglob("*.tif"))) == 8
+    assert clone.dvc_says("status", "data/P1.dvc", "tool.bin.dvc") == {}
+    (one,) = clone.results("whereis", "data/P1", "--remote")
+    web = next(copy for copy in one["copies"] if copy["storage"] == "web")
+    assert (web["files"], web["how"]) == (4, "size")
+    for path in (repository.base / "store" / "files").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert "only reads" in clone.imgdata("push", "data", status=4).stderr
+    assert "damaged or missing" in repository.clone("fresh").imgdata("pull", status=6).stderr
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
 
 
 @pytest.mark.dvc

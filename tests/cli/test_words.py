@@ -29,7 +29,6 @@ def test_with_json_a_text_is_one_document(tmp_path: Path, words: tuple[str, ...]
         ("azure://container/x", "dvc push -r cold"),
         ("webdavs://ada:s3cret@host/x", "dvc remote add cold webdavs://..."),
         ("rclone:onedrive:x", "rclone mount"),
-        ("https://host/x", "rclone mount"),
     ],
 )
 def test_a_storage_without_a_backend_is_named_with_a_way_out(

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from itertools import islice
 
+from imgdata.errors import NotListableError
 from imgdata.model.objects import StoredObject
 from imgdata.ports import Storage
 from imgdata.transfer.move import DEFAULT_JOBS, in_parallel
@@ -25,8 +26,15 @@ def present_objects(
         wanted = set(keys)
         limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * len(wanted))
         is_current = all(key.startswith(f"{OBJECTS_FOLDER}/") for key in wanted)
-        listed = list(islice(storage.list(OBJECTS_FOLDER if is_current else ""), limit + 1))
-        if len(listed) <= limit:
+        listed = _listed(storage, OBJECTS_FOLDER if is_current else "", limit + 1)
+        if listed is not None and len(listed) <= limit:
             return {found.key: found for found in listed if found.key in wanted}
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)
     return {key: found for key, found in asked if found is not None}
+
+
+def _listed(storage: Storage, under: str, limit: int) -> list[StoredObject] | None:
+    try:
+        return list(islice(storage.list(under), limit))
+    except NotListableError:
+        return None

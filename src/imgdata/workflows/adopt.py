@@ -26,6 +26,7 @@ from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storag
 from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
 
 DVC_FOLDER = ".dvc"
+READ_ONLY = frozenset({"http", "https"})
 STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
 _NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -184,13 +185,19 @@ def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]],
             continue
         storages[name] = _storage(options, root)
         if urlsplit(options["url"]).scheme in DVC_ONLY:
-            notes.append(f"only DVC speaks to '{name}': push and pull its levels with dvc")
+            notes.append(_left_to_dvc(name, options["url"]))
     notes += [
         f"the remote '{name}' stays DVC's own: it is known on this machine alone"
         for name in sorted(set(dvc.remotes) - set(shared))
         if "url" in dvc.remotes[name]
     ]
     return storages, notes
+
+
+def _left_to_dvc(name: str, url: str) -> str:
+    if urlsplit(url).scheme in READ_ONLY:
+        return f"imgdata only reads from '{name}': push its levels with dvc"
+    return f"only DVC speaks to '{name}': push and pull its levels with dvc"
 
 
 def _not_adopted(name: str, url: str) -> str:

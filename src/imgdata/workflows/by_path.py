@@ -27,11 +27,15 @@ SPOKEN: Mapping[str, frozenset[str]] = {
     "file": frozenset(),
     "s3": frozenset({"endpoint_url", "region", "profile", "ssl_verify", "anonymous"}),
     "ssh": frozenset({"user", "port", "keyfile"}),
+    "https": frozenset({"user", "ssl_verify"}),
+    "http": frozenset({"user", "ssl_verify"}),
 }
 """The kinds of remotes imgdata speaks to, and the options each of them takes."""
 SECRETS: Mapping[str, frozenset[str]] = {
     "s3": frozenset({"access_key_id", "secret_access_key", "session_token"}),
     "ssh": frozenset({"password", "passphrase"}),
+    "https": frozenset({"password"}),
+    "http": frozenset({"password"}),
 }
 BY_FILE_NAME = ("version_aware", "worktree")
 SHOWN = 5

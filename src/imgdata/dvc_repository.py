@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from imgdata.backends import open_storage
 from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
-from imgdata.errors import NoProjectError
+from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError
 from imgdata.levels.units import units_by_path
 from imgdata.storage.local import LocalStorage
 from imgdata.system.folder_tree import FolderTree
@@ -96,9 +96,11 @@ def clone_by_path(root: Path) -> Clone:
     def opener(storage: StorageConfig) -> Storage:
         remote = remotes[storage.name]
         remote.refuse()
-        return open_storage(
-            storage.name, storage.url, storage.options, root, secrets=remote.secrets
-        )
+        name, url, secrets = storage.name, storage.url, remote.secrets
+        try:
+            return open_storage(name, url, storage.options, root, secrets=secrets)
+        except (CredentialsError, InvalidProjectError) as error:
+            raise paths.in_words_of_dvc(error, name) from error
 
     if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
         with suppress(OSError):  # as above

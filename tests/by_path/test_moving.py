@@ -151,3 +151,13 @@ def test_the_folder_of_a_new_local_remote_is_made_unless_its_disk_is_away(
     assert (repository.base / "store").is_dir()
     repository.dvc("remote", "add", "--quiet", "--local", "usb", "/no/such/disk/store")
     assert "mkdir" in repository.imgdata("push", "tool.bin", "--to", "usb", status=4).stderr
+
+
+def test_nothing_of_a_pipeline_that_cannot_be_read_is_sent(repository: Repository) -> None:
+    """Its flags say where an out goes and that some must not: nobody knows them now."""
+    (repository.root / "dvc.yaml").write_text("stages: [")
+    told = repository.imgdata("push").stdout
+    assert "scratch.txt: not sent (dvc.yaml cannot be read" in told
+    assert "data/P1 -> store: 5 objects sent" in told
+    assert not (repository.base / "other").exists()
+    assert "note: dvc.yaml" in repository.imgdata("status").stdout

@@ -81,6 +81,8 @@ def _remote(one: "UnitStatus") -> str:
 
 def _why_none(unit: "Unit") -> str:
     flags = unit.out.flags
+    if not unit.stage.resolved:
+        return "unknown"
     if not flags.cache:
         return "- (cache: false)"
     if not flags.push:

@@ -130,26 +130,26 @@ class State:
         try:
             database = self._database()
             if not database.is_file():
-                self._make_shared_folder()
+                if self._site == LEGACY_SITE_CACHE:
+                    make_shared_folder(self._site / "repo")
                 _create(database.parent)
             with contextlib.closing(sqlite3.connect(database, timeout=60)) as store, store:
                 store.executemany(UPSERT, values)
         except (OSError, sqlite3.Error) as error:
             logger.info("state rows could not be kept: %s", error)
 
-    def _make_shared_folder(self) -> None:
-        """Make DVC's default folder as DVC does: made by one user, it would lock out all others.
 
-        Source: `Repo.site_cache_dir` of DVC 3.
-        """
-        if self._site != LEGACY_SITE_CACHE:
-            return
-        before = os.umask(0)
-        try:
-            (self._site / "repo").parent.mkdir(mode=0o777, exist_ok=True)
-            (self._site / "repo").mkdir(mode=0o777, exist_ok=True)
-        finally:
-            os.umask(before)
+def make_shared_folder(folder: Path) -> None:
+    """Make DVC's default folder as DVC does: made by one user only, it would lock out all others.
+
+    Source: `Repo.site_cache_dir` of DVC 3.
+    """
+    before = os.umask(0)
+    try:
+        for one in (folder.parent, folder):
+            one.mkdir(mode=0o777, exist_ok=True)
+    finally:
+        os.umask(before)
 
 
 def _row_text(row: Row) -> str:

@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 from imgdata.dvc_files.config import DvcConfig, Section
 from imgdata.dvc_files.stages import Stage
-from imgdata.errors import NothingFoundError, StorageError, UsageError
+from imgdata.errors import (
+    CredentialsError,
+    ImgdataError,
+    NothingFoundError,
+    StorageError,
+    UsageError,
+)
 from imgdata.levels.units import Unit, Units
 from imgdata.model.nearest import nearest
 from imgdata.project.build import DEFAULT_VERIFY_DAYS
@@ -63,7 +69,10 @@ class Remote:
         """
         if self.unspoken:
             problem = f"imgdata does not speak to the remote '{self.storage.name}'"
-            remedy = f"DVC can: dvc push -r {self.storage.name}, dvc pull -r {self.storage.name}"
+            name = self.storage.name
+            remedy = f"DVC can: dvc push -r {name}, dvc pull -r {name}"
+            if self.storage.url.startswith(ALIAS):
+                remedy = f"correct it: dvc remote modify {name} url URL"
             raise StorageError(problem, cause=self.unspoken, remedy=remedy)
 
 
@@ -74,6 +83,15 @@ def remotes_of(dvc: DvcConfig) -> dict[str, Remote]:
         if section.get("url"):
             found[name] = _remote(name, _without_aliases(section, dvc))
     return found
+
+
+def in_words_of_dvc(error: ImgdataError, name: str) -> StorageError:
+    """Return why a remote cannot be opened, with what to type where there is no imgdata.yaml."""
+    if isinstance(error, CredentialsError):
+        remedy = f"aws configure --profile NAME, then: dvc remote modify {name} profile NAME"
+        return CredentialsError(error.problem, cause=error.cause, remedy=remedy)
+    remedy = f"correct the remote: dvc remote modify {name} OPTION VALUE"
+    return StorageError(error.problem, cause=error.cause, remedy=remedy)
 
 
 def _without_aliases(section: Section, dvc: DvcConfig) -> Section:
@@ -105,7 +123,7 @@ def _unspoken(scheme: str, section: Section) -> str:
     if scheme == "remote":
         return f"its url {section['url']} names a remote that is not configured"
     if scheme not in SPOKEN:
-        return f"it is of the kind {scheme}://, which imgdata does not know without imgdata.yaml"
+        return f"it is of the kind {scheme}://, for which imgdata has no backend"
     kept = [name for name in BY_FILE_NAME if section.get(name, "").lower() == "true"]
     return f"it keeps files by name, not by content ({kept[0]} = true)" if kept else ""
 
@@ -166,13 +184,15 @@ def _remote_of(unit: Unit, dvc: DvcConfig) -> str | None:
 
 def is_sent(unit: Unit) -> bool:
     """Tell whether DVC keeps an out's bytes and sends them to a remote."""
-    flags = unit.out.flags
-    return flags.cache and flags.push and unit.stage.kind != "import"
+    flags, stage = unit.out.flags, unit.stage
+    return flags.cache and flags.push and stage.kind != "import" and stage.resolved
 
 
 def why_nowhere(clone: Clone, unit: Unit) -> str:
     """Say why DVC keeps no copy of an out on a remote."""
     flags = unit.out.flags
+    if not unit.stage.resolved:
+        return f"{unit.stage.file} cannot be read, so that nobody knows where it belongs"
     if not flags.cache:
         return "cache: false, DVC keeps no copy of it"
     if unit.stage.kind == "import":

@@ -81,7 +81,8 @@ class Copies:
         if name not in self._answers:
             try:
                 opened = self.clone.open_storage(self.clone.config.storages[name])
-                self._answers[name] = Reached(opened, read_marker(opened))
+                marker = None if self.clone.by_path else read_marker(opened)
+                self._answers[name] = Reached(opened, marker)
             except ImgdataError as error:
                 self._answers[name] = Offline(error)
         return self._answers[name]

@@ -527,21 +527,21 @@ def partial_note(root: Path, unit: Unit) -> Path:
 def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
     """Return what kept a pull from being whole, or None."""
     failed = [one for one in outcomes if isinstance(one, PullFailed)]
-    if failed:
-        return _failed(failed)
     bad = [line for one in outcomes if isinstance(one, Pulled) for line in one.bad]
+    if failed:
+        return _failed(failed, bad)
     if not bad:
         return None
     broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
     return _broken(bad, broken)
 
 
-def _failed(failed: Sequence[PullFailed]) -> ImgdataError:
-    """Return the first failure; the others of its kind are among its causes."""
+def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
+    """Return the first failure; what else did not come is among its causes."""
     first = failed[0].error
     others = dict.fromkeys(one.error.problem for one in failed[1:])
     others.pop(first.problem, None)
-    lines = [line for line in (first.cause, *list(others)[:SHOWN]) if line]
+    lines = [line for line in (first.cause, *[*others, *bad][:SHOWN]) if line]
     return type(first)(first.problem, cause="\n".join(lines), remedy=first.remedy)
 
 

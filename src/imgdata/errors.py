@@ -82,6 +82,8 @@ class StorageError(ImgdataError):
 class NotListableError(StorageError):
     """A storage can be asked for objects one by one only."""
 
+    kind = "not-listable"
+
 
 class CredentialsError(StorageError):
     """A storage or repository refuses the credentials, or none were found."""

@@ -141,7 +141,7 @@ def test_an_import_is_not_pushed(repository: Repository, tmp_path: Path) -> None
     assert (user.root / "tool.bin").is_file(), "from the cache"
     shutil.rmtree(user.root / ".dvc" / "cache")
     (user.root / "tool.bin").unlink()
-    assert "dvc update tool.bin.dvc" in user.imgdata("pull").stdout
+    assert "dvc pull tool.bin.dvc" in user.imgdata("pull").stdout
 
 
 def test_the_folder_of_a_new_local_remote_is_made_unless_its_disk_is_away(

@@ -85,7 +85,8 @@ def _show(session: Session, outcome: "PullOutcome") -> None:
         session.add({"level": unit.level, "unit": unit.name, "error": failed})
         return
     if isinstance(outcome, NotPulled):
-        command = f"; to make it: {outcome.command}" if outcome.command else ""
+        word = "get" if outcome.command.startswith("dvc pull") else "make"
+        command = f"; to {word} it: {outcome.command}" if outcome.command else ""
         session.say(f"{unit.title}: not brought back ({outcome.why}){command}")
         session.add({"level": unit.level, "unit": unit.name, "not_pulled": outcome.why})
         return

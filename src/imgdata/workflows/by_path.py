@@ -214,7 +214,9 @@ def _source(stage: Stage) -> str:
 
 def how_to_get(unit: Unit) -> str:
     """Return DVC's command that brings an out which no remote keeps."""
-    if unit.stage.kind in {"import", "import-url", "import-db"}:
+    if unit.stage.kind == "import":
+        return f"dvc pull {unit.stage.dvc_name}"  # an update would take a newer version
+    if unit.stage.kind in {"import-url", "import-db"}:
         return f"dvc update {unit.stage.dvc_name}"
     return f"dvc repro {unit.stage.dvc_name}" if unit.stage.kind == "stage" else ""
 

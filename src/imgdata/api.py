@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from imgdata import checks
     from imgdata.execution import environment
     from imgdata.lineage.answer import Answer
+    from imgdata.model.decisions import Excluded
     from imgdata.model.findings import CheckReport
+    from imgdata.model.selection import Selection
     from imgdata.project import template as templates
     from imgdata.project.config import Level, Option
     from imgdata.tracking import git_lineage, shell
@@ -45,11 +47,13 @@ if TYPE_CHECKING:
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import by_path as paths
     from imgdata.workflows import check as checking
-    from imgdata.workflows import conform, merge_driver, run
+    from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
     from imgdata.workflows import drop_plan as drop_plans
+    from imgdata.workflows import exclude as excluding
     from imgdata.workflows import init as initing
     from imgdata.workflows import lost as losing
+    from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
     from imgdata.workflows import storages as storing
     from imgdata.workflows import stored as answering
@@ -69,9 +73,12 @@ else:
     conform = lazy_module("imgdata.workflows.conform")
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
+    excluding = lazy_module("imgdata.workflows.exclude")
     initing = lazy_module("imgdata.workflows.init")
+    leaving = lazy_module("imgdata.workflows.leaving")
     losing = lazy_module("imgdata.workflows.lost")
     merge_driver = lazy_module("imgdata.workflows.merge_driver")
+    noting = lazy_module("imgdata.workflows.note")
     proving = lazy_module("imgdata.workflows.prove")
     run = lazy_module("imgdata.workflows.run")
     storing = lazy_module("imgdata.workflows.storages")
@@ -207,7 +214,10 @@ def complete_project(root: Path, *, cache: Path | None = None) -> tuple[Project,
         written += initing.make_dvc_folder(root)
         done.append(".dvc")
     had_driver = merge_driver.is_installed(git)
-    changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=bool(written))
+    if written:
+        changes = conform.plan_conform(load_config(root / CONFIG_NAME), root, strict=True)
+    else:
+        changes = open_project(root).plan_apply()
     written += conform.apply_changes(changes)
     done += [os.path.relpath(change.path, root) for change in changes]
     if initing.prepare_clone(root, site_cache_dir(), cache):
@@ -407,13 +417,42 @@ class Project(DvcRepository):
         finder = environment.EnvironmentFinder(stage_path())
         return proving.prove(self.clone, names, sample, finder.of, shell.run_command)
 
+    def plan_exclude(
+        self, level: str, selection: Selection, reason: str = "", *, undo: bool = False
+    ) -> excluding.ExcludePlan:
+        """Decide which files of a level are left out, or with `undo` no longer are."""
+        return excluding.plan_exclude(self.clone, level, selection, reason, undo=undo)
+
+    def exclude(self, plan: excluding.ExcludePlan) -> tuple[Path, ...]:
+        """Write a decision into the lists that stages read, and into the log."""
+        return excluding.apply_exclude(self.clone, plan)
+
+    def excluded(self, levels: Sequence[str] = ()) -> tuple[Excluded, ...]:
+        """Return the files that people left out of levels."""
+        return excluding.list_excluded(self.clone, levels)
+
+    def settle_exclusions(self) -> tuple[Path, ...]:
+        """Make the lists of excluded files that stages ask for, and mend what merges did."""
+        return excluding.settle_lists(self.clone)
+
+    def plan_note(
+        self, files: Sequence[str], reason: str, here: Path | None = None
+    ) -> noting.NotePlan:
+        """Hash files that a person says something about, given relative to a folder."""
+        return noting.plan_note(self.clone, files, here or self.root, reason)
+
+    def note(self, plan: noting.NotePlan) -> Path | None:
+        """Write down what a person says about files with their present content."""
+        return noting.apply_note(self.clone, plan)
+
     def lose_storage(self, name: str, reason: str) -> losing.Lost:
         """Note that a storage and all copies on it are gone; say what is below its rule now."""
         return losing.lose(self.clone, name, reason)
 
     def plan_apply(self) -> tuple[conform.FileChange, ...]:
         """Return what DVC's files must say to agree with imgdata.yaml."""
-        return conform.plan_conform(self.clone.config, self.root)
+        barred = leaving.Gate(self.clone, ask=False).barred
+        return conform.plan_conform(self.clone.config, self.root, barred=barred)
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""

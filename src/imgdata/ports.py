@@ -95,6 +95,29 @@ class CanWriteIfAbsent(Protocol):
         """Store the bytes unless the key exists; tell whether they were stored."""
 
 
+@runtime_checkable
+class CanTellTime(Protocol):
+    """A storage whose server has a clock of its own."""
+
+    def server_time(self) -> datetime | None:
+        """Return the time by that clock, or None where the server does not say. One request."""
+
+
+@runtime_checkable
+class CanTellAudience(Protocol):
+    """A storage that can find out whether strangers can read what is on it."""
+
+    def public_because(self, *, thoroughly: bool) -> str:
+        """Say why anyone can read it; empty where nobody without rights can.
+
+        Args:
+            thoroughly: Also look where that costs more, or writes and erases a probe.
+
+        Raises:
+            StorageError: It could not be found out.
+        """
+
+
 class Content(Protocol):
     """Bytes that are to be sent, which can be read any number of times, from any place."""
 
@@ -389,14 +412,23 @@ class Commits(Protocol):
     def dvc_files_at(self, commit: str) -> Mapping[str, str]:
         """Return the blob ids of a commit's `.dvc` files and locks, by path from the git root."""
 
-    def dvc_files_ever(self) -> Iterator[RecordedFile]:
-        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first."""
+    def dvc_files_ever(self, *, with_reflog: bool = False) -> Iterator[RecordedFile]:
+        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first.
+
+        With the reflog: also in commits that were amended or reset away in this clone.
+        """
 
     def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of blobs by id, each once, with one call of git."""
 
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path from the git root; absent ones are not."""
+
+    def files_at(self, commits: Iterable[str], path: str) -> Mapping[str, bytes]:
+        """Return the bytes of one path from the git root by commit; one call of git."""
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut: commits exist that this clone does not have."""
 
     def unpushed(self) -> Mapping[str, int]:
         """Return local branches, tags and stashes with commits that no remote branch has."""

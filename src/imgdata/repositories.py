@@ -40,7 +40,6 @@ from imgdata.reports.doi_badge import citation_with_doi, readme_with_doi
 from imgdata.system.credentials import find_token, need_token
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
-from imgdata.tracking.release_rules import rules
 from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.deposit_plan import plan_deposit
@@ -51,6 +50,7 @@ from imgdata.workflows.deposit_request import (
     units_of,
     workflow_files,
 )
+from imgdata.workflows.leaving import Gate
 
 EVERYTHING = Selection({})
 
@@ -106,9 +106,9 @@ class Publishing:
         wish = Wish(
             tuple(levels), self.settings.name, options.select, options.access, options.version
         )
-        origins = rules(self.clone.config, self.clone.root)
+        gate = Gate(self.clone, ask=False)
         request = request_of(
-            self.clone, wish, origins, self.service.limits, read_answers(self.clone.root)
+            self.clone, wish, gate, self.service.limits, read_answers(self.clone.root)
         )
         metadata = replace(request.metadata, publisher=self.service.publisher)
         request = replace(request, metadata=metadata, asked=self.service.asks(metadata))
@@ -134,6 +134,7 @@ class Publishing:
     def deposit(self, plan: DepositPlan, *, new_version: bool = False) -> publishing.Deposited:
         """Bring the plan into the one open draft, verified; publishes nothing."""
         publishing.refuse_unready(plan)
+        self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
         whole = whole_units(plan.items)
         contents = tuple(
             (unit.level, unit.name or "", str(unit.version))
@@ -151,6 +152,16 @@ class Publishing:
             return publishing.deposit(
                 plan, desk, documents(told), contents, new_version=new_version
             )
+
+    def _refuse_restricted(self, going: set[tuple[str, str]]) -> None:
+        """Ask again just before anything goes, now by a server's date too.
+
+        Raises:
+            RefusedError: Naming units, rules, and what may leave.
+        """
+        gate = Gate(self.clone, servers=(self.service.address,))
+        units = [unit for unit in self._all_units() if (unit.level, unit.name or "") in going]
+        gate.refuse(units, self.settings.name)
 
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
@@ -173,6 +184,7 @@ class Publishing:
             msg = f"'{self.settings.name}' takes deposits by program, not by package"
             raise UsageError(msg)
         publishing.refuse_unready(plan)
+        self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
         into = folder or self.clone.root / PRIVATE_FOLDER / f"package-{self.settings.name}"
         return self.service.package(plan.metadata, self._listed(plan), into)
 
@@ -200,6 +212,9 @@ class Publishing:
 
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""
+        self._refuse_restricted(
+            {(level, unit) for level, unit, _ in self.verified(levels).contents}
+        )
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
             published = publishing.publish(desk, levels, chosen)
@@ -281,5 +296,9 @@ def whole_units(items: Sequence[PlannedItem]) -> dict[tuple[str, str], int]:
 
 
 def _units_of(item: PlannedItem) -> set[str]:
+    return {unit for _, unit in _places_of(item)}
+
+
+def _places_of(item: PlannedItem) -> set[tuple[str, str]]:
     files = item.files if isinstance(item, PlannedPack) else (item.file,)
-    return {file.unit for file in files}
+    return {(file.level, file.unit) for file in files}

@@ -11,6 +11,7 @@ import pytest
 from imgdata.errors import RefusedError
 from imgdata.model.events import parse_time, time_text
 from imgdata.workflows.prove import NotProved, ProofOutcome, Proved
+from imgdata.workflows.pull import Pulled
 from imgdata.workflows.verify import Verified
 from tests.copies.conftest import Lab
 
@@ -100,7 +101,7 @@ def test_a_hand_edited_file_stays_and_is_named(lab: Lab) -> None:
     edited.write_bytes(b"corrected by hand")
     plan = lab.drop("raw")
     assert plan.unsafe[0].names == ("data/raw/P1/B02_1.tif",)
-    assert "changed by hand" in plan.unsafe[0].why
+    assert "hand-edited, the only copy" in plan.unsafe[0].why
     assert edited.read_bytes() == b"corrected by hand"
     assert [path.name for path in files(lab.root / "data/raw/P1")] == ["B02_1.tif"]
 
@@ -323,7 +324,7 @@ def test_a_proof_by_a_method_found_wrong_is_rejected(lab: Lab) -> None:
     lab.share()
     list(lab.open().prove(["masks"]))
     for path in (lab.root / ".imgdata/log").rglob("*.jsonl"):
-        path.write_text(path.read_text().replace('"method_version": 1', '"method_version": 0'))
+        path.write_text(path.read_text().replace('"method_version": 2', '"method_version": 0'))
     assert "method version 0" in lab.plan_drop("masks").unsafe[0].why
 
 
@@ -364,3 +365,75 @@ def test_superseded_versions_go_by_their_rule_and_never_those_of_a_tag(lab: Lab)
     before = len(lab.objects("archive"))
     lab.drop("tables", source="archive", old=True)
     assert len(lab.objects("archive")) == before - 1
+
+
+@pytest.mark.dvc
+def test_a_chain_that_goes_one_level_after_the_other_comes_back_identical(lab: Lab) -> None:
+    lab.edit_config(
+        'key: "{plate}.csv"\n    storage: archive', 'key: "{plate}.csv"\n    storage: none'
+    )
+    project = lab.open()
+    project.apply(project.plan_apply())
+    lab.add()
+    lab.push("raw")
+    lab.run()
+    lab.share()
+    data = lab.root / "data"
+    before = {path.name: path.read_bytes() for path in files(data)}
+    assert verdicts(lab.open().prove()) == ["identical", "identical"]
+    lab.drop("tables")
+    lab.drop("masks")
+    lab.drop("raw")
+    assert not [path for path in files(data) if path.suffix not in {".dvc", ""}]
+    (raw,) = lab.open().pull(["raw"])
+    assert isinstance(raw, Pulled)
+    lab.run("tables")
+    assert {path.name: path.read_bytes() for path in files(data)} == before
+
+
+@pytest.mark.dvc
+def test_a_later_level_makes_what_it_needs_again_and_nothing_else(lab: Lab) -> None:
+    lab.add()
+    lab.push("raw")
+    lab.run()
+    lab.share()
+    list(lab.open().prove(["masks"]))
+    masks = lab.root / "data/masks/P1"
+    before = {path.name: path.read_bytes() for path in files(masks)}
+    lab.drop("masks")
+    assert lab.open().plan_run().stages == ()
+
+    script = lab.root / "measure.py"
+    script.write_text(script.read_text() + "# counted anew\n")
+    plan = lab.open().plan_run(["tables"])
+    assert [(one.stage.name, one.reasons) for one in plan.stages] == [
+        ("segment@P1", ("stored nowhere and not here",)),
+        ("measure@P1", ("measure.py changed",)),
+    ]
+    lab.run("tables")
+    assert {path.name: path.read_bytes() for path in files(masks)} == before
+
+
+@pytest.mark.dvc
+def test_a_committed_version_that_was_never_pushed_is_not_deleted(lab: Lab) -> None:
+    lab.edit_config('key: "{plate}.csv"\n', 'key: "{plate}.csv"\n    versions: last 1\n')
+    lab.add()
+    lab.run()
+    lab.push("raw")
+    lab.commit()
+    table = lab.root / "data/tables/P1.csv"
+    first = table.read_bytes()
+    script = lab.root / "measure.py"
+    script.write_text(script.read_text() + "target.write_text(target.read_text() * 2)\n")
+    lab.run()
+    lab.push("tables")
+    lab.commit()
+
+    plan = lab.drop("tables", old=True)
+    assert plan.files == 0
+    assert "never stored there" in plan.unsafe[0].why
+    assert lab.drop("tables").files == 1
+    assert not table.exists()
+    lab.git("checkout", "--quiet", "HEAD~1")
+    list(lab.open().pull(["tables"]))
+    assert table.read_bytes() == first

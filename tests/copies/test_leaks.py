@@ -1,7 +1,4 @@
-"""Nothing restricted reaches a public storage through imgdata, whatever the way."""
-
-from itertools import product
-from pathlib import Path
+"""What a restriction means for push; the ways around it are in tests/attackers."""
 
 import pytest
 
@@ -76,69 +73,6 @@ def test_open_data_of_the_lab_may_go_once_its_rule_is_committed(leaky: Lab) -> N
     outcomes = {one.target.unit.name: one for one in sent(try_push(leaky, "raw"))
                 if isinstance(one, Pushed)}  # fmt: skip
     assert set(outcomes) == {"P9"}
-    assert reaches_the_world(leaky) & secrets(leaky) == set()
-
-
-YAML_EDITS = {
-    "open the origin": ("access: restricted", "access: open"),
-    "past date": ("2999-01-01", "2001-01-01"),
-    "no date": (", release_on: 2999-01-01", ""),
-    "another kind": ("academic-collaborator", "own"),
-    "release raw": ("may_leave: [tables]", "may_leave: [tables, raw]"),
-    "rename raw": ("  raw:\n    path", "  x-raw: 1\n  raw2:\n    path"),
-    "another origin's name": ("origin: partner", "origin: lab"),
-    "not public": (", public: true", ""),
-    "says private": ("public: true", "public: false"),
-    "second name for the url": ("public: true}", 'note: "x"}'),
-    "other release branch": ("release_branch: main", "release_branch: evil"),
-    "swap levels": ("path: data/raw", "path: data/tables2"),
-    "unit none": ("path: data/raw\n", "path: data/raw\n    unit: none\n"),
-}
-
-
-@pytest.mark.parametrize("edit", YAML_EDITS)
-@pytest.mark.parametrize("where", ["working tree", "branch", "other release branch", "committed"])
-def test_editing_the_rules_anywhere_but_on_the_shared_release_branch_lets_nothing_out(
-    leaky: Lab, edit: str, where: str
-) -> None:
-    before, after = YAML_EDITS[edit]
-    path = leaky.root / "imgdata.yaml"
-    text = path.read_text().replace(before, after)
-    if where == "other release branch":
-        text = text.replace("commit: never", "commit: never\nrelease_branch: evil")
-    path.write_text(text)
-    if where in {"branch", "other release branch"}:
-        leaky.git("checkout", "--quiet", "-b", "evil")
-    if where != "working tree":
-        leaky.commit()
-    levels = {"rename raw": "raw2"}.get(edit, "raw")
-    outcome = try_push(leaky, levels)
-    assert reaches_the_world(leaky) & secrets(leaky) == set()
-    if not isinstance(outcome, ImgdataError):
-        assert all(not isinstance(one, Pushed) or one.sent == 0 for one in outcome)
-
-
-def _copy_under_another_name(leaky: Lab) -> Path:
-    secret = next(path for path in (leaky.root / "data/raw/P1").iterdir())
-    source = leaky.base / "innocent" / "P7"
-    source.mkdir(parents=True, exist_ok=True)
-    (source / "B05_9.tif").write_bytes(secret.read_bytes())
-    return source
-
-
-@pytest.mark.parametrize(
-    ("level", "origin"), list(product(["raw", "masks", "tables"], ["lab", None]))
-)
-def test_the_same_bytes_under_another_name_level_or_origin_stay(
-    leaky: Lab, level: str, origin: str | None
-) -> None:
-    source = _copy_under_another_name(leaky)
-    project = leaky.open()
-    try:
-        list(project.add(project.plan_add(level, [source], origin=origin)))
-    except ImgdataError:
-        return
-    try_push(leaky, level)
     assert reaches_the_world(leaky) & secrets(leaky) == set()
 
 

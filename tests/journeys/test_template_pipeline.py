@@ -115,8 +115,19 @@ def _with_plate(folder: Path) -> Path:
     project = start(fill("cell-painting", folder))
     write_plate(project / "data/raw/P1")
     call(project, "dvc", "add", "-q", "data/raw/P1")
-    replace(project / "plates.yaml", "\n]\n", '\n  "P1",\n]\n')
+    _name_plate(project, "P1")
     return project
+
+
+def _name_plate(project: Path, plate: str) -> None:
+    """Do by hand what `imgdata add` does: name the plate, and make its list of exclusions."""
+    add_to_unit_list(project, "plate", plate)
+    (project / "metadata/excluded" / f"{plate}.csv").touch()
+
+
+def _exclude(project: Path, plate: str, *rows: str) -> None:
+    lines = "\n".join(("level,file,reason,by,at", *rows))
+    (project / "metadata/excluded" / f"{plate}.csv").write_text(f"{lines}\n")
 
 
 @pytest.fixture(scope="module")
@@ -314,10 +325,8 @@ def test_a_second_model_is_the_two_lines_of_the_readme(project: Path) -> None:
 
 
 def test_excluded_images_are_left_out_with_their_field(project: Path) -> None:
-    with (project / "metadata/exclusions.csv").open("a") as file:
-        file.write('raw,P1,"well=b3,C2 site=1",,air bubble\n')
-        file.write("raw,P1,,B02_2_Mito.ome.tif,shutter stuck\n")
-        file.write("raw,P9,,,another plate\n")
+    rows = [f"raw,{well}_1_AGP.ome.tif,air bubble,," for well in ("B03", "C02")]
+    _exclude(project, "P1", *rows, 'raw,B02_2_Mito.ome.tif,"stuck, by hand",Ada,2026-11-20')
     call(project, "dvc", "repro", "-q", "correct@P1")
 
     kept = {path.name for path in (project / "data/corrected/P1").iterdir()}
@@ -328,17 +337,71 @@ def test_excluded_images_are_left_out_with_their_field(project: Path) -> None:
     }
 
 
-def test_an_exclusion_on_another_plate_runs_nothing_but_the_selection(project: Path) -> None:
-    with (project / "metadata/exclusions.csv").open("a") as file:
-        file.write("raw,P2,well=B02,,out of focus\n")
+def test_an_excluded_image_mask_or_cell_of_a_later_level_is_not_measured(project: Path) -> None:
+    before = _cells(project)
+    _exclude(
+        project,
+        "P1",
+        "corrected,B02_1_AGP.tif,scratch,,",
+        "masks,C02_2.tif,merged,,",
+        "masks-other,C02_1.tif,of another model,,",
+        "single_cell_images,B03_1_2.tif,dead,,",
+    )
 
-    assert _ran(call(project, "dvc", "repro")) == {"select@P1"}
+    assert _ran(call(project, "dvc", "repro")) == {"select@P1", "crop@P1", "profile@P1", "bulk@P1"}
+    names = ["Metadata_Well", "Metadata_Site", "Metadata_ObjectNumber"]
+    gone = set(map(tuple, before[names].values)) - set(map(tuple, _cells(project)[names].values))
+    fields = {(well, site) for well, site, _ in gone}
+    assert fields == {("B02", "1"), ("C02", "2"), ("B03", "1")}
+    assert {cell for cell in gone if cell[0] == "B03"} == {("B03", "1", 2)}
+    crops = {path.name for path in (project / "data/single_cell_images/P1").glob("*.tif")}
+    assert not [name for name in crops if name.startswith(("B02_1_", "C02_2_"))]
+    assert (project / "data/masks/P1/C02_2.tif").exists()
+
+
+def test_an_exclusion_that_no_script_can_heed_is_a_sentence(project: Path) -> None:
+    _exclude(project, "P1", "single_cell_profiles,P1.parquet,bad,,")
+
+    said = call(project, "dvc", "repro", "select@P1", accept=255)
+    assert "leaves out single_cell_profiles, which no script here can" in said
+
+
+def test_an_exclusion_on_another_plate_runs_nothing(project: Path) -> None:
+    _exclude(project, "P2", "raw,B02_1_DNA.ome.tif,out of focus,,")
+
+    assert _ran(call(project, "dvc", "repro")) == set()
+
+
+def test_an_excluded_well_runs_its_plate_alone_and_comes_back_byte_for_byte(project: Path) -> None:
+    write_plate(project / "data/raw/P2", wells=["D04"], sites=1, seed=2)
+    call(project, "dvc", "add", "-q", "data/raw/P2")
+    _name_plate(project, "P2")
+    call(project, "dvc", "repro", "-q")
+    before = outputs(project)
+    call(project, "git", "config", "user.name", "Ada Lovelace")
+    call(project, "git", "config", "user.email", "ada@lab.example")
+    well = ("--select", "plate=P1", "--select", "well=b3")
+    said = call(project, "imgdata", "exclude", "raw", *well, "--reason", "air bubble")
+    assert "raw P1: 6 of 18 files excluded: air bubble" in said
+
+    ran = re.findall(r"^\[\d+/\d+\] (\S+):", call(project, "imgdata", "run"), re.MULTILINE)
+    stages = ("select", "correct", "segment", "crop", "profile", "bulk")
+    assert ran == [f"{name}@P1{'-masks' if name == 'segment' else ''}" for name in stages]
+    assert set(_cells(project)["Metadata_Well"]) == {"B02", "C02"}
+    assert len(list((project / "data/raw/P1").iterdir())) == 18
+    assert "6 files of raw P1 excluded: air bubble, Ada Lovelace, 20" in call(
+        project, "imgdata", "lineage", "data/bulk_profiles/P1.parquet"
+    )
+
+    call(project, "imgdata", "exclude", "raw", *well, "--undo")
+    call(project, "dvc", "repro", "-q")
+    assert outputs(project) == before
 
 
 def test_a_new_plate_leaves_the_first_alone(project: Path) -> None:
     write_plate(project / "data/raw/P2", wells=["D04"], sites=1, seed=2)
     call(project, "dvc", "add", "-q", "data/raw/P2")
-    add_to_unit_list(project, "plate", "P2")
+    _name_plate(project, "P2")
 
     ran = _ran(call(project, "dvc", "repro", "segment"))
     assert ran == {"qc@P2", "select@P2", "correct@P2", "segment@P2-masks"}
@@ -367,7 +430,7 @@ def test_a_real_plate_needs_its_key_and_channel_only(samples: Path, tmp_path: Pa
     project = start(fill("cell-painting", tmp_path / "project"))
     shutil.copytree(samples / "nf1_plate2/images", project / "data/raw/Plate_2")
     call(project, "dvc", "add", "-q", "data/raw/Plate_2")
-    replace(project / "plates.yaml", "\n]\n", '\n  "Plate_2",\n]\n')
+    _name_plate(project, "Plate_2")
     replace(project / "params.yaml", "channel: DNA", "channel: DAPI")
     replace(
         project / "imgdata.yaml",

@@ -55,7 +55,7 @@ def drop(  # noqa: PLR0913 - one argument an option
         ask=remote or not dry_run,
     )  # fmt: skip
     plan = project.plan_drop(chosen, options)
-    _show_plan(session, plan, by_size=lists_only)
+    _show_plan(session, plan, by_size=lists_only, planned=dry_run)
     if dry_run:
         _end_of_dry_run(session, plan, refuse=not lists_only)
         return
@@ -83,25 +83,27 @@ def drop(  # noqa: PLR0913 - one argument an option
     _refuse(plan)
 
 
-def _show_plan(session: Session, plan: "DropPlan", *, by_size: bool) -> None:
+def _show_plan(session: Session, plan: "DropPlan", *, by_size: bool, planned: bool) -> None:
     versions = sorted(plan.versions, key=lambda one: -one.size) if by_size else plan.versions
     by_level: dict[tuple[str, str], list[VersionPlan]] = {}
     for one in versions:
         by_level.setdefault((one.version.level, one.source), []).append(one)
         session.add(_result(one))
     for (level, source), some in by_level.items():
-        _show_level(session, level, source or "here", some)
+        _show_level(session, level, source or "here", some, planned=planned)
     for sentence in plan.downstream:
-        session.say(f"  {sentence}")
+        session.say(sentence)
     if plan.versions and not plan.downstream:
-        session.say("  breaks nothing: no level is made from it")
+        session.say("breaks nothing: no other level is made from it")
     for name in plan.offline:
         session.note(f"{name} could not be asked; its copies count beside another only")
     if not plan.versions:
         session.say("nothing to drop: it is not there")
 
 
-def _show_level(session: Session, level: str, where: str, some: "list[VersionPlan]") -> None:
+def _show_level(
+    session: Session, level: str, where: str, some: "list[VersionPlan]", *, planned: bool
+) -> None:
     safe: dict[str, list[int]] = {}
     for one in some:
         for reason in one.safe:
@@ -113,20 +115,47 @@ def _show_level(session: Session, level: str, where: str, some: "list[VersionPla
     total = files + sum(len(bad.names) for bad in stays)
     size = sum(size for _, size in safe.values())
     session.say(
-        f"{level}: {format_size(size)} can be freed {_at(where)}; "
-        f"{files:,} of {total:,} files are safe"
+        f"{level}: {'would free' if planned else 'frees'} {format_size(size)} {_at(where)}. "
+        f"{_count(files, total)} safe:"
     )
-    width = max((len(f"{count:,}") for count, _ in safe.values()), default=1)
+    width = max(
+        len(f"{count:,}") for count in (0, *(one[0] for one in safe.values()), *map(_many, stays))
+    )
+    sizes = max((len(format_size(amount)) for _, amount in safe.values()), default=0)
     for why, (count, amount) in safe.items():
-        session.say(f"  {count:>{width},} {why} ({format_size(amount)})")
+        shown = format_size(amount)
+        session.say(f"  {count:>{width},} {_verb(why, count)}{why}   {shown:>{sizes}}")
     for bad in stays:
-        session.say(f"  {len(bad.names):>{width},} NOT safe: {_names(bad)} - {bad.why}")
+        count = _many(bad)
+        verb = "is" if count == 1 else "are"
+        session.say(f"  {count:>{width},} {verb} NOT safe: {_names(bad)} - {bad.why}")
         session.say(f"  {'':>{width}}   -> {bad.remedy}")
     if shared:
         session.say(f"  {shared:>{width},} used by another version or path too: stays in the cache")
     needs = dict.fromkeys(name for one in some for name in one.needs)
     if needs:
-        session.say(f"  making it again needs {', '.join(list(needs)[:SHOWN])}")
+        more = f" and {len(needs) - SHOWN:,} more" if len(needs) > SHOWN else ""
+        session.say(f"  making it again needs {', '.join(list(needs)[:SHOWN])}{more}")
+
+
+def _many(bad: "Unsafe") -> int:
+    return len(bad.names)
+
+
+def _count(files: int, total: int) -> str:
+    """Say how many files are safe, of how many."""
+    if files == total:
+        return "The one file is" if total == 1 else f"All {total:,} files are"
+    return f"{files:,} of {total:,} files {'is' if files == 1 else 'are'}"
+
+
+def _verb(why: str, count: int) -> str:
+    """Return what joins a number of files with the reason why they are safe."""
+    if why[:1].isdecimal():  # so many checked copies
+        return "has " if count == 1 else "have "
+    if why.startswith("recomputable"):
+        return "is " if count == 1 else "are "
+    return ""
 
 
 def _at(where: str) -> str:
@@ -140,9 +169,11 @@ def _names(bad: "Unsafe") -> str:
 
 def _end_of_dry_run(session: Session, plan: "DropPlan", *, refuse: bool) -> None:
     how = "" if plan.asked else ", as remembered"
-    session.say(f"  nothing deleted (dry run{how})")
+    session.say(f"nothing deleted (dry run{how})")
     if plan.files:
-        session.say(f"  run it with --yes to free {plan.files:,} files")
+        name = "the same with --yes" if refuse else "imgdata drop LEVEL"
+        files = "one file" if plan.files == 1 else f"{plan.files:,} files"
+        session.say(f"to free {files}, {format_size(plan.size)}: {name}")
     if refuse and not plan.files:
         _refuse(plan)
 

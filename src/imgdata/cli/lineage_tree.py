@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from imgdata.lineage.answer import Answer, Edge, Node
+from imgdata.lineage.decisions import exclusion_words, note_words
 from imgdata.model.commits import Commit
 from imgdata.model.sizes import format_size
 
@@ -18,7 +19,7 @@ TEE, LAST, BAR, GAP = "├─ ", "└─ ", "│  ", "   "
 def tree_lines(answer: Answer) -> Iterator[str]:
     """Yield the lines of one answer; control characters in names are shown, not obeyed."""
     yield _headline(answer)
-    for line in (*_recorded(answer), *_row(answer)):
+    for line in (*_recorded(answer), *_row(answer), *_decisions(answer)):
         yield f"  {line}"
     nodes = {node.id: node for node in answer.nodes}
     inputs: dict[str, list[Edge]] = {}
@@ -89,6 +90,12 @@ def _row(answer: Answer) -> Iterator[str]:
             f"{plain(key)}={plain(value)}" for key, value in answer.row.fields.items()
         )
         yield f"row {answer.row.number}: {fields}"
+
+
+def _decisions(answer: Answer) -> Iterator[str]:
+    """Yield what people left out or edited, the file itself first."""
+    yield from (plain(note_words(one, answer.file)) for one in answer.notes)
+    yield from (plain(exclusion_words(one, answer.file)) for one in answer.exclusions)
 
 
 class _Tree:

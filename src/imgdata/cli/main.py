@@ -39,6 +39,8 @@ COMMANDS = (
     ("check", "Questions"),
     ("fingerprint", "Questions"),
     ("describe", "Project"),
+    ("exclude", "Data"),
+    ("note", "Data"),
     ("whereis", "Questions"),
     ("verify", "Storage"),
     ("drop", "Storage"),

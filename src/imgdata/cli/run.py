@@ -40,6 +40,8 @@ def run(  # noqa: PLR0913 - one argument an option
         show_proofs(session, names(stages, level), sample, dry_run=dry_run)
         return
     project = session.open(writing=not dry_run)
+    if not dry_run:
+        project.settle_exclusions()
     plan = project.plan_run(names(stages, level), force=force)
     if dry_run or not plan.stages:
         for one in plan.stages:

@@ -23,6 +23,7 @@ HERE_WORDS = {
     "unknown": "not compared",
     "unrecorded": "not made yet",
 }
+NOTED = "hand-edited (noted)"
 
 
 def show_paths(session: Session, title: str, found: "ProjectStatus") -> None:
@@ -110,14 +111,18 @@ def _rows(units: "list[UnitStatus]", rule: int) -> list[tuple[str, ...]]:
     """Return a line a unit, or a line a group of like units where there are many."""
     if len(units) <= LINES_A_LEVEL:
         return [_row([one], rule) for one in units]
-    groups = groupby(units, key=lambda one: (one.here, bool(one.stale), one.owed, one.next_step))
+    groups = groupby(
+        units,
+        key=lambda one: (one.here, one.is_hand_edited, bool(one.stale), one.owed, one.next_step),
+    )
     return [_row(list(some), rule) for _, some in groups]
 
 
 def state_words(one: "UnitStatus") -> str:
     """Say what is here of a unit, and whether its stage would run."""
     stale = one.stale and one.here != "unrecorded"
-    return HERE_WORDS[one.here] + (", stale" if stale else "")
+    here = NOTED if one.is_hand_edited else HERE_WORDS[one.here]
+    return here + (", stale" if stale else "")
 
 
 def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
@@ -167,6 +172,7 @@ def _json(one: "UnitStatus") -> dict[str, Any]:
         "changed": list(one.comparison.changed) if one.comparison else [],
         "missing": list(one.comparison.missing) if one.comparison else [],
         "extra": list(one.comparison.extra) if one.comparison else [],
+        "hand_edited_noted": list(one.noted),
         "stale": list(one.stale),
         "made_by": one.made_by,
         "made_at": one.made_at.isoformat() if one.made_at else None,

@@ -29,6 +29,14 @@ SUMMARIES: Mapping[str, tuple[str, str]] = {
         "describe",
         "Ask what only a person can say about the images, and tell how complete it is.",
     ),
+    "exclude": (
+        "exclude",
+        "Leave images out of what is made next, with a reason; no image is deleted.",
+    ),
+    "note": (
+        "note",
+        "Say what was done to a file by hand; lineage tells it for this very content.",
+    ),
     "whereis": (
         "whereis",
         "Say where the copies are, when each was checked, and what the rule still asks.",

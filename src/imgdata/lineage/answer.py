@@ -14,6 +14,7 @@ Kind = Literal["stage", "add", "import", "import-url", "datalad-run"]
 Relation = Literal["exact", "contains", "inside", "source", "missing", "import", "url"]
 Trust = Literal["recorded", "re-verified"]
 How = Literal["map", "join", "by key, not recorded"]
+ExclusionState = Literal["left out", "not left out yet", "taken back since", "excluded", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +186,57 @@ class InGit:
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Files of one unit that a person left out with one decision.
+
+    Attributes:
+        level: The level they are on.
+        unit: Their unit; None where the level has none.
+        files: Their paths.
+        reason: Why.
+        list: The list that stages read it from.
+        state: `left out`: the list was read as it is now. `not left out yet`: no stage of the graph
+            has read this line. `taken back since`: it was left out, and is on the list no more.
+            `excluded`: it is on the list; the graph reads none. `unknown`: the list that was read
+            is not here.
+        by: Who decided.
+        at: When.
+    """
+
+    level: str
+    unit: str | None
+    files: tuple[str, ...]
+    reason: str
+    list: str
+    state: ExclusionState
+    by: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a person said about a file with one content.
+
+    Attributes:
+        path: The file.
+        md5: The content.
+        reason: What was done, and why.
+        hand_edited: Whether the content was not the recorded one when the note was made.
+        is_current: Whether it is the content this answer is about.
+        by: Who said so.
+        at: When.
+    """
+
+    path: str
+    md5: str
+    reason: str
+    hand_edited: bool
+    is_current: bool
+    by: str | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One recorded version of a file.
 
@@ -249,6 +301,8 @@ class Answer:
     in_git: InGit | None = None
     members: tuple[Member, ...] = ()
     row: Row | None = None
+    exclusions: tuple[Exclusion, ...] = ()
+    notes: tuple[Note, ...] = ()
     history: tuple[Version, ...] | None = None
     down: tuple[Downstream, ...] | None = None
     diff: tuple[str, ...] | None = None

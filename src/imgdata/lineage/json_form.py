@@ -46,6 +46,7 @@ def answer_json(answer: Answer) -> dict[str, Json]:
         shown |= _in_git(answer.in_git)
     if answer.row is not None:
         shown["row"] = known(answer.row)
+    shown |= _decisions(answer)
     if answer.history is not None:
         shown["history"] = [_version(version) for version in answer.history]
     if answer.down is not None:
@@ -53,6 +54,12 @@ def answer_json(answer: Answer) -> dict[str, Json]:
     if answer.diff is not None:
         shown["diff"] = [printable(line) for line in answer.diff]
     return shown
+
+
+def _decisions(answer: Answer) -> dict[str, Json]:
+    """Return what people left out or edited, where anything was."""
+    found = {"exclusions": answer.exclusions, "notes": answer.notes}
+    return {name: [known(one) for one in some] for name, some in found.items() if some}
 
 
 def commit_json(commit: Commit | None) -> dict[str, Json] | None:

@@ -43,6 +43,14 @@ def public_answer(answer: Answer, restricted: Sequence[str], root: str) -> Answe
         edges=tuple(edges),
         in_git=cleaner.in_git(answer.in_git),
         members=members,
+        exclusions=tuple(
+            replace(one, reason=cleaner.text(one.reason), by=None)
+            for one in answer.exclusions if not any(map(cleaner.hides, one.files))
+        ),
+        notes=tuple(
+            replace(one, reason=cleaner.text(one.reason), by=None)
+            for one in answer.notes if not cleaner.hides(one.path)
+        ),
         history=None if answer.history is None else tuple(
             replace(one, commit=cleaner.known(one.commit),
                     changes=tuple(cleaner.text(line) for line in one.changes

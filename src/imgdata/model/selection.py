@@ -46,7 +46,8 @@ def _near(name: str, texts: tuple[str, ...], values: Mapping[str, set[str]]) -> 
     there = sorted(values[name])
     near = [hit for text in texts for hit in nearest(text, there, SHOWN_VALUES)]
     shown = ", ".join(dict.fromkeys(near or there[:SHOWN_VALUES]))
-    return f"{name} has {len(there)} values, nearest: {shown}"
+    count = "one value" if len(there) == 1 else f"{len(there)} values"
+    return f"{name} has {count}, nearest: {shown}"
 
 
 def parse_selection(texts: Iterable[str]) -> Selection:

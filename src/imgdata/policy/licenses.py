@@ -1,4 +1,6 @@
-"""Which licence a deposit may carry, given the licences of the data in it. SPDX ids."""
+"""What licences of data allow: to pass data on, and which licence a deposit may carry. SPDX ids."""
+
+import re
 
 _PERMISSIVE = frozenset(
     {
@@ -15,6 +17,10 @@ _PERMISSIVE = frozenset(
 )
 _SHARE_ALIKE = frozenset({"CC-BY-SA-4.0", "CC-BY-SA-3.0", "ODBL-1.0"})
 _ZERO = "CC0-1.0"
+_COPYLEFT = ("GPL-", "LGPL-", "AGPL-", "MPL-", "EUPL-", "CDLA-")
+_CC_URL = re.compile(
+    r"https?://creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero))/([\d.]+)"
+)
 
 
 def is_known(license_id: str) -> bool:
@@ -51,3 +57,29 @@ def _unlike(deposit: str, origin: str) -> str:
     if "-NC-" in theirs and "-NC-" not in ours:
         return f"{origin} forbids commercial use, {deposit} does not"
     return f"{origin} asks for the same licence, the deposit has {deposit}"
+
+
+def sharing_fault(license_id: str, *, is_derived: bool) -> str:
+    """Say why data under a licence may not be passed on to anyone; empty where they may.
+
+    What is not known to allow it does not. Whether strangers may earn money with the data or must
+    name its makers is theirs to keep to.
+    """
+    name = _spdx(license_id)
+    if not name:
+        return "its licence is not stated, so nothing allows to pass it on"
+    if not (is_known(name) or name.upper().startswith(_COPYLEFT)):
+        return f"its licence '{license_id}' is not known to allow to pass it on"
+    if is_derived and "-ND-" in f"{name.upper()}-":
+        return f"{license_id} allows no derived works"
+    return ""
+
+
+def _spdx(text: str) -> str:
+    """Return a licence's id for the ways people and services write Creative Commons' names."""
+    found = _CC_URL.search(text.lower())
+    if found:
+        return _ZERO if found[2] else f"CC-{found[1]}-{found[3]}".upper()
+    name = re.sub(r"[\s_]+", "-", text.strip())
+    upper = name.upper()
+    return _ZERO if upper in {"CC0", "CC-0", "CC-ZERO", "CC0-1.0-UNIVERSAL"} else name

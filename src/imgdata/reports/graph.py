@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imgdata.lineage.answer import Answer, Edge, Node, Out
+from imgdata.lineage.decisions import exclusion_words, note_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,21 @@ class File:
     size: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """An exclusion or a note of a person.
+
+    Attributes:
+        text: In words, with reason, person and day.
+        by: Who, None if not known or not public.
+        at: When.
+    """
+
+    text: str
+    by: str | None
+    at: str | None
+
+
 @dataclass
 class Graph:
     """Activities by id, files, and who used and made which. Everything in the order found."""
@@ -31,6 +47,8 @@ class Graph:
     made: dict[tuple[str, str, str | None], None] = field(default_factory=dict)
     parts: dict[tuple[File, File], None] = field(default_factory=dict)
     """(whole, part): a folder and something inside it."""
+    remarks: dict["Remark", File] = field(default_factory=dict)
+    """What people decided, each with the file it is about."""
 
     def add(self, path: str, digest: str | None, size: int | None = None) -> File:
         """Return the file, known from now on."""
@@ -54,7 +72,31 @@ def build_graph(answers: Sequence[Answer]) -> Graph:
             for path, out in outs_of(node):
                 graph.add(path, out.md5, out.size)
                 graph.made.setdefault((node.id, path, out.md5))
+    for answer in answers:
+        _add_remarks(graph, answer)
     return graph
+
+
+def _add_remarks(graph: Graph, answer: Answer) -> None:
+    """Put each decision of a person to the file it is about, or the folder that holds it."""
+    for note in answer.notes:
+        remark = Remark(note_words(note), note.by, note.at)
+        graph.remarks.setdefault(remark, _nearest(graph, note.path, answer.file))
+    for one in answer.exclusions:
+        remark = Remark(exclusion_words(one), one.by, one.at)
+        graph.remarks.setdefault(remark, _nearest(graph, one.files[0], answer.file))
+
+
+def _nearest(graph: Graph, path: str, default: str) -> File:
+    holding = [
+        file for file in graph.files.values() if path == file.path or _holds(file.path, path)
+    ]
+    longest = max(holding, key=lambda file: len(file.path), default=None)
+    return longest or next(file for file in graph.files.values() if file.path == default)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _add_target(graph: Graph, answer: Answer) -> None:

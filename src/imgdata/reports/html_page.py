@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from imgdata.lineage.answer import Answer, Edge, Node
+from imgdata.lineage.decisions import exclusion_words, note_words
 from imgdata.lineage.json_form import printable, value_json
 from imgdata.model.commits import Commit
 from imgdata.reports.graph import Graph, build_graph, command_text, outs_of
@@ -86,6 +87,8 @@ def _answer(answer: Answer) -> dict[str, Any]:
         ("also claimed by", list(answer.other_lock_entries)),
         ("row", None if answer.row is None else dict(answer.row.fields)),
         ("came from", [f"{one.path} ({one.how})" for one in answer.members[:SHOWN_INPUTS]]),
+        ("left out", [exclusion_words(one, answer.file) for one in answer.exclusions]),
+        ("notes", [note_words(one, answer.file) for one in answer.notes]),
         ("differences", list(answer.diff or ())),
         ("gaps", list(answer.gaps)),
     ]

@@ -41,6 +41,9 @@ def _lines(graph: Graph) -> Iterator[str]:
             yield f"  {files[path, digest]} {arrow} {activities[node_id]}"
     for whole, part in graph.parts:
         yield f"  {files[whole.path, whole.hash]} --- {files[part.path, part.hash]}"
+    for place, (remark, file) in enumerate(graph.remarks.items()):
+        yield f'  r{place}>"{escaped(remark.text)}"]'
+        yield f"  r{place} -.- {files[file.path, file.hash]}"
 
 
 def escaped(text: str) -> str:

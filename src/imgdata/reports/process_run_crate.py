@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from imgdata.lineage.answer import Answer, Node
 from imgdata.lineage.json_form import printable
-from imgdata.reports.graph import File, Graph, build_graph, command_text
+from imgdata.reports.graph import File, Graph, Remark, build_graph, command_text
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 
@@ -49,6 +49,7 @@ def _entities(answers: Sequence[Answer], graph: Graph) -> Iterator[dict[str, Any
     }
     names = ", ".join(printable(answer.file) for answer in answers)
     used = list(graph.files.values())
+    comments = [_comment(number, *pair) for number, pair in enumerate(graph.remarks.items())]
     actions = [node for node in graph.nodes.values() if node.kind != "add"]
     yield {
         "@id": "./",
@@ -60,6 +61,7 @@ def _entities(answers: Sequence[Answer], graph: Graph) -> Iterator[dict[str, Any
         "conformsTo": {"@id": PROFILE},
         "hasPart": [{"@id": _file_id(file)} for file in used],
         "mentions": [{"@id": _action_id(node)} for node in actions],
+        **({"comment": [{"@id": one["@id"]} for one in comments]} if comments else {}),
     }
     yield {"@id": PROFILE, "@type": "CreativeWork", "name": "Process Run Crate", "version": "0.5"}
     yield {
@@ -72,7 +74,24 @@ def _entities(answers: Sequence[Answer], graph: Graph) -> Iterator[dict[str, Any
     for node in actions:
         yield _action(node, graph)
         yield _program(node)
-    yield from _people(actions)
+    yield from comments
+    yield from _people(actions, graph)
+
+
+def _comment(number: int, remark: Remark, file: File) -> dict[str, Any]:
+    """Return a decision of a person: what was left out or edited, and why."""
+    found: dict[str, Any] = {
+        "@id": f"#decision/{number}",
+        "@type": "Comment",
+        "name": _short(remark.text),
+        "text": printable(remark.text),
+        "about": {"@id": _file_id(file)},
+    }
+    if remark.at:
+        found["dateCreated"] = remark.at
+    if remark.by:
+        found["author"] = {"@id": _person_id(remark.by)}
+    return found
 
 
 def _action(node: Node, graph: Graph) -> dict[str, Any]:
@@ -110,8 +129,9 @@ def _program(node: Node) -> dict[str, Any]:
     }
 
 
-def _people(nodes: Sequence[Node]) -> Iterator[dict[str, Any]]:
+def _people(nodes: Sequence[Node], graph: Graph) -> Iterator[dict[str, Any]]:
     names = dict.fromkeys(node.run.by for node in nodes if node.run is not None and node.run.by)
+    names |= dict.fromkeys(remark.by for remark in graph.remarks if remark.by)
     for name in names:
         yield {"@id": _person_id(name), "@type": "Person", "name": printable(name.split(" <")[0])}
 

@@ -3,6 +3,7 @@
 Source: PROV-DM (W3C Recommendation, 30 April 2013) and PROV-JSON (W3C Member Submission).
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +15,7 @@ from prov.model import ProvDocument
 
 from imgdata.lineage.answer import Answer, Node
 from imgdata.lineage.json_form import printable
-from imgdata.reports.graph import File, Graph, build_graph, command_text
+from imgdata.reports.graph import File, Graph, Remark, build_graph, command_text
 
 NAMESPACE = "https://imgdata.example/lineage#"
 
@@ -37,8 +38,7 @@ def _document(graph: Graph) -> ProvDocument:
     document.add_namespace("imgdata", NAMESPACE)
     for file in graph.files.values():
         document.entity(_file_id(file), _file_facts(file))
-    people = sorted({node.run.by for node in graph.nodes.values() if node.run and node.run.by})
-    for person in people:
+    for person in _people(graph):
         facts = {"prov:type": "prov:Person", "prov:label": printable(person)}
         document.agent(_person_id(person), facts)
     for node in graph.nodes.values():
@@ -48,9 +48,34 @@ def _document(graph: Graph) -> ProvDocument:
     for node_id, path, digest in graph.used:
         if node_id in graph.nodes:
             document.used(_activity_id(node_id), _file_id(File(path, digest)))
+    _add_members(document, graph)
+    return document
+
+
+def _add_members(document: ProvDocument, graph: Graph) -> None:
+    """Add what files hold, and what people decided about them."""
     for whole, part in graph.parts:
         document.hadMember(_file_id(whole), _file_id(part))
-    return document
+    for remark, file in graph.remarks.items():
+        _add_remark(document, remark, file)
+
+
+def _people(graph: Graph) -> list[str]:
+    ran = {node.run.by for node in graph.nodes.values() if node.run and node.run.by}
+    return sorted(ran | {remark.by for remark in graph.remarks if remark.by})
+
+
+def _add_remark(document: ProvDocument, remark: Remark, file: File) -> None:
+    """Write a decision of a person as an entity that influenced the file."""
+    digest = hashlib.sha256(printable(remark.text).encode()).hexdigest()[:16]
+    name = f"imgdata:decision/{digest}"
+    facts = {"prov:label": printable(remark.text), "prov:type": "imgdata:Decision"}
+    if remark.at:
+        facts["imgdata:at"] = remark.at
+    document.entity(name, facts)
+    document.wasInfluencedBy(_file_id(file), name)
+    if remark.by:
+        document.wasAttributedTo(name, _person_id(remark.by))
 
 
 def _add_activity(document: ProvDocument, node: Node) -> None:

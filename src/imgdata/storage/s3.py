@@ -11,18 +11,14 @@ from imgdata.errors import ImgdataError, InvalidProjectError, MachineError
 from imgdata.storage.answers import NETWORK, S3, explain
 from imgdata.storage.aws import Account, find_account
 from imgdata.storage.keys import key_fault
-from imgdata.storage.object_store import (
-    STANDARD,
-    ConditionalObjectStorage,
-    Limits,
-    ObjectStorage,
-)
+from imgdata.storage.object_store import STANDARD, Limits, ObjectStorage
 from imgdata.storage.options import read_options
 
 if TYPE_CHECKING:  # these names exist in obstore's stubs only
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
 
 DEFAULT_REGION = "us-east-1"
+RETRIES_OF_STRANGERS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,29 +81,16 @@ def connect(
     limits: Limits = STANDARD,
 ) -> ObjectStorage:
     """Return the storage for settings and credentials that were found before."""
-    from obstore.store import S3Store  # noqa: PLC0415 - loaded when a storage is opened
+    from imgdata.storage.s3_audience import (  # noqa: PLC0415 - loaded when a storage is opened
+        Audience,
+        ConditionalS3Storage,
+        S3Storage,
+    )
 
     endpoint = settings.endpoint_url or (account.endpoint_url if account else None)
     region = settings.region or (account.region if account else None) or DEFAULT_REGION
-    path_style = _path_style(settings, address.bucket, endpoint)
     place = f"s3://{address.bucket}/{address.prefix}".rstrip("/")
-    config: S3Config = {
-        "region": region,
-        "virtual_hosted_style_request": not path_style,
-        "disable_bulk_delete": True,
-        "skip_signature": account is None,
-    }
-    if endpoint:
-        config["endpoint"] = endpoint if path_style else _with_bucket(endpoint, address.bucket)
-    store = S3Store(
-        address.bucket,
-        config=config,
-        client_options=client_options(
-            endpoint, ssl_verify=settings.ssl_verify, project_root=project_root
-        ),
-        retry_config=retry_config(limits.retries),
-        credential_provider=account.provider if account else None,
-    )
+    server = _Server(settings, address.bucket, endpoint, region, project_root)
 
     def explained(action: str, error: BaseException) -> ImgdataError:
         shown = f"{place} at {endpoint}" if endpoint else place
@@ -115,8 +98,58 @@ def connect(
 
     known = settings.conditional_put
     conditional = not endpoint if known is None else known
-    kind = ConditionalObjectStorage if conditional else ObjectStorage
-    return kind(store, address.prefix, place, explained, limits)
+    kind = ConditionalS3Storage if conditional else S3Storage
+    opened = kind(server.store(account, limits.retries), address.prefix, place, explained, limits)
+    trusted = settings.ssl_verify
+    opened.audience = Audience(
+        store=lambda: server.store(None, retries=RETRIES_OF_STRANGERS),
+        bucket=address.bucket,
+        prefix=address.prefix,
+        endpoint=endpoint,
+        region=region,
+        account=account,
+        certificates=project_root / Path(trusted).expanduser()
+        if isinstance(trusted, str)
+        else None,
+        is_checked=trusted is not False,
+        explain=explained,
+    )
+    return opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Where a bucket is, whoever asks for it."""
+
+    settings: S3Settings
+    bucket: str
+    endpoint: str | None
+    region: str
+    project_root: Path
+
+    def store(self, account: Account | None, retries: int) -> "S3Store":
+        """Open the bucket with somebody's credentials, or without any."""
+        from obstore.store import S3Store  # noqa: PLC0415 - loaded when a storage is opened
+
+        endpoint = self.endpoint
+        path_style = _path_style(self.settings, self.bucket, endpoint)
+        config: S3Config = {
+            "region": self.region,
+            "virtual_hosted_style_request": not path_style,
+            "disable_bulk_delete": True,
+            "skip_signature": account is None,
+        }
+        if endpoint:
+            config["endpoint"] = endpoint if path_style else _with_bucket(endpoint, self.bucket)
+        return S3Store(
+            self.bucket,
+            config=config,
+            client_options=client_options(
+                endpoint, ssl_verify=self.settings.ssl_verify, project_root=self.project_root
+            ),
+            retry_config=retry_config(retries),
+            credential_provider=account.provider if account else None,
+        )
 
 
 def bucket_address(name: str, url: str) -> Address:

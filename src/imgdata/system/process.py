@@ -10,6 +10,21 @@ from pathlib import Path
 from imgdata.errors import ImgdataError, MachineError
 
 TAIL_LINES = 20
+OTHER_REPOSITORY = frozenset(
+    {
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_COMMON_DIR",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_SHALLOW_FILE",
+        "GIT_GRAFT_FILE",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_CEILING_DIRECTORIES",
+    }
+)
+"""Variables that make git read another repository than the one around the project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,8 @@ def find_program(name: str, remedy: str) -> str:
 
 def machine_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment for a program whose output is read by code: C locale, no prompts."""
-    return {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(extra or {})}
+    own = {name: value for name, value in os.environ.items() if name not in OTHER_REPOSITORY}
+    return {**own, "LC_ALL": "C.UTF-8", "LANGUAGE": "", **(extra or {})}
 
 
 def run(

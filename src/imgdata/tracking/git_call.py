@@ -5,9 +5,14 @@ from pathlib import Path
 
 from imgdata.system.process import Completed, run
 
-# Nothing of the repository runs: no hook, no file watcher; reading takes no lock.
+# Nothing of the repository runs: no hook, no file watcher; reading takes no lock. What replace
+# refs of this clone say of a commit does not count: its rules are those that were fetched.
 GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
-QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+QUIET = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
 FATAL = 128
 
 

@@ -53,10 +53,14 @@ class GitCommits:
                 found[path] = header.split(" ")[2]
         return found
 
-    def dvc_files_ever(self) -> Iterator[RecordedFile]:
-        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first."""
+    def dvc_files_ever(self, *, with_reflog: bool = False) -> Iterator[RecordedFile]:
+        """Yield every state that a `.dvc` file or lock had in any commit, newest commit first.
+
+        With the reflog: also in commits that were amended or reset away in this clone.
+        """
+        sources = ("--all", "--reflog") if with_reflog else ("--all",)
         args = (
-            "log", "--all", "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
+            "log", *sources, "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
             "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all",
             f"--format={COMMIT_MARK}%H %ct",
         )  # fmt: skip
@@ -84,6 +88,17 @@ class GitCommits:
         asked = {f"{commit}:{path}": path for path in paths if "\n" not in path}
         found = self._batch(list(asked))
         return {asked[name]: data for name, data in found if data is not None}
+
+    def files_at(self, commits: Iterable[str], path: str) -> Mapping[str, bytes]:
+        """Return the bytes of one path by commit, with one call of git."""
+        asked = {f"{commit}:{path}": commit for commit in commits if "\n" not in path}
+        found = self._batch(list(asked))
+        return {asked[name]: data for name, data in found if data is not None}
+
+    def is_shallow(self) -> bool:
+        """Tell whether history is cut."""
+        args = ("rev-parse", "--is-shallow-repository")
+        return call_git(args, self._root).text.strip() == "true"
 
     def _batch(self, names: list[str]) -> Iterator[tuple[str, bytes | None]]:
         if not names:

@@ -67,9 +67,19 @@ class NoGit:
         del commit
         return {}
 
-    def dvc_files_ever(self) -> Iterator[RecordedFile]:
+    def dvc_files_ever(self, *, with_reflog: bool = False) -> Iterator[RecordedFile]:
         """Yield no state: there is no history."""
+        del with_reflog
         yield from ()
+
+    def files_at(self, commits: Iterable[str], path: str) -> Mapping[str, bytes]:
+        """Return no file."""
+        del commits, path
+        return {}
+
+    def is_shallow(self) -> bool:
+        """Tell that nothing is cut off."""
+        return False
 
     def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Return no bytes."""

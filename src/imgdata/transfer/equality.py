@@ -2,9 +2,14 @@
 
 `equal pixels`: the same samples, whatever tags and compression. `equal labels`: the same objects,
 whatever their numbers; background stays background. `numbers within X`: tables with the same
-columns and rows, numbers equal to the relative (and, near zero, absolute) tolerance X.
+columns and rows, numbers equal to the relative (and, near zero, absolute) tolerance X; whole
+numbers and text exactly. What cannot be read differs.
 """
 
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+    from tifffile import TiffPage, TiffPages
 
     Pixels = npt.NDArray[np.generic]
 
@@ -21,6 +27,14 @@ PIXELS = "equal pixels"
 LABELS = "equal labels"
 NUMBERS = "numbers within "
 EXTRA = 'uv tool install "imgdata[demo]"'
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TEXT_TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
+WHOLE = r"[+-]?[0-9]+"
+# What readers of images and tables raise for a file that is damaged or not theirs.
+UNREADABLE = (
+    ValueError, OSError, KeyError, IndexError, TypeError, RuntimeError, SyntaxError, EOFError,
+    struct.error, zlib.error,
+)  # fmt: skip
 
 
 def difference(tolerance: str, first: Path, again: Path, name: str) -> str:
@@ -45,53 +59,95 @@ def difference(tolerance: str, first: Path, again: Path, name: str) -> str:
     except ImportError as error:
         problem = f"comparing {name} needs a part of imgdata that is not installed"
         raise MachineError(problem, cause=str(error), remedy=EXTRA) from error
-    except (ValueError, OSError, KeyError) as error:
+    except UNREADABLE as error:
         return f"cannot be compared: {error}"
     return "other bytes"
 
 
-def _images(first: Path, again: Path) -> "tuple[Pixels, Pixels]":
+def _arrays(path: Path) -> "Iterator[Pixels]":
+    """Yield all samples of an image file: every series, resolution, page and page below a page."""
+    import numpy as np  # noqa: PLC0415 - heavy
     import tifffile  # noqa: PLC0415 - heavy
 
-    return tifffile.imread(first), tifffile.imread(again)
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in TIFF_STARTS
+    if is_tiff:
+        with tifffile.TiffFile(path) as tiff:
+            for series in tiff.series:
+                yield from (np.asarray(level.asarray()) for level in series.levels)
+            yield from (page.asarray() for page in _pages(tiff.pages))
+        return
+    from PIL import Image, ImageSequence  # noqa: PLC0415 - heavy
+
+    with Image.open(path) as picture:
+        for frame in ImageSequence.Iterator(picture):
+            yield np.asarray(frame)
+            yield np.asarray(frame.getpalette() or [], np.int16)
+
+
+def _pages(pages: "TiffPages") -> "Iterator[TiffPage]":
+    for page in pages:
+        yield page  # type: ignore[misc] # a TiffFrame reads the same way
+        below = getattr(page, "pages", None)
+        if below is not None:
+            yield from _pages(below)
+
+
+def _pairs(first: Path, again: Path) -> "Iterator[tuple[Pixels, Pixels]]":
+    for one, two in zip_longest(_arrays(first), _arrays(again)):
+        if one is None or two is None:
+            msg = "another number of images"
+            raise ValueError(msg)
+        yield one, two
 
 
 def _shape_difference(one: "Pixels", two: "Pixels") -> str:
-    if one.shape != two.shape:
-        return f"another shape: {one.shape} and {two.shape}"
-    return "" if one.dtype == two.dtype else f"another type: {one.dtype} and {two.dtype}"
+    return "" if one.shape == two.shape else f"another shape: {one.shape} and {two.shape}"
 
 
 def _pixel_difference(first: Path, again: Path) -> str:
-    one, two = _images(first, again)
-    if told := _shape_difference(one, two):
-        return told
-    count = int((one != two).sum())
-    return f"{count:,} of {one.size:,} pixels differ" if count else ""
+    for one, two in _pairs(first, again):
+        if told := _shape_difference(one, two):
+            return told
+        if one.dtype != two.dtype:
+            return f"another type: {one.dtype} and {two.dtype}"
+        # A value that is no number is equal to itself: it is the same sample.
+        differs = (one != two) & ~((one != one) & (two != two))  # noqa: PLR0124
+        count = int(differs.sum())
+        if count:
+            return f"{count:,} of {one.size:,} pixels differ"
+    return ""
 
 
 def _label_difference(first: Path, again: Path) -> str:
+    """Pair the labels of the whole file: an object of several planes has one number in all."""
     import numpy as np  # noqa: PLC0415 - heavy
 
-    one, two = _images(first, again)
-    if one.shape != two.shape:
-        return f"another shape: {one.shape} and {two.shape}"
-    if bool(((one == 0) != (two == 0)).any()):
-        return "the background differs"
-    pairs = np.unique(np.stack([one.ravel(), two.ravel()]).astype(np.int64), axis=1)
-    counts = len(np.unique(pairs[0])), len(np.unique(pairs[1]))
-    same = counts[0] == counts[1] == pairs.shape[1]
+    pairs: set[tuple[int, int]] = set()
+    for one, two in _pairs(first, again):
+        if told := _shape_difference(one, two):
+            return told
+        if one.dtype.kind not in "iub" or two.dtype.kind not in "iub":
+            return f"labels are no whole numbers: {one.dtype} and {two.dtype}"
+        if bool(((one == 0) != (two == 0)).any()):
+            return "the background differs"
+        stacked = np.stack([one.ravel().astype(np.int64), two.ravel().astype(np.int64)])
+        pairs |= {(int(a), int(b)) for a, b in np.unique(stacked, axis=1).T}
+    counts = len({a for a, _ in pairs}), len({b for _, b in pairs})
+    same = counts[0] == counts[1] == len(pairs)
     return "" if same else f"other objects: {counts[0]} and {counts[1]} labels do not pair up"
 
 
 def _table_difference(first: Path, again: Path, name: str, within: float) -> str:
-    one, two = _table(first, name), _table(again, name)
+    is_text, one = _table(first, name)
+    _, two = _table(again, name)
     if list(one.columns) != list(two.columns):
         return "other columns"
     if len(one) != len(two):
         return f"{len(one):,} and {len(two):,} rows"
+    equal = _texts_are_equal if is_text else _columns_are_equal
     for column in one.columns:
-        if not _columns_are_equal(one[column], two[column], within):
+        if not equal(one[column], two[column], within):
             return f"column {column} differs by more than {within:g}"
     return ""
 
@@ -99,16 +155,47 @@ def _table_difference(first: Path, again: Path, name: str, within: float) -> str
 def _columns_are_equal(one: "pd.Series[Any]", two: "pd.Series[Any]", within: float) -> bool:
     import numpy as np  # noqa: PLC0415 - heavy
 
-    if one.dtype != two.dtype:
+    if one.dtype != two.dtype or not bool((one.isna() == two.isna()).all()):
         return False
     if one.dtype.kind == "f":
-        return bool(np.allclose(one, two, rtol=within, atol=within, equal_nan=True))
+        first, again = (side.to_numpy(dtype=float, na_value=np.nan) for side in (one, two))
+        return bool(np.allclose(first, again, rtol=within, atol=within, equal_nan=True))
     return bool(one.equals(two))
 
 
-def _table(path: Path, name: str) -> "pd.DataFrame":
+def _texts_are_equal(one: "pd.Series[Any]", two: "pd.Series[Any]", within: float) -> bool:
+    """Compare cells as they are written; where both are numbers that are not whole, as numbers."""
+    import numpy as np  # noqa: PLC0415 - heavy
     import pandas as pd  # noqa: PLC0415 - heavy
 
-    if name.endswith(".parquet"):
-        return pd.read_parquet(path)
-    return pd.read_csv(path, sep="\t" if name.endswith((".tsv", ".txt")) else ",")
+    other = one != two
+    if not bool(other.any()):
+        return True
+    first, again = one[other], two[other]
+    if bool((first.str.fullmatch(WHOLE) & again.str.fullmatch(WHOLE)).any()):
+        return False
+    left, right = (
+        pd.to_numeric(side, errors="coerce").to_numpy(dtype=float) for side in (first, again)
+    )
+    return bool(np.allclose(left, right, rtol=within, atol=within, equal_nan=False))
+
+
+def _table(path: Path, name: str) -> "tuple[bool, pd.DataFrame]":
+    """Return whether a table is text, and its cells; an index with a meaning is a column."""
+    import pandas as pd  # noqa: PLC0415 - heavy
+
+    if name.endswith((".parquet", ".pq")):
+        frame = pd.read_parquet(path)
+        return False, frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+    plain = name.removesuffix(".gz")
+    separator = TEXT_TABLES.get(Path(plain).suffix)
+    if separator is None:
+        msg = f"{name} is no table that is known here: parquet, CSV or TSV"
+        raise ValueError(msg)
+    return True, pd.read_csv(
+        path,
+        sep=separator,
+        dtype=str,
+        keep_default_na=False,
+        compression="gzip" if plain != name else None,
+    )

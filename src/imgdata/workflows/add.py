@@ -17,6 +17,7 @@ from imgdata.model.events import time_text
 from imgdata.model.objects import ObjectId, object_key
 from imgdata.model.sizes import format_size
 from imgdata.project.config import Level
+from imgdata.project.exclusion_lists import FOLDER, list_path, make_empty_list
 from imgdata.project.unit_list import add_to_unit_list
 from imgdata.system.files import OBJECT_MODE, can_reflink, remove_leftovers, write_bytes, write_text
 from imgdata.system.folder_tree import FolderTree
@@ -25,6 +26,8 @@ from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
 from imgdata.transfer.take_in import SourceFile, StillChanging, Taken, Unreadable, take_in
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import dvc_remote_of
+from imgdata.workflows.history import Version
+from imgdata.workflows.leaving import Gate
 
 SHOWN = 5
 
@@ -418,7 +421,9 @@ def _record(
         nfiles = len(merged)
     clone.state.write(rows)
     target = clone.root / unit.path
-    remote, push = dvc_remote_of(clone.config, unit.level)
+    recorded = Version(unit.path, unit.level.name, unit.name, str(version), size, nfiles or 1)
+    barred = Gate(clone, ask=False).barred_new(recorded, unit.origin, merged.values())
+    remote, push = dvc_remote_of(clone.config, unit.level, barred)
     out = TrackedOut(
         path=target.name,
         object_id=version,
@@ -435,6 +440,9 @@ def _record(
     written = [tracker, ignore_in_git(target)]
     if unit.name is not None and unit.level.unit is not None:
         written.append(add_to_unit_list(clone.root, unit.level.unit, unit.name))
+        if (clone.root / FOLDER).is_dir():  # its stages will ask for the list of excluded files
+            excluded = list_path(unit.level.name, unit.name)
+            written.append(make_empty_list(clone.root, excluded))
     return version, tuple(path for path in written if path is not None)
 
 

@@ -23,7 +23,6 @@ from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
 from imgdata.transfer.move import Item, read_whole
-from imgdata.workflows.conform import differences
 
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
 LOCK_WAIT_S = 2.0
@@ -102,13 +101,6 @@ class Clone:
         """Return the same clone with its files to be read anew, after something wrote them."""
         return replace(self, read_before=None)
 
-    @cached_property
-    def differences(self) -> tuple[str, ...]:
-        """What DVC's files say otherwise than imgdata.yaml, in words."""
-        if self.by_path:
-            return ()
-        return tuple(differences(self.config, self.dvc, self.units, self.root))
-
     def log(self) -> EventWriter:
         """Return a writer of events in the name of whoever git says works here."""
         return self._writer
@@ -131,6 +123,13 @@ class Clone:
         with hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command"):
             self._tidy()
             yield
+
+    def content_hash(self, path: str) -> str:
+        """Return the md5 of a file here; of a folder, that of its list of files (`.dir`)."""
+        hashes = self.workspace.hashes(path, self.workspace.scan(path))
+        if "" in hashes:
+            return hashes[""]
+        return write_folder(FolderEntry(md5, name) for name, md5 in hashes.items())[1]
 
     def refuse_link_out(self, path: str) -> None:
         """Stop before something is written through a link that leads out of the repository.

@@ -5,7 +5,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.outputs import OutFlags
 from imgdata.dvc_files.remote_options import stale_options
 from imgdata.dvc_files.stages import Out, Stage
-from imgdata.levels.units import Units, find_units
+from imgdata.levels.units import Unit, Units, find_units
 from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import schema_text
@@ -87,13 +87,37 @@ def dvc_url(storage: StorageConfig, root: Path) -> str | None:
     return os.path.normpath(root / Path(storage.url).expanduser())
 
 
-def dvc_remote_of(config: Config, level: Level) -> tuple[str | None, bool]:
+Barred = Callable[[Unit], frozenset[str]]
+"""Says which storages a unit's record must not name, because they are public and it may not go."""
+
+
+def dvc_remote_of(
+    config: Config, level: Level, barred: frozenset[str] = frozenset()
+) -> tuple[str | None, bool]:
     """Return the DVC remote of a level and whether plain DVC may push it."""
     root = Path("/")
     for name in level.storages:
-        if dvc_url(config.storages[name], root) is not None:
+        if name not in barred and dvc_url(config.storages[name], root) is not None:
             return name, True
     return None, False
+
+
+def _nothing(_: Unit) -> frozenset[str]:
+    return frozenset()
+
+
+def _targets(
+    config: Config, units: Units, barred: Barred
+) -> Iterator[tuple[Unit, tuple[str | None, bool]]]:
+    """Yield each unit with its remote. Units that one definition makes share the strictest."""
+    for name, some in units.by_level.items():
+        together: dict[tuple[str, str], frozenset[str]] = {}
+        addresses = {unit.path: (unit.stage.file, _address(unit.stage, unit.out)) for unit in some}
+        for unit in some:
+            address = addresses[unit.path]
+            together[address] = together.get(address, frozenset()) | barred(unit)
+        for unit in some:
+            yield unit, dvc_remote_of(config, config.levels[name], together[addresses[unit.path]])
 
 
 def _remote_options(storage: StorageConfig) -> dict[str, str]:
@@ -121,18 +145,21 @@ def _option_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def differences(config: Config, dvc: DvcConfig, units: Units, root: Path) -> Iterator[str]:
+def differences(
+    config: Config, dvc: DvcConfig, units: Units, root: Path, barred: Barred = _nothing
+) -> Iterator[str]:
     """Yield in words what DVC's files say otherwise than imgdata.yaml. Cheap: reads nothing."""
     for storage in config.storages.values():
         url = dvc_url(storage, root)
         if url is not None and not _is_same_place(dvc, storage.name, url):
             yield f".dvc/config: remote '{storage.name}' is not {url}"
-    for name, some in units.by_level.items():
-        remote, push = dvc_remote_of(config, config.levels[name])
-        for unit in some:
-            if not _agrees(unit.out.flags, (remote, push), config, dvc):
-                said = f"remote {remote}" if push else "push: false"
-                yield f"{unit.stage.file}: {unit.path} should say {said}"
+    for unit, (remote, push) in _targets(config, units, barred):
+        if not _agrees(unit.out.flags, (remote, push), config, dvc):
+            said = f"remote {remote}" if push else "push: false"
+            why = f"; restricted, '{named}' is public" if (
+                named := unit.out.flags.remote
+            ) in barred(unit) else ""  # fmt: skip
+            yield f"{unit.stage.file}: {unit.path} should say {said}{why}"
 
 
 def _is_same_place(dvc: DvcConfig, name: str, url: str) -> bool:
@@ -176,7 +203,12 @@ class _WithOneUnit:
 
 
 def plan_conform(
-    config: Config, root: Path, *, extra: Sequence[Setting] = (), strict: bool = False
+    config: Config,
+    root: Path,
+    *,
+    extra: Sequence[Setting] = (),
+    strict: bool = False,
+    barred: Barred = _nothing,
 ) -> tuple[FileChange, ...]:
     """Return every file that must change so that DVC's files agree with imgdata.yaml.
 
@@ -185,6 +217,7 @@ def plan_conform(
         root: The project.
         extra: Further settings for `.dvc/config`.
         strict: Every out names its remote, also the default one; for a project made new.
+        barred: Which storages a unit must not name.
     """
     tree = FolderTree(root)
     kinds = {level.unit for level in config.levels.values() if level.unit}
@@ -197,7 +230,7 @@ def plan_conform(
         _schema_change(root),
     ]
     dvc = None if strict else read_config(root / ".dvc")
-    changes += _pipeline_changes(config, index, root, dvc)
+    changes += _pipeline_changes(config, index, root, dvc, barred)
     return tuple(change for change in changes if change.before != change.after)
 
 
@@ -215,10 +248,10 @@ def _config_change(
     path = root / ".dvc" / "config"
     settings = [*extra, *stale_options(config_sections(path), _dvc_urls(config, root))]
     dvc = read_config(root / ".dvc")
-    default = next(
-        (name for level in config.levels.values() if (name := dvc_remote_of(config, level)[0])),
-        None,
-    )
+    known = [dvc_remote_of(config, level)[0] for level in config.levels.values()]
+    # What names no remote goes to the default one: not to a public storage while there is another.
+    private = [name for name in known if name and not config.storages[name].options.get("public")]
+    default = next((name for name in (*private, *known) if name), None)
     for storage in config.storages.values():
         url = dvc_url(storage, root)
         if url is None:
@@ -272,17 +305,15 @@ def _schema_change(root: Path) -> FileChange:
 
 
 def _pipeline_changes(
-    config: Config, index: Index, root: Path, dvc: DvcConfig | None
+    config: Config, index: Index, root: Path, dvc: DvcConfig | None, barred: Barred
 ) -> Iterator[FileChange]:
     units = find_units(config, index)
     wanted: dict[str, dict[str, tuple[str | None, bool]]] = {}
-    for name, some in units.by_level.items():
-        target = dvc_remote_of(config, config.levels[name])
-        for unit in some:
-            flags = unit.out.flags
-            fits = (flags.remote or None, flags.push) == target
-            if not fits and not (dvc and _agrees(flags, target, config, dvc)):
-                wanted.setdefault(unit.stage.file, {})[_address(unit.stage, unit.out)] = target
+    for unit, target in _targets(config, units, barred):
+        flags = unit.out.flags
+        fits = (flags.remote or None, flags.push) == target
+        if not fits and not (dvc and _agrees(flags, target, config, dvc)):
+            wanted.setdefault(unit.stage.file, {})[_address(unit.stage, unit.out)] = target
     for file, outs in wanted.items():
         path = root / file
         before = path.read_text("utf-8")

@@ -12,7 +12,7 @@ from imgdata.policy.ledger import Copy, CopyKey, Evidence
 from imgdata.ports import LiesInFolder, Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
-from imgdata.transfer.presence import present_objects
+from imgdata.transfer.presence import Inventory
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.history import Version
 from imgdata.workflows.marker import Marker, read_marker
@@ -64,7 +64,7 @@ class Copies:
     ask: bool
     allow: Callable[[str], bool] = field(default=lambda _: True)
     _answers: dict[str, Answer] = field(default_factory=dict)
-    _there: dict[str, dict[str, StoredObject | None]] = field(default_factory=dict)
+    _there: dict[str, Inventory] = field(default_factory=dict)
 
     @cached_property
     def place_of(self) -> Mapping[str, str]:
@@ -152,16 +152,20 @@ class Copies:
         answer = self.reach(name)
         if isinstance(answer, Offline):
             return {}
-        known = self._there.setdefault(name, {})
-        keys = [item.key for item in items]
-        new = [key for key in keys if key not in known]
+        known = self._there.setdefault(name, Inventory(answer.storage))
         try:
-            found = present_objects(answer.storage, new) if new else {}
+            return known.of([item.key for item in items])
         except StorageError as error:
             self._answers[name] = Offline(error)
             return {}
-        known.update({key: found.get(key) for key in new})
-        return {key: one for key in keys if (one := known[key]) is not None}
+
+    def cached(self, items: Iterable[Item]) -> Mapping[str, StoredObject]:
+        """Return what the cache has of objects, by key."""
+        return self._cache.of([item.key for item in items])
+
+    @cached_property
+    def _cache(self) -> Inventory:
+        return Inventory(self.clone.cache)
 
     def _presence(
         self, name: str, item: Item, belief: object, there: Mapping[str, StoredObject]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 
@@ -19,7 +19,7 @@ from imgdata.model.deposits import (
     Question,
 )
 from imgdata.policy import licenses
-from imgdata.policy.restrictions import MayLeave, Restricted, Source, may_leave
+from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.project.config import Origin
 from imgdata.transfer.packing import pack_size
 
@@ -56,6 +56,7 @@ class DepositRequest:
         pack: By level: True packs every unit, False none; absent: decided by count.
         asked: What the repository asks beyond the description, already judged.
         documents: Names of the metadata files that go along.
+        withheld: By unit, why its content or its origin in history keeps it here.
     """
 
     repository: str
@@ -70,6 +71,7 @@ class DepositRequest:
     pack: Mapping[str, bool]
     asked: tuple[Question, ...] = ()
     documents: tuple[str, ...] = DOCUMENTS
+    withheld: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
 
 
 def plan_deposit(request: DepositRequest) -> DepositPlan:
@@ -104,9 +106,15 @@ def _split_restricted(
     going: list[LevelFile] = []
     for (level, unit), group in _by_unit(request.files):
         sources = request.sources.get((level, unit), ())
-        match may_leave(level, sources, request.rules, request.today):
-            case Restricted(reasons):
-                held.append(HeldBack(level, unit, len(group), "; ".join(reasons)))
+        reasons = request.withheld.get((level, unit), ())
+        verdict: Verdict = (
+            Restricted(reasons)
+            if reasons
+            else may_leave(level, sources, request.rules, request.today)
+        )
+        match verdict:
+            case Restricted(why):
+                held.append(HeldBack(level, unit, len(group), "; ".join(why)))
             case MayLeave():
                 going.extend(group)
     return tuple(held), tuple(going)

@@ -18,10 +18,11 @@ from imgdata.model.deposits import (
 from imgdata.model.makings import Making, WorkflowFile
 from imgdata.model.objects import object_key
 from imgdata.model.selection import Selection
-from imgdata.policy.restrictions import Source
+from imgdata.policy.restrictions import Restricted, Source
 from imgdata.project.config import Config, Origin
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.deposit_plan import DepositRequest
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of
 
 LARGEST_SOURCE = 5 * 2**20
@@ -52,7 +53,7 @@ class Wish:
 def request_of(
     clone: Clone,
     wish: Wish,
-    rules: Sequence[Mapping[str, Origin]],
+    gate: Gate,
     limits: DepositLimits,
     answers: Mapping[str, str],
 ) -> DepositRequest:
@@ -77,7 +78,12 @@ def request_of(
         levels=wish.levels,
         files=tuple(file for unit in units for file in _files(clone, unit, wish.select)),
         sources=sources,
-        rules=rules,
+        rules=gate.rules.origins,
+        withheld={
+            (unit.level, unit.name or ""): verdict.reasons
+            for unit in units
+            if isinstance(verdict := gate.verdict(unit), Restricted)
+        },
         metadata=_metadata(clone.config, wish, today, used, answers),
         access=wish.access,
         limits=limits,

@@ -1,6 +1,6 @@
 """What a drop would delete, why each file is safe to delete or not, and what depends on it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from imgdata.errors import DamagedError, RefusedError, UsageError
@@ -13,7 +13,6 @@ from imgdata.policy.ledger import NotThere
 from imgdata.policy.recoverable import (
     ByCopies,
     ByRecipe,
-    NodeId,
     NotRecoverable,
     Recoverability,
     Verdict,
@@ -24,6 +23,7 @@ from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached
+from imgdata.workflows.drop_downstream import downstream_words
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE
@@ -214,7 +214,7 @@ class _Planner:
             for name in self.clone.config.storages
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
-        downstream = tuple(_downstream(below, judge, nodes.keys()))
+        downstream = tuple(downstream_words(below, judge, nodes))
         return DropPlan(tuple(plans), downstream, self.options.ask, offline)
 
     def _place(self) -> str:
@@ -326,11 +326,9 @@ class _Planner:
 
     def _present(self, version: Version, items: Sequence[Item]) -> dict[str, int]:
         """Return the sizes of the objects that are at the place, as far as is known."""
-        from imgdata.transfer.presence import present_objects  # noqa: PLC0415 - cheap
-
         name = self.options.source
         if name == HERE:
-            there = present_objects(self.clone.cache, [item.key for item in items])
+            there = self.graph.copies.cached(items)
         elif self.options.ask:
             there = self.graph.copies.there(name, items)
         else:
@@ -434,7 +432,7 @@ class _Sorter:
         bytes_here = size or 0
         if by_hand:
             self.held.add(item.key)
-            why = "changed by hand, its content is recorded nowhere"
+            why = "hand-edited, the only copy"
             first = min(by_hand)
             self._stays(sorted(by_hand), why, f"mv {first} {first}.kept", bytes_here)
             return
@@ -548,17 +546,3 @@ def duration(seconds: float) -> str:
     if seconds < minute:
         return f"{seconds:.0f} s"
     return f"{seconds / minute:.0f} min" if seconds < hour else f"{seconds / hour:.1f} h"
-
-
-def _downstream(
-    below: Mapping[str, tuple[Version, ...]], judge: Recoverability, known: Iterable[NodeId]
-) -> Iterator[str]:
-    """Say level by level what is made from what goes, and whether that stays recoverable."""
-    nodes = set(known)
-    for level, versions in below.items():
-        whole = [one for one in versions if id_of(one) in nodes and judge.is_whole(id_of(one))]
-        if len(whole) == len(versions):
-            yield f"{level} stays recoverable"
-        else:
-            count = len(versions) - len(whole)
-            yield f"{level}: {count} of {len(versions)} units are not recoverable, with or without"

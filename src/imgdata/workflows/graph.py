@@ -6,11 +6,12 @@ from datetime import timedelta
 from functools import cached_property
 
 from imgdata.dvc_files.stages import Stage
+from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import Rule
-from imgdata.policy.recoverable import Node, NodeId, Proof, Recipe, node_id
+from imgdata.policy.recoverable import DIFFERENT, Node, NodeId, Proof, Recipe, node_id
+from imgdata.project.hand_notes import hand_notes
 from imgdata.transfer.move import Item
-from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, rule_of
@@ -56,7 +57,7 @@ class Graph:
             items = self.contents.items(version)
             if items is None:
                 return None
-            there = present_objects(self.clone.cache, [item.key for item in items])
+            there = self.copies.cached(items)
             self._items[name] = tuple(
                 Item(i.object_id, i.names, there[i.key].size if i.key in there else None)
                 for i in items
@@ -106,7 +107,7 @@ class Graph:
         event = self._proofs.get(id_of(version))
         if event is None and (stage is None or stage.kind != "stage"):
             return None
-        faults = _stage_faults(stage)
+        faults = [*_stage_faults(stage), *self._hand_edits(version)]
         level = self.clone.config.levels.get(version.level)
         tolerance = level.tolerance if level else ""
         if event is None:
@@ -114,7 +115,26 @@ class Graph:
             return Recipe(name, None, tuple(faults), (), tolerance)
         faults += self._code_faults(event)
         inputs = tuple(node_id(*pair) for pair in _pairs(event.details.get("inputs")))
-        return Recipe(event.text("stage"), _proof(event), tuple(faults), inputs, tolerance)
+        proof = _proof(event, version)
+        return Recipe(event.text("stage"), proof, tuple(faults), inputs, tolerance)
+
+    def _hand_edits(self, version: Version) -> list[str]:
+        """Say what of a version a person edited, by the notes: no recipe makes that again."""
+        notes = [one for one in self._notes if one.path.startswith(version.path)]
+        files = self.contents.files(version) if notes else None
+        if files is None:
+            return []
+        paths = {f"{version.path}/{name}" if name else version.path: md5
+                 for name, md5 in files.items()}  # fmt: skip
+        edited = [one for one in notes if paths.get(one.path) == one.md5]
+        if not edited:
+            return []
+        count = "one file was" if len(edited) == 1 else f"{len(edited)} files were"
+        return [f"{count} edited by hand ({edited[0].reason})"]
+
+    @cached_property
+    def _notes(self) -> tuple[HandNote, ...]:
+        return tuple(one for one in hand_notes(self.clone.events) if one.is_hand_edit)
 
     def _code_faults(self, event: Event) -> list[str]:
         commit = event.text("code_commit")
@@ -140,13 +160,21 @@ def _stage_faults(stage: Stage | None) -> list[str]:
     )
 
 
-def _proof(event: Event) -> Proof:
+def _proof(event: Event, version: Version) -> Proof:
+    """Return the proof of one output: its own verdict, unless another output was different."""
+    verdict, tolerance = event.text("verdict"), event.text("tolerance")
+    outs = event.details.get("outs")
+    for out in outs if isinstance(outs, list) else ():
+        if isinstance(out, dict) and (out.get("path"), out.get("version")) == (
+            version.path, version.version,
+        ) and "verdict" in out and verdict != DIFFERENT:  # fmt: skip
+            verdict, tolerance = str(out["verdict"]), str(out.get("tolerance") or "")
     environment = event.details.get("environment")
     source = environment.get("source") if isinstance(environment, dict) else "unknown"
     return Proof(
         at=event.at,
-        verdict=event.text("verdict"),
-        tolerance=event.text("tolerance"),
+        verdict=verdict,
+        tolerance=tolerance,
         method_version=_number(event.details.get("method_version"), 0),
         seconds=float(_number(event.details.get("seconds"), 0)),
         environment_known=source != "unknown",

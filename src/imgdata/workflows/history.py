@@ -55,11 +55,22 @@ class Version:
         return legacy_key(self.version) if self.legacy else object_key(self.version)
 
 
-class History:
-    """What a project's commits record; reads each state of a DVC file once."""
+Input = tuple[str, str]
+"""What a stage read: its path from the project's root, and its md5 as recorded or empty."""
 
-    def __init__(self, clone: Clone) -> None:
+
+class History:
+    """What a project's commits record; reads each state of a DVC file once.
+
+    Args:
+        clone: The project.
+        with_reflog: Also read commits that were amended or reset away in this clone.
+    """
+
+    def __init__(self, clone: Clone, *, with_reflog: bool = False) -> None:
         self._clone = clone
+        self._with_reflog = with_reflog
+        self._inputs: dict[Version, set[Input]] = {}
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
         self._origins: dict[Version, set[str]] = {}
         self._prefix = ""
@@ -100,7 +111,7 @@ class History:
         found = dict.fromkeys(self.current, self._clone.clock.now())
         states = [
             (state.path.removeprefix(self._prefix), state)
-            for state in self._clone.git.dvc_files_ever()
+            for state in self._clone.git.dvc_files_ever(with_reflog=self._with_reflog)
             if state.path.startswith(self._prefix)
         ]
         self._parse((path, state.blob) for path, state in states)
@@ -124,6 +135,20 @@ class History:
                     version = self._version(out.path, out.recorded)
                     self._origins.setdefault(version, set()).add(_origin(out.flags.meta))
         return self._origins
+
+    @property
+    def inputs(self) -> Mapping[Version, set[Input]]:
+        """What any recorded run, or the pipeline of now, made a version from."""
+        _ = self.ever
+        for stage in self._clone.index.stages:
+            if stage.kind != "stage":
+                continue
+            inputs = {(dep.path, _md5(dep.recorded)) for dep in stage.deps if dep.is_inside}
+            for out in stage.outs:
+                if out.is_inside and _is_ours(out.recorded):
+                    version = self._version(out.path, out.recorded)
+                    self._inputs.setdefault(version, set()).update(inputs)
+        return self._inputs
 
     def _inside(self, files: Mapping[str, str]) -> dict[str, str]:
         """Return files of this project by path from its root."""
@@ -157,8 +182,13 @@ class History:
             for name, entry in read_lock(data, file).entries.items():
                 stage = self._clone.index.by_address.get(f"{file}::{name}")
                 wdir = folder_of(file) if stage is None else stage.wdir
+                inputs = {(_path(dep, wdir), _md5(dep)) for dep in entry.deps}
                 for out_record in entry.outs:
-                    yield _path(out_record, wdir), out_record
+                    path = _path(out_record, wdir)
+                    if _is_ours(out_record):
+                        version = self._version(path, out_record)
+                        self._inputs.setdefault(version, set()).update(inputs)
+                    yield path, out_record
 
     def _version(self, path: str, recorded: Recorded | None) -> Version:
         assert recorded is not None, "callers filter"  # noqa: S101 - for the type checker
@@ -183,6 +213,10 @@ def _origin(meta: Mapping[str, object]) -> str:
 def _path(recorded: Recorded, wdir: str) -> str:
     place = resolve(recorded.path, wdir)
     return place.path if place.where is Where.INSIDE else recorded.path
+
+
+def _md5(recorded: Recorded | None) -> str:
+    return recorded.hash.value if recorded is not None and recorded.hash is not None else ""
 
 
 def _is_ours(recorded: Recorded | None) -> bool:

@@ -1,30 +1,36 @@
-"""May a unit go to a storage that others can read? Asked before a byte moves.
+"""May a unit go to a place that others can read? Asked before a byte moves.
 
 Restrictions are read from imgdata.yaml in the working tree and on the release branch, and flow
 along the pipeline; what was ever recorded as restricted stays so under any other name.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 
-from imgdata.errors import ImgdataError
+from imgdata.errors import RefusedError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, level_of
+from imgdata.policy.licenses import sharing_fault
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
-from imgdata.project.config import Config, StorageConfig
-from imgdata.project.loader import CONFIG_NAME, parse_config
-from imgdata.transfer.presence import OBJECTS_FOLDER
+from imgdata.ports import Storage
+from imgdata.project.config import StorageConfig
 from imgdata.workflows.clone import Clone
-from imgdata.workflows.contents import Contents
+from imgdata.workflows.contents import Contents, Files
 from imgdata.workflows.history import History, Version
-from imgdata.workflows.marker import MARKER_NAME
+from imgdata.workflows.inside_archives import members
+from imgdata.workflows.public_places import PublicPlaces
+from imgdata.workflows.release_clock import ReleaseClock
+from imgdata.workflows.release_rules import ReleaseRules
+from imgdata.workflows.restricted_content import RestrictedContent
 from imgdata.workflows.versions import version_of
 
-DEFAULT_BRANCH = "main"
-EMPTY_MD5 = "d41d8cd98f00b204e9800998ecf8427e"
-"""The md5 of no bytes at all: whoever has it has nothing of anyone."""
-PUBLIC_KINDS = ("git:", "git-lfs:")
+SHOWN = 20
+CUT = (
+    "this clone's history is cut, so it cannot be compared with what was ever restricted;"
+    " git fetch --unshallow"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,169 +46,246 @@ class Withheld:
 
 @dataclass
 class Gate:
-    """Judges units and storages of one clone; reads every rule and list once."""
+    """Judges units and storages of one clone; reads every rule and list once.
+
+    Attributes:
+        clone: The project.
+        servers: Web addresses of servers beside the storages that can tell the date.
+        ask: Whether servers are asked for the date; a plan from what is remembered asks none.
+    """
 
     clone: Clone
+    servers: Sequence[str] = ()
+    ask: bool = True
+    _content: dict[date, RestrictedContent] = field(default_factory=dict)
+
+    @cached_property
+    def rules(self) -> ReleaseRules:
+        """What the release branch says."""
+        return ReleaseRules(self.clone)
+
+    @cached_property
+    def _public(self) -> PublicPlaces:
+        return PublicPlaces(self.clone, self.rules)
+
+    @cached_property
+    def _clock(self) -> ReleaseClock:
+        return ReleaseClock(self.clone, self.rules, self.servers, self.ask)
 
     def stated_public(self, storage: StorageConfig) -> str:
-        """Say why a storage is public by what imgdata.yaml says of it; empty if it is not."""
-        if storage.options.get("public") is True:
-            return "public: true"
-        if storage.options.get("anonymous") is True:
-            return "anonymous: true"
-        for config in self._committed:
-            known = config.storages.get(storage.name)
-            if known is not None and known.options.get("public") is True:
-                return "public: true on the release branch"
-            same = (one for one in config.storages.values() if one.url == storage.url)
-            if any(one.options.get("public") is True for one in same):
-                return "its url is public: true on the release branch"
-        is_private = storage.options.get("public") is False
-        if storage.url.startswith(PUBLIC_KINDS) and not is_private:
-            return "a git server may show it to anyone (public: false says otherwise)"
-        return ""
+        """Say why a storage is public by what imgdata.yaml says; empty if it is not."""
+        return self._public.stated(storage)
 
-    def looks_public(self, storage: StorageConfig) -> str:
-        """Say whether anyone can read the storage's marker without credentials; asks it."""
-        if not storage.url.startswith("s3:"):
-            return ""
-        anyone = replace(storage, options={**_without_credentials(storage), "anonymous": True})
-        try:
-            key = MARKER_NAME
-            if self.clone.by_path:  # no marker there: any object tells as much
-                found = next(self.clone.open_storage(storage).list(OBJECTS_FOLDER), None)
-                key = found.key if found else key
-            with self.clone.open_storage(anyone).read(key) as chunks:
-                next(chunks, b"")
-        except ImgdataError:
-            return ""
-        return "anyone can read it without credentials"
+    def looks_public(self, storage: StorageConfig, opened: Storage) -> str:
+        """Say why a storage is public by looking at it; asks it. Thoroughly where it matters.
 
-    def withheld(self, unit: Unit, storage: str, public: str) -> Withheld | None:
-        """Return why a unit may not go to a public storage, or None if it may."""
-        match self.verdict(unit):
+        Raises:
+            StorageError: It could not be found out.
+        """
+        return self._public.seen(storage, opened, thoroughly=self._is_worth_a_look)
+
+    @property
+    def _is_worth_a_look(self) -> bool:
+        """Whether anything here may be restricted, as far as imgdata.yaml and records say."""
+        today = self._clock.today()
+        units = [unit for some in self.clone.units.by_level.values() for unit in some]
+        used = {unit.origin or "" for unit in units if unit.is_raw}
+        used |= {name for origins in self.rules.origins for name in origins}
+        sources = [Source("", name) for name in used]
+        readings = [config.origins for config in self.rules.readings]
+        return bool(used) and isinstance(may_leave("", sources, readings, today), Restricted)
+
+    def barred(self, unit: Unit) -> frozenset[str]:
+        """Return the storages that a unit's record must not name for plain DVC; asks nobody."""
+        return self._barred(unit, self.stated_public)
+
+    def barred_as_written(self, unit: Unit) -> frozenset[str]:
+        """Return the same by what the working tree says of storages: reads no other branch."""
+        return self._barred(unit, self._public.says)
+
+    def _barred(self, unit: Unit, is_public: Callable[[StorageConfig], str]) -> frozenset[str]:
+        level = self.clone.config.levels[unit.level]
+        storages = [self.clone.config.storages[name] for name in level.storages]
+        public = frozenset(one.name for one in storages if is_public(one))
+        is_held = bool(public) and isinstance(self.verdict(unit), Restricted)
+        return public if is_held else frozenset()
+
+    def barred_new(
+        self, version: Version, origin: str | None, md5s: Iterable[str]
+    ) -> frozenset[str]:
+        """Return the storages that the record of a unit about to be added must not name."""
+        level = self.clone.config.levels[version.level]
+        storages = [self.clone.config.storages[name] for name in level.storages]
+        public = frozenset(one.name for one in storages if self.stated_public(one))
+        if not public:
+            return public
+        today = self._clock.today()
+        reasons = self._reasons(version, (Source(version.title, origin or ""),), today)
+        is_held = next(reasons, "") or next(self._content_of(today).known(md5s), None)
+        return public if is_held else frozenset()
+
+    def withheld(
+        self, unit: Unit, storage: str, public: str, receiver: Storage | None = None
+    ) -> Withheld | None:
+        """Return why a unit may not go to a public storage, or None if it may.
+
+        Judged by restrictions, and by the licences of data that are not the lab's own.
+        """
+        reasons: tuple[str, ...] = ()
+        match self.verdict(unit, receiver):
+            case Restricted(found):
+                reasons = found
             case MayLeave():
-                return None
-            case Restricted(reasons):
-                return Withheld(unit, storage, public, reasons, self._may(unit))
+                reasons = tuple(dict.fromkeys(self._license_faults(unit)))
+        return Withheld(unit, storage, public, reasons, self._may(unit)) if reasons else None
 
-    def verdict(self, unit: Unit) -> Verdict:
+    def verdict(self, unit: Unit, receiver: Storage | None = None) -> Verdict:
         """Judge a unit by its origin, by what it was made from, and by its content."""
+        today = self._clock.today(receiver)
         version = version_of(unit)
-        reasons = dict.fromkeys(self._reasons(version, self._sources(unit)))
-        for md5 in set((self._contents.files(version) or {}).values()) | {version.version}:
-            for line in self._restricted_content.get(md5, ()):
-                reasons[line] = None
+        reasons = dict.fromkeys(self._reasons(version, self._sources(unit), today))
+        if unit.version is not None and self._has_ever_been_told:
+            reasons |= dict.fromkeys(self._content_faults(unit, version, today, frozenset(reasons)))
         return Restricted(tuple(reasons)) if reasons else MayLeave()
+
+    def refuse(self, units: Sequence[Unit], place: str) -> None:
+        """Stop before units go to a place that is public by its nature.
+
+        Raises:
+            RefusedError: Naming each unit that may not, the rule, and what may leave.
+        """
+        judged = ((unit, self.verdict(unit)) for unit in units)
+        held = [
+            Withheld(unit, place, "a public repository", verdict.reasons, self._may(unit))
+            for unit, verdict in judged
+            if isinstance(verdict, Restricted)
+        ]
+        if held:
+            raise refusal(held, f"may not go to '{place}'")
+
+    def _content_faults(
+        self, unit: Unit, version: Version, today: date, told: frozenset[str]
+    ) -> Iterator[str]:
+        """Yield why a unit's content is known as restricted, or cannot be compared.
+
+        What was told of the unit itself is not told again of its content.
+        """
+        if self.clone.git.is_shallow():
+            yield CUT
+        content = self._content_of(today)
+        yield from content.unlisted
+        files = self._contents.files(version)
+        if files is None:
+            yield f"{version.title}: its file list is not here; imgdata pull {unit.level}"
+        elif not content.is_empty:
+            mine = frozenset(self._sources(unit))
+            for known in content.known({*files.values(), version.version}):
+                is_same = known.is_level_gone and not unit.is_raw and known.sources <= mine
+                if not (is_same or told.issuperset(known.bare)):
+                    yield from known.reasons
+            yield from self._inside(content, version, files)
+
+    def _inside(self, content: RestrictedContent, version: Version, files: Files) -> Iterator[str]:
+        """Yield why what is inside a version's archives may not leave."""
+        for member in members(self.clone, version, files):
+            if member.why_not:
+                yield member.why_not
+            for known in content.known([member.md5]):
+                yield from (f"{member.name} {reason}" for reason in known.reasons)
+
+    def _content_of(self, today: date) -> RestrictedContent:
+        if today not in self._content:
+            self._content[today] = RestrictedContent(
+                self.clone,
+                self._history,
+                lambda version, sources: tuple(self._reasons(version, sources, today)),
+            )
+        return self._content[today]
 
     def _may(self, unit: Unit) -> tuple[str, ...]:
         """Return the levels that the origins' written rules let go."""
         names = [
             set(origin.may_leave)
             for source in self._sources(unit)
-            for config in (self.clone.config, *self._committed)
+            for config in self.rules.readings
             if (origin := config.origins.get(source.origin)) is not None
         ]
         return tuple(sorted(set.intersection(*names))) if names else ()
 
-    @cached_property
-    def _committed(self) -> tuple[Config, ...]:
-        """imgdata.yaml as every branch has it that is, or was, the release branch."""
-        found: dict[str, Config] = {}
-        todo = [self.clone.config.release_branch, DEFAULT_BRANCH]
-        while todo:
-            branch = todo.pop()
-            if branch in found:
-                continue
-            config = self._config_on(branch)
-            if config is not None:
-                found[branch] = config
-                todo.append(config.release_branch)
-        return tuple(found.values())
-
-    def _config_on(self, branch: str) -> Config | None:
-        path = (self.clone.root.relative_to(self.clone.git.root) / CONFIG_NAME).as_posix()
-        for ref in (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}"):
-            data = self.clone.git.blobs_at(ref, [path])
-            if path in data:
-                here = self.clone.root / CONFIG_NAME
-                if here.is_file() and data[path] == here.read_bytes():
-                    return self.clone.config
-                try:
-                    return parse_config(data[path].decode("utf-8", "replace"))
-                except ImgdataError:
-                    return None
-        return None
-
-    def _reasons(self, version: Version, sources: tuple[Source, ...]) -> Iterator[str]:
+    def _reasons(self, version: Version, sources: tuple[Source, ...], today: date) -> Iterator[str]:
         """Yield why a version may not leave, by each reading of the rules; none: it may."""
-        today = self.clone.clock.now().date()
-        if not self._committed:
-            yield f"{version.title}: no rule is committed on the release branch"
-        for config in (*self._committed, self.clone.config):
+        for fault in self.rules.faults:
+            yield f"{version.title}: {fault}"
+        for config in self.rules.readings:
             level = level_of(config, version.path)
             name = level.name if level else version.level
-            match may_leave(name, sources, [config.origins], today):
+            match may_leave(name or version.path, sources, [config.origins], today):
                 case Restricted(reasons):
                     yield from reasons
                 case MayLeave():
                     pass
+
+    def _license_faults(self, unit: Unit) -> Iterator[str]:
+        """Yield why the licences of a unit's origins forbid to pass it on."""
+        for source in self._sources(unit):
+            for config in self.rules.readings:
+                origin = config.origins.get(source.origin)
+                if origin is None or origin.kind == "own" or unit.level in origin.may_leave:
+                    continue
+                is_silent = not origin.license and origin.kind != "public"
+                fault = sharing_fault(origin.license or "", is_derived=not unit.is_raw)
+                if fault and not is_silent:
+                    yield f"{source.unit} is of origin '{origin.name}': {fault}"
 
     @cached_property
     def _raw(self) -> RawUnits:
         return RawUnits(self.clone.index, self.clone.units)
 
     def _sources(self, unit: Unit) -> tuple[Source, ...]:
-        found = [
-            Source(raw.title, origin)
-            for raw in self._raw.of(unit)
-            for origin in sorted({raw.origin or "", *self._origins_ever.get(raw.path, ())})
-        ]
-        return tuple(dict.fromkeys(found))
+        found: dict[Source, None] = {}
+        for raw in self._raw.of(unit):
+            named = {raw.origin or "", *self._origins_ever.get(raw.path, ())}
+            found |= {Source(raw.title, one): None for one in sorted(named - {""} or named)}
+        return tuple(found)
 
     @cached_property
     def _history(self) -> History:
-        return History(self.clone)
+        return History(self.clone, with_reflog=True)
 
     @cached_property
     def _contents(self) -> Contents:
         return Contents(self.clone)
 
     @cached_property
+    def _has_ever_been_told(self) -> bool:
+        """Whether any commit or the working tree records an added version."""
+        return bool(self._history.origins)
+
+    @cached_property
     def _origins_ever(self) -> Mapping[str, set[str]]:
-        """The origins that the release branches and HEAD record for each raw path."""
+        """The origins that branches, tags, stashes and HEAD record for each raw path."""
         found: dict[str, set[str]] = {}
         for version, origins in self._history.origins.items():
-            if self._is_recorded_now(version):
+            if version in self._history.in_use:
                 found.setdefault(version.path, set()).update(origins)
         return found
 
-    def _is_recorded_now(self, version: Version) -> bool:
-        return version in self._history.in_use
 
-    @cached_property
-    def _restricted_content(self) -> Mapping[str, tuple[str, ...]]:
-        """By md5: why content that history knows as restricted may not leave."""
-        units = {unit.path: unit for some in self.clone.units.by_level.values() for unit in some}
-        found: dict[str, tuple[str, ...]] = {}
-        for version in self._history.ever:
-            if not version.level:
-                continue
-            origins = self._history.origins.get(version)
-            if origins is not None:
-                sources = tuple(Source(version.title, origin) for origin in sorted(origins))
-            elif version.path in units:
-                sources = self._sources(units[version.path])
-            else:
-                continue
-            reasons = tuple(self._reasons(version, sources))
-            if reasons:
-                told = tuple(f"has content of {version.title}; {line}" for line in reasons)
-                for md5 in {version.version, *(self._contents.files(version) or {}).values()}:
-                    found.setdefault(md5, told)
-        found.pop(EMPTY_MD5, None)
-        return found
-
-
-def _without_credentials(storage: StorageConfig) -> dict[str, str | int | float | bool]:
-    return {key: value for key, value in storage.options.items() if key != "profile"}
+def refusal(held: Sequence[Withheld], what: str) -> RefusedError:
+    """Return the refusal of units: each with its reasons, and what may leave instead."""
+    lines = [
+        f"{one.unit.title} -> {one.storage} ({one.public}): {reason}"
+        for one in held
+        for reason in one.reasons
+    ]
+    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    may = ", ".join(sorted({name for one in held for name in one.may}))
+    count = "one unit is" if len(held) == 1 else f"{len(held)} units are"
+    return RefusedError(
+        f"{count} restricted and {what}",
+        cause="\n".join(
+            [*lines[:SHOWN], *more, f"what may leave: {may or 'no level by a written rule'}"]
+        ),
+        remedy="ask the owner; what may leave is said by may_leave of the origin in imgdata.yaml,"
+        " committed on the release branch",
+    )

@@ -12,9 +12,11 @@ from imgdata.lineage.downstream import downstream
 from imgdata.lineage.index import Index, Stage
 from imgdata.lineage.members import level_at
 from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
+from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event
 from imgdata.ports import Tree
 from imgdata.project.config import Config, Level, Origin
+from imgdata.project.hand_notes import hand_notes
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.project.log import LOG_FOLDER, parse_event
 
@@ -49,8 +51,8 @@ class ProjectView:
         return {} if self.config is None else self.config.levels
 
     @cached_property
-    def runs(self) -> Mapping[str, Event]:
-        """Run records by the hash of the lock entry they made."""
+    def events(self) -> tuple[Event, ...]:
+        """The events of the log that can be read, oldest first."""
         events: list[Event] = []
         for path in self.tree.files(join(self.folder, LOG_FOLDER.as_posix())):
             if not path.endswith(".jsonl"):
@@ -61,7 +63,17 @@ class ProjectView:
                 except (ValueError, KeyError, TypeError):
                     # audit names unreadable log lines; here the other lines still count.
                     continue
-        return runs_by_entry(sorted(events, key=lambda one: (one.at, one.id)))
+        return tuple(sorted(events, key=lambda one: (one.at, one.id)))
+
+    @cached_property
+    def runs(self) -> Mapping[str, Event]:
+        """Run records by the hash of the lock entry they made."""
+        return runs_by_entry(self.events)
+
+    @cached_property
+    def notes(self) -> tuple[HandNote, ...]:
+        """What people said about files, the last note of each content."""
+        return hand_notes(self.events)
 
     def level_of(self, path: str) -> Level | None:
         """Return the level a path is on, or None."""

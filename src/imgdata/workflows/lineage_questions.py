@@ -19,6 +19,7 @@ from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead
 from imgdata.ports import Tree
 from imgdata.workflows.bytes_here import BytesHere
 from imgdata.workflows.lineage import Question, Repository, explain
+from imgdata.workflows.lineage_decisions import Decisions
 from imgdata.workflows.lineage_project import (
     ProjectView,
     project_view,
@@ -87,7 +88,13 @@ def answer(repository: Repository, path: str, question: Question) -> Answer:
         found = _with_down(asking, view, found)
     if question.diff is not None:
         found = _with_difference(asking, found)
-    return _checked(asking, view, found)
+    return _checked(asking, view, _with_decisions(asking, view, found))
+
+
+def _with_decisions(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
+    if view is None:
+        return found
+    return Decisions(asking.repository, asking.snapshot, view).added_to(found)
 
 
 def _checked(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:

@@ -42,12 +42,13 @@ def places(clone: Clone, tokens: Mapping[str, str] | None = None) -> Mapping[str
     Asks no network. `tokens` are what markers say, where storages were asked.
     """
     here = folder_location(HERE, clone.dvc.cache_dir)
-    found = [_location(clone, one, tokens or {}) for one in clone.config.storages.values()]
+    wanted = clone.config.storages.values()
+    found = [location_of(clone, one, (tokens or {}).get(one.name, "")) for one in wanted]
     return group_places([here, *found])
 
 
-def _location(clone: Clone, storage: StorageConfig, tokens: Mapping[str, str]) -> Location:
-    token = tokens.get(storage.name, "")
+def location_of(clone: Clone, storage: StorageConfig, token: str = "") -> Location:
+    """Return where a storage lies; `token` is what its marker says, where it was asked."""
     folder = _folder(clone, storage)
     if folder is not None:
         return folder_location(storage.name, folder, token)

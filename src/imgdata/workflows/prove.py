@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imgdata.dvc_files.index import read_index
@@ -20,8 +20,8 @@ from imgdata.levels.staleness import Freshness
 from imgdata.levels.units import level_of
 from imgdata.model.events import Json, time_text
 from imgdata.model.objects import is_folder, object_key
-from imgdata.policy.recoverable import IDENTICAL, METHOD, METHOD_VERSION
-from imgdata.system.files import write_text
+from imgdata.policy.recoverable import DIFFERENT, IDENTICAL, METHOD, METHOD_VERSION
+from imgdata.system.files import file_md5, write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
 from imgdata.transfer.equality import difference
@@ -153,19 +153,14 @@ class _Attempt:
             problem = f"stage '{self.stage.name}' did not run again from commit {self.head[:8]}"
             raise RefusedError(problem, cause=error.cause, remedy="") from error
         seconds = (self.clone.clock.now() - start).total_seconds()
-        tolerance = self._tolerance()
-        files, beyond, within = self._compare(tolerance)
-        verdict = IDENTICAL
-        if beyond:
-            verdict = "different"
-        elif within:
-            verdict = f"equal within '{tolerance}'"
+        found = [self._compare(out) for out in self.stage.outs]
+        verdict, tolerance = _together(found)
         details: dict[str, Json] = {
             "stage": self.stage.address,
             "entry": entry_hash(self.clone.root, self.stage),
             "method": METHOD,
             "method_version": METHOD_VERSION,
-            "tolerance": tolerance if within else "",
+            "tolerance": tolerance,
             "environment": {"source": environment.source, "hash": environment.hash},
             "verdict": verdict,
             "start": time_text(start),
@@ -174,15 +169,22 @@ class _Attempt:
             "code_commit": self.head,
             "inputs": [{"path": path, "version": version} for path, version in inputs],
             "outs": [
-                {"path": out.path, "version": out.recorded.hash.value}
-                for out in self.stage.outs
-                if out.recorded and out.recorded.hash
+                {
+                    "path": one.out.path,
+                    "version": one.out.recorded.hash.value,
+                    "verdict": one.verdict,
+                    "tolerance": one.tolerance if one.within else "",
+                }
+                for one in found
+                if one.out.recorded and one.out.recorded.hash
             ],
         }
         kept = keep_environment(self.clone.root, environment)
-        certificate = self._certify(details, files, beyond, within)
+        certificate = self._certify(details, found)
         log = self.clone.log().write([("proof", details)])
         self.clone.git.stage([path for path in (kept, certificate, log) if path is not None])
+        files = sum(one.files for one in found)
+        beyond = [line for one in found for line in one.beyond]
         return Proved(self.stage, verdict, files, tuple(beyond[:SHOWN]), seconds, certificate)
 
     def _place_inputs(self) -> list[tuple[str, str]]:
@@ -246,30 +248,25 @@ class _Attempt:
             problem = f"the commit has another recipe for '{self.stage.name}'"
             raise RefusedError(problem, cause="\n".join(reasons), remedy=commit)
 
-    def _tolerance(self) -> str:
-        for out in self.stage.outs:
-            level = level_of(self.clone.config, out.path)
-            if level is not None and level.tolerance:
-                return level.tolerance
-        return ""
-
-    def _compare(self, tolerance: str) -> tuple[int, list[str], list[str]]:
-        """Return how many files were compared, and which differ beyond and within the tolerance."""
-        count = 0
-        beyond: list[str] = []
-        within: list[str] = []
-        for out in self.stage.outs:
-            recorded = self._recorded(out)
-            found = self._workspace.hashes(out.path, self._workspace.scan(out.path))
-            count += len(recorded)
-            beyond += [f"{_join(out.path, n)}: not made" for n in recorded.keys() - found.keys()]
-            beyond += [f"{_join(out.path, n)}: new" for n in found.keys() - recorded.keys()]
-            for name in sorted(recorded.keys() & found.keys()):
-                if recorded[name] == found[name]:
-                    continue
-                told = self._differs(tolerance, out, name, recorded[name])
-                (beyond if told else within).append(f"{_join(out.path, name)}: {told}")
-        return count, sorted(beyond), within
+    def _compare(self, out: Out) -> "_Compared":
+        """Compare an output with its record, by the tolerance of the level it is on."""
+        level = level_of(self.clone.config, out.path)
+        compared = _Compared(out, level.tolerance if level is not None else "")
+        recorded = self._recorded(out)
+        found = self._workspace.hashes(out.path, self._workspace.scan(out.path))
+        compared.files = len(recorded)
+        gone, new = recorded.keys() - found.keys(), found.keys() - recorded.keys()
+        compared.beyond += sorted(f"{_join(out.path, name)}: not made" for name in gone)
+        compared.beyond += sorted(f"{_join(out.path, name)}: new" for name in new)
+        for name in sorted(recorded.keys() & found.keys()):
+            if recorded[name] == found[name]:
+                continue
+            path = _join(out.path, name)
+            if told := self._differs(compared.tolerance, path, recorded[name]):
+                compared.beyond.append(f"{path}: {told}")
+            else:
+                compared.within.append(path)
+        return compared
 
     def _recorded(self, out: Out) -> Mapping[str, str]:
         recorded = out.recorded
@@ -282,16 +279,17 @@ class _Attempt:
             raise DamagedError(problem, remedy="imgdata pull")
         return files
 
-    def _differs(self, tolerance: str, out: Out, name: str, md5: str) -> str:
-        again = self._root / _join(out.path, name)
+    def _differs(self, tolerance: str, path: str, md5: str) -> str:
+        again = self._root / path
         first = self.clone.dvc.cache_dir / object_key(md5)
         if not tolerance or not first.is_file():
             return "other bytes"
+        if file_md5(first) != md5:
+            problem = f"{path} is damaged in the local cache"
+            raise DamagedError(problem, remedy="imgdata verify --on cache --repair")
         return difference(tolerance, first, again, again.name)
 
-    def _certify(
-        self, details: Mapping[str, Json], files: int, beyond: list[str], within: list[str]
-    ) -> Path:
+    def _certify(self, details: Mapping[str, Json], found: "Sequence[_Compared]") -> Path:
         at = self.clone.clock.now()
         folder = self.clone.root / PROOFS
         folder.mkdir(parents=True, exist_ok=True)
@@ -301,12 +299,47 @@ class _Attempt:
             "at": time_text(at),
             "by": self.clone.git.identity() or "",
             **details,
-            "files": files,
-            "different": beyond,
-            "equal_within_tolerance": [line.partition(": ")[0] for line in within],
+            "files": sum(one.files for one in found),
+            "different": [line for one in found for line in one.beyond],
+            "equal_within_tolerance": [name for one in found for name in one.within],
         }
         write_text(path, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         return path
+
+
+@dataclass(slots=True)
+class _Compared:
+    """One output made again, compared with its record.
+
+    Attributes:
+        tolerance: What its level allows; empty for nothing.
+        files: How many files the record has.
+        beyond: Files that differ beyond the tolerance, and how.
+        within: Files whose bytes differ within it.
+    """
+
+    out: Out
+    tolerance: str
+    files: int = 0
+    beyond: list[str] = field(default_factory=list)
+    within: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        if self.beyond:
+            return DIFFERENT
+        return f"equal within '{self.tolerance}'" if self.within else IDENTICAL
+
+
+def _together(found: "Sequence[_Compared]") -> tuple[str, str]:
+    """Return the verdict on a stage, the worst of its outputs', and the tolerances it needed."""
+    verdicts = [one.verdict for one in found]
+    used = dict.fromkeys(one.tolerance for one in found if one.within)
+    if DIFFERENT in verdicts:
+        return DIFFERENT, ", ".join(used)
+    if not used:
+        return IDENTICAL, ""
+    return f"equal within {', '.join(repr(one) for one in used)}", ", ".join(used)
 
 
 def _join(path: str, name: str) -> str:

@@ -12,7 +12,7 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
-from imgdata.workflows.leaving import Gate, Withheld
+from imgdata.workflows.leaving import Gate, Withheld, refusal
 from imgdata.workflows.marker import mark_or_refuse
 from imgdata.workflows.objects import copy_event, copy_key
 from imgdata.workflows.push_plan import (
@@ -23,6 +23,7 @@ from imgdata.workflows.push_plan import (
     choose_targets,
     keys_of,
     plan_unit,
+    selected_content,
 )
 
 WEAKEST_FIRST: tuple[How, ...] = ("size", "checksum", "read")
@@ -102,6 +103,7 @@ class _Doors:
     opened: dict[str, Storage | None] = field(default_factory=dict)
     public: dict[str, str] = field(default_factory=dict)
     there: dict[str, dict[str, StoredObject]] = field(default_factory=dict)
+    unsure: dict[str, StorageError] = field(default_factory=dict)
 
     def push(
         self, target: Target, options: PushOptions, progress: Progress
@@ -111,32 +113,55 @@ class _Doors:
         if name not in self.public:
             self.public[name] = self.gate.stated_public(self.clone.config.storages[name])
         # Asked twice: by what is written before the storage is touched, by looking once it is open.
-        if held := self._held(target):
+        if held := self._held(target, options):
             yield held
             return
         try:
             storage = self._open(name)
             if storage is None:
                 return
-            if held := self._held(target):
+            if held := self._held(target, options, storage):
                 yield held
                 return
+            self._refuse_unsure(target, options)
             there = self._there(name, storage, options)
             yield _push_unit(self.clone, target, storage, options, progress, there)
         except StorageError as error:
             self.opened[name] = None
             yield StorageFailed(name, error)
 
-    def _held(self, target: Target) -> Withheld | None:
+    def _held(
+        self, target: Target, options: PushOptions, receiver: Storage | None = None
+    ) -> Withheld | None:
         why = self.public[target.storage]
-        return self.gate.withheld(target.unit, target.storage, why) if why else None
+        held = self.gate.withheld(target.unit, target.storage, why, receiver) if why else None
+        return held if held is None or self._is_wanted(target, options) else None
+
+    def _refuse_unsure(self, target: Target, options: PushOptions) -> None:
+        """Stop restricted data before a storage of which nobody knows whether strangers read it."""
+        error = self.unsure.get(target.storage)
+        if error is None or self.public[target.storage]:
+            return
+        if self.gate.withheld(target.unit, target.storage, "") and self._is_wanted(target, options):
+            raise error
+
+    def _is_wanted(self, target: Target, options: PushOptions) -> bool:
+        """Tell whether any file of a unit is selected; where its list is not here, it may be."""
+        if not (options.selection and self.clone.has_list(target.unit)):
+            return True
+        return bool(selected_content(self.clone, target.unit, options).files)
 
     def _open(self, name: str) -> Storage | None:
         if name not in self.opened:
             self.opened[name] = None
-            self.opened[name] = _open_marked(self.clone, name)
+            storage = _open_marked(self.clone, name)
             if not self.public[name]:
-                self.public[name] = self.gate.looks_public(self.clone.config.storages[name])
+                config = self.clone.config.storages[name]
+                try:
+                    self.public[name] = self.gate.looks_public(config, storage)
+                except StorageError as error:
+                    self.unsure[name] = error
+            self.opened[name] = storage
         return self.opened[name]
 
     def _there(
@@ -325,7 +350,7 @@ def summary_error(
     """Return what kept a push from being whole, or None; a restriction before all else."""
     held = [one for one in outcomes if isinstance(one, Withheld)]
     if held:
-        return _restricted(held)
+        return refusal(held, "did not go to a public storage")
     failed = next((one for one in outcomes if isinstance(one, StorageFailed)), None)
     broken = [one for one in outcomes if isinstance(one, Pushed) and not one.is_whole]
     if not broken:
@@ -334,24 +359,6 @@ def summary_error(
     count = "one file is" if len(names) == 1 else f"{len(names)} files are"
     problem = f"{count} damaged or missing; nothing damaged was sent"
     return DamagedError(problem, cause="\n".join(names[:SHOWN]), remedy=_remedy(broken[0]))
-
-
-def _restricted(held: Sequence[Withheld]) -> RefusedError:
-    first = held[0]
-    lines = [
-        f"{one.unit.title} -> {one.storage} ({one.public}): {reason}"
-        for one in held
-        for reason in one.reasons
-    ]
-    may = ", ".join(first.may) or "no level by a written rule"
-    count = "one unit is" if len(held) == 1 else f"{len(held)} units are"
-    problem = f"{count} restricted and did not go to a public storage"
-    return RefusedError(
-        problem,
-        cause="\n".join([*lines[:SHOWN], f"what may leave: {may}"]),
-        remedy="ask the owner; what may leave is said by may_leave of the origin in imgdata.yaml,"
-        " committed on the release branch",
-    )
 
 
 def _bad_lines(pushed: Pushed) -> Iterator[str]:

@@ -13,6 +13,8 @@ from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.by_path import how_to_get, is_sent, why_nowhere
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import differences
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
 
 
@@ -89,7 +91,7 @@ def choose_targets(
         InvalidProjectError: DVC's files differ from imgdata.yaml.
         UsageError: A storage of `--to` is not configured.
     """
-    told = clone.differences
+    told = _differences(clone)
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(
@@ -104,12 +106,26 @@ def choose_targets(
     skipped: list[NotPushed] = []
     for level in levels:
         storages = options.to or level.storages
-        for unit in clone.units.by_level[level.name]:
+        units = clone.units.by_level[level.name]
+        for unit in (one for one in units if _may_be_selected(one, options.selection)):
             if why := _why_not(clone, unit, storages):
                 skipped.append(NotPushed(unit, why))
             else:
                 targets += [Target(unit, name) for name in storages]
     return tuple(targets), tuple(skipped)
+
+
+def _differences(clone: Clone) -> list[str]:
+    if clone.by_path:  # what DVC's files say is all there is
+        return []
+    barred = Gate(clone, ask=False).barred
+    return list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+
+
+def _may_be_selected(unit: Unit, selection: Selection) -> bool:
+    """Tell whether a selection leaves a unit out by its name, without reading its file list."""
+    plates = selection.wanted.get("plate", ())
+    return not (plates and unit.name) or Selection({"plate": plates}).fits({"plate": unit.name})
 
 
 def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
@@ -130,7 +146,7 @@ def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
 
 def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
     """Return what a push would do, as remembered in the log: asks no storage."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     cached = present_objects(clone.cache, [item.key for item in content.items()])
     copy = clone.ledger.copy(copy_key(target.unit, target.storage))
     items = [item.sized(cached) for item in content.items()]
@@ -140,7 +156,7 @@ def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitP
 
 def keys_of(clone: Clone, target: Target, options: PushOptions) -> list[str]:
     """Return the keys of all objects a push of one unit is about."""
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     keys = [item.key for item in content.items()]
     return [*keys, content.list_item.key] if content.list_item else keys
 
@@ -161,7 +177,7 @@ def plan_unit(
         options: How to push.
         there: What the storage has, where it was asked for all units at once.
     """
-    content = _content(clone, target.unit, options)
+    content = selected_content(clone, target.unit, options)
     files, lists = content.items(), (content.list_item,) if content.list_item else ()
     if there is None:
         keys = [one.key for one in (*files, *lists)]
@@ -205,7 +221,8 @@ def _found_words(item: Item, size: int) -> str:
     return "another checksum"
 
 
-def _content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+def selected_content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
+    """Return the selected files of a unit's recorded version."""
     content = content_of(unit, clone.folder_list(unit))
     content = content.selected(options.selection, clone.config.levels[unit.level])
     return content.below(options.parts.get(unit.level))

@@ -14,11 +14,14 @@ from imgdata.levels.units import Unit
 from imgdata.model.events import Event, parse_time
 from imgdata.policy.ledger import Evidence
 from imgdata.project.config import Level
+from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
 from imgdata.workflows.by_path import how_to_get, is_sent
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import differences
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.pull import partial_note
 
@@ -73,6 +76,7 @@ class UnitStatus:
         copies: The storages of its level, and others with evidence.
         owed: Copies missing to the level's rule.
         next_step: One command, or an empty text.
+        noted: Its changed files whose present content somebody noted as edited by hand.
     """
 
     unit: Unit
@@ -84,6 +88,15 @@ class UnitStatus:
     copies: tuple[UnitCopy, ...]
     owed: int
     next_step: str
+    noted: tuple[str, ...] = ()
+
+    @property
+    def is_hand_edited(self) -> bool:
+        """Whether all that differs from the record are hand edits that somebody noted."""
+        changes = self.comparison
+        if self.here != "changed" or changes is None or changes.missing or self.unit.is_raw:
+            return False
+        return bool(self.noted) and len(self.noted) == len(changes.changed) + len(changes.extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +153,8 @@ def not_here(clone: Clone, levels: Sequence[Level]) -> tuple[Unit, ...]:
 
 
 def _notes(clone: Clone) -> Iterator[str]:
-    told = clone.differences
-    if told:
-        yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
+    if not clone.by_path:
+        yield from _told_differences(clone)
     if clone.by_path:
         yield from _notes_by_path(clone)
     elif merge_driver.is_named(clone.root, clone.git) and not merge_driver.is_installed(clone.git):
@@ -152,6 +164,13 @@ def _notes(clone: Clone) -> Iterator[str]:
         )
     for problem in clone.index.problems:
         yield problem.sentence
+
+
+def _told_differences(clone: Clone) -> Iterator[str]:
+    barred = Gate(clone, ask=False).barred_as_written
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+    if told:
+        yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
 
 
 def _notes_by_path(clone: Clone) -> Iterator[str]:
@@ -192,6 +211,22 @@ def _unit_status(
         next_step=_dvc_step(unit, level, here, stale, owed)
         if clone.by_path
         else _next_step(unit, level, here, stale, owed),
+        noted=_noted(clone, unit, comparison),
+    )
+
+
+def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str, ...]:
+    """Return the files of a unit that differ from their record as a note says."""
+    names = (*comparison.changed, *comparison.extra) if comparison is not None else ()
+    if not names:
+        return ()
+    known = {(note.path, note.md5) for note in hand_notes(clone.events)}
+    paths = {name: f"{unit.path}/{name}" if name else unit.path for name in names}
+    noted = {path for path, _ in known}
+    return tuple(
+        name
+        for name, path in paths.items()
+        if path in noted and (path, clone.content_hash(path)) in known
     )
 
 

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import FileChange, dvc_url, plan_conform
+from imgdata.workflows.leaving import Gate
 from imgdata.workflows.marker import mark_or_refuse
 
 PROBE_PREFIX = "0-imgdata-probe-"
@@ -175,7 +176,9 @@ def plan_add(
     before = path.read_text("utf-8")
     after = with_storage(before, storage, levels)
     config = parse_config(after)
-    changes = (FileChange(path, before, after), *plan_conform(config, clone.root))
+    barred = Gate(replace(clone, config=config), ask=False).barred
+    conform = plan_conform(config, clone.root, barred=barred)
+    changes = (FileChange(path, before, after), *conform)
     return AddPlan(storage, tuple(one for one in changes if one.before != one.after))
 
 

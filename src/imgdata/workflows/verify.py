@@ -154,6 +154,7 @@ class _Verification:
     spent: int = 0
     good: dict[tuple[str, str], int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
+    public: dict[str, bool] = field(default_factory=dict)
 
     def run(self) -> Iterator[VerifyOutcome]:
         """Read tasks in the order of their oldest check."""
@@ -198,7 +199,7 @@ class _Verification:
                 if task is not None:
                     yield task
             if (not self.options.on or CACHE in self.options.on) and items is not None:
-                task = self._cache_task(version, items)
+                task = self._cache_task(version, items, copies)
                 if task is not None:
                     yield task
 
@@ -227,10 +228,8 @@ class _Verification:
             ages.append((at, _sized(item, there.get(item.key))))
         return _task(version, name, storage, ages, len(items))
 
-    def _cache_task(self, version: Version, items: tuple[Item, ...]) -> Task | None:
-        from imgdata.transfer.presence import present_objects  # noqa: PLC0415 - only here
-
-        there = present_objects(self.clone.cache, [item.key for item in items])
+    def _cache_task(self, version: Version, items: tuple[Item, ...], copies: Copies) -> Task | None:
+        there = copies.cached(items)
         at = self._cache_notes().get(version.version, NEVER)
         ages = [(at, _sized(item, there[item.key])) for item in items if item.key in there]
         return _task(version, CACHE, self.clone.cache, ages, len(ages))
@@ -327,6 +326,17 @@ class _Verification:
         sizes = [one.size for one in found if one is not None]
         return sizes[0] if sizes else None
 
+    def _is_public(self, task: Task) -> bool:
+        """Tell whether strangers read the storage; where that is not known, count it so."""
+        if task.storage not in self.public:
+            gate, config = Gate(self.clone), self.clone.config.storages[task.storage]
+            try:
+                told = gate.stated_public(config) or gate.looks_public(config, task.opened)
+            except StorageError:
+                told = "unknown"
+            self.public[task.storage] = bool(told)
+        return self.public[task.storage]
+
     def _repair(
         self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies
     ) -> str:
@@ -334,8 +344,7 @@ class _Verification:
 
         Nothing is sent to a public storage: that is for push, which asks for restrictions.
         """
-        config = self.clone.config.storages.get(task.storage)
-        if config is not None and Gate(self.clone).stated_public(config):
+        if task.storage != CACHE and self._is_public(task):
             return ""
         sources: list[tuple[str, Storage]] = []
         if task.storage != CACHE:

@@ -10,7 +10,6 @@ from imgdata.policy.evidence import Counts as CountsFully
 from imgdata.policy.ledger import Evidence, NothingNoted, NotThere, Unknown
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
-from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
@@ -188,8 +187,7 @@ class _Look:
         return tuple(sorted(short))
 
     def _here(self, asked: Asked, items: Sequence[Item]) -> CopyLine:
-        keys = [item.key for item in items]
-        cached = present_objects(self.clone.cache, keys)
+        cached = self.copies.cached(items)
         lacks = sorted(name for item in items if item.key not in cached for name in item.names)
         total = sum(len(item.names) for item in items)
         unlinked = [name for name in lacks if (self.clone.root / name).is_file()]

@@ -1,6 +1,6 @@
 """Cut a window around every cell: one small image a cell, its channels as planes.
 
-python scripts/crop.py data/corrected/P1 data/masks/P1 data/single_cell_images/P1
+python scripts/crop.py data/corrected/P1 data/masks/P1 qc/P1.left_out.csv data/single_cell_images/P1
 
 B02_1_17.tif is the cell that has number 17 in the mask B02_1.tif; its description names the
 channels of its planes. lineage.csv says which images and mask each crop was cut from.
@@ -11,14 +11,27 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from images import by_site, cut, pixel_size, read, settings, window, write, write_table
+from images import (
+    by_site,
+    cut,
+    fields_left_out,
+    pixel_size,
+    read,
+    settings,
+    window,
+    write,
+    write_table,
+)
 from scipy import ndimage
 
 
-def main(corrected: Path, masks: Path, crops: Path) -> None:
+def main(corrected: Path, masks: Path, excluded: Path, crops: Path) -> None:
     size = settings("params.yaml", "crop", "size")
+    skipped = fields_left_out(excluded, masks.parent.name)
     lineage = []
     for (well, site), channels in by_site(corrected).items():
+        if f"{well}_{site}" in skipped:
+            continue
         mask = masks / f"{well}_{site}.tif"
         labels = read(mask)
         planes = [read(path) for path in channels.values()]

@@ -180,6 +180,17 @@ def read_table(path: Path) -> list[dict[str, str]]:
         return [row for row in csv.DictReader(file) if any(row.values())]
 
 
+def left_out(table: Path, *levels: str) -> set[str]:
+    """List the files of some levels that somebody excluded from what is made next."""
+    return {row["file"] for row in read_table(table) if row["level"] in levels}
+
+
+def fields_left_out(table: Path, masks: str) -> set[str]:
+    """List the fields, `B02_1`, of which a corrected image or the mask is excluded."""
+    images = {"_".join(Path(file).stem.split("_", 2)[:2]) for file in left_out(table, "corrected")}
+    return images | {Path(file).stem for file in left_out(table, masks)}
+
+
 def window(nucleus: tuple[slice, slice], size: int) -> tuple[slice, slice]:
     """Return a square of `size` pixels about a nucleus; it may reach over the image's edge."""
     starts = [(part.start + part.stop) // 2 - size // 2 for part in nucleus]

@@ -1,6 +1,7 @@
 """Measure every cell of a plate: one row a cell, in the columns the field uses.
 
-python scripts/profile_cells.py data/corrected/P1 data/masks/P1 data/single_cell_profiles/P1.parquet
+python scripts/profile_cells.py data/corrected/P1 data/masks/P1 qc/P1.left_out.csv
+    data/single_cell_profiles/P1.parquet
 
 Nuclei_* is measured in the nucleus, Cells_* in the nucleus and `cell_border` pixels around it.
 Given data/single_cell_images/P1 in the first place, pixels are read from the crops instead of the
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tifffile
-from images import by_site, cut, read, settings, stop, window
+from images import by_site, cut, fields_left_out, left_out, read, settings, stop, window
 from scipy import ndimage
 
 
@@ -136,11 +137,15 @@ def row(cell: Cell, mask: Path) -> dict[str, object]:
     }
 
 
-def main(images: Path, masks: Path, table: Path) -> None:
+def main(images: Path, masks: Path, excluded: Path, table: Path) -> None:
     options = settings("params.yaml", "profile")
+    skipped = fields_left_out(excluded, masks.parent.name)
+    skipped_cells = left_out(excluded, "single_cell_images")
     fields = {} if options["images"] == "single_cell_images" else by_site(images)
     tables = []
     for mask in sorted(masks.glob("*.tif")):
+        if mask.stem in skipped:
+            continue
         labels = read(mask).astype(np.int32)
         cells = grow(labels, options["cell_border"])
         well, site = mask.stem.split("_", 1)
@@ -149,10 +154,11 @@ def main(images: Path, masks: Path, table: Path) -> None:
             if fields
             else from_crops(images / mask.stem, labels, cells)
         )
-        if rows := [row(cell, mask) for cell in found]:
+        kept = (one for one in found if f"{mask.stem}_{one.number}.tif" not in skipped_cells)
+        if rows := [row(cell, mask) for cell in kept]:
             tables.append(pa.Table.from_pylist(rows))
     if not tables:
-        stop(f"the masks in {masks} hold no cell")
+        stop(f"the masks in {masks} hold no cell, or all are in {excluded}")
     table.parent.mkdir(parents=True, exist_ok=True)
     profiles = pa.concat_tables(tables, promote_options="default")
     pq.write_table(profiles, table, compression="zstd")

@@ -12,6 +12,7 @@ from imgdata.policy.evidence import CopyFact, Presence, Rule
 from imgdata.policy.ledger import CopyKey, Evidence, Following, fold
 from imgdata.policy.recoverable import (
     IDENTICAL,
+    METHOD_VERSION,
     ByCopies,
     ByRecipe,
     Node,
@@ -39,7 +40,7 @@ def node(name: str, *facts: CopyFact, recipe: Recipe | None = None) -> Node:
 
 
 def proof(verdict: str = IDENTICAL, tolerance: str = "", *, known: bool = True) -> Proof:
-    return Proof(NOW, verdict, tolerance, 1, 60.0, environment_known=known)
+    return Proof(NOW, verdict, tolerance, METHOD_VERSION, 60.0, environment_known=known)
 
 
 def recipe(*inputs: str, made: Proof | None = None, faults: tuple[str, ...] = ()) -> Recipe:
@@ -86,6 +87,47 @@ def test_equal_within_a_tolerance_counts_only_where_the_level_declares_that_tole
     assert isinstance(verdict("masks", raw, node("masks", recipe=declared)), ByRecipe)
 
 
+def test_what_comes_back_within_a_tolerance_is_not_the_input_that_a_proof_was_made_with() -> None:
+    loose = proof("equal within 'equal labels'", "equal labels")
+    declared = Recipe("s", loose, (), (node_id("raw", "1"),), "equal labels")
+    raw, crops = node("raw", copy("lab")), node("crops", recipe=recipe("masks"))
+    found = verdict("crops", raw, node("masks", recipe=declared), crops)
+    assert isinstance(found, NotRecoverable)
+    assert found.recipe_faults == ("its input masks comes back only equal within 'equal labels'",)
+    stored = node("masks", copy("lab"), recipe=declared)
+    assert isinstance(verdict("crops", raw, stored, crops), ByRecipe)
+
+
+def test_tolerances_of_the_first_method_are_not_trusted_its_identical_is() -> None:
+    raw = node("raw", copy("lab"))
+    exact = Proof(NOW, IDENTICAL, "", 1, 60.0, environment_known=True)
+    assert isinstance(verdict("m", raw, node("m", recipe=recipe("raw", made=exact))), ByRecipe)
+    loose = Proof(
+        NOW, "equal within 'equal labels'", "equal labels", 1, 60.0, environment_known=True
+    )
+    declared = Recipe("s", loose, (), (node_id("raw", "1"),), "equal labels")
+    found = verdict("m", raw, node("m", recipe=declared))
+    assert isinstance(found, NotRecoverable)
+    assert found.recipe_faults == ("proven by method version 1, which is not trusted",)
+
+
+def test_each_thing_that_makes_a_recipe_unreliable_is_named() -> None:
+    raw = node("raw", copy("lab"))
+    old = Proof(NOW, IDENTICAL, "", 0, 60.0, environment_known=True)
+    cases = {
+        "never proven by making it again": Recipe("s", None, (), ()),
+        "proven by method version 0, which is not trusted": recipe("raw", made=old),
+        "the versions of its programs are unknown": recipe("raw", made=proof(known=False)),
+        "made again, it was different": recipe("raw", made=proof("different")),
+        "its stage is frozen": recipe("raw", faults=("its stage is frozen",)),
+        "its input nowhere is not recoverable": recipe("nowhere"),
+    }
+    for fault, one in cases.items():
+        found = verdict("masks", raw, node("masks", recipe=one))
+        assert isinstance(found, NotRecoverable)
+        assert found.recipe_faults == (fault,)
+
+
 def test_what_goes_in_the_same_plan_does_not_count_for_what_needs_it() -> None:
     raw, masks = node("raw", copy("lab")), node("masks", recipe=recipe("raw"))
     leaving = {node_id("raw", "1"): frozenset({"lab"})}
@@ -94,8 +136,9 @@ def test_what_goes_in_the_same_plan_does_not_count_for_what_needs_it() -> None:
 
 
 STORAGES = ("lab", "red", "cloud")
-LEVELS = ("raw", "masks", "crops")
-ABOVE = {"masks": "raw", "crops": "masks"}
+LEVELS = ("raw", "masks", "crops", "raw before", "masks before")
+"""Levels, and superseded versions of two of them."""
+ABOVE = {"masks": "raw", "crops": "masks", "masks before": "raw before"}
 
 
 @dataclass
@@ -169,6 +212,41 @@ class LossMachine(RuleBasedStateMachine):
     @rule(storage=st.sampled_from(STORAGES))
     def burn(self, storage: str) -> None:
         self.shelves[storage].content.clear()
+
+    @rule(storage=st.sampled_from(STORAGES), level=st.sampled_from(LEVELS))
+    def forget(self, storage: str, level: str) -> None:
+        """A storage took it, and lost it, and says nothing."""
+        self.shelves[storage].content.pop(level, None)
+
+    @rule(who=st.sampled_from("xy"), storage=st.sampled_from(STORAGES))
+    def declare_lost(self, who: str, storage: str) -> None:
+        self.count += 1
+        details: dict[str, Json] = {"storage": storage, "reason": "fell down"}
+        new_id = f"{who}{self.count:05d}"
+        details["after"] = list(Following(fold(self.logs[who]))("lost", details, new_id))
+        at = NOW - timedelta(days=1) + timedelta(seconds=self.count)
+        self.logs[who].append(Event(new_id, at, "", who, "lost", details))
+        self.shelves[storage].content.clear()
+
+    @rule(
+        who=st.sampled_from("xy"),
+        first=st.sampled_from(STORAGES),
+        then=st.sampled_from(STORAGES),
+        level=st.sampled_from(LEVELS),
+    )
+    def move(self, who: str, first: str, then: str, level: str) -> None:
+        """Send a copy on, hashed on the way, and only then let go of the first."""
+        if self.shelves[first].content.get(level) == "right" and first != then:
+            self.shelves[then].content[level] = "right"
+            self._note(who, "stored", then, level)
+            self.drop(who, first, level)
+
+    @rule(who=st.sampled_from("xy"), level=st.sampled_from(tuple(ABOVE)))
+    def recompute(self, who: str, level: str) -> None:
+        """A proven recipe makes it again wherever its input is; the result is stored."""
+        if level in self.proven and self._can_be_had(ABOVE[level]):
+            self.shelves["lab"].content[level] = "right"
+            self._note(who, "stored", "lab", level)
 
     @rule(who=st.sampled_from("xy"))
     def merge(self, who: str) -> None:

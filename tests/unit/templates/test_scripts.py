@@ -55,6 +55,12 @@ def _raw(project: Path, *names: str) -> Path:
     return folder
 
 
+def select(script: Script, project: Path, passed: Path, summary: Path) -> None:
+    """Select the images of P1, of which nobody excluded one."""
+    absent, left_out = project / "none.csv", project / "left_out.csv"
+    script("select_images").main(project / "P1.csv", absent, passed, left_out, summary)
+
+
 @pytest.mark.parametrize(
     ("key", "name"),
     [
@@ -116,55 +122,29 @@ def test_two_files_for_one_image_are_a_sentence(script: Script, project: Path) -
     folder = _raw(project, "B2_1_DNA.ome.tif", "B02_1_DNA.ome.tif")
     table, passed = project / "P1.csv", project / "pass.csv"
     script("qc").main(folder, table)
-    script("select_images").main(table, project / "none.csv", passed, project / "P1.json")
+    select(script, project, passed, project / "P1.json")
 
     with pytest.raises(SystemExit, match=r"two raw files are B02_1_DNA\.tif"):
         script("correct").main(folder, passed, project / "out")
 
 
-@pytest.mark.parametrize(
-    ("condition", "wells"),
-    [
-        ("well=B2", ["B02"]),
-        ("well=b02,C03", ["B02", "C03"]),
-        ("well=B02..C02", ["B02", "C02"]),
-        ("well=B02..C03 site=2", []),
-        ("plate=P1; well=C3", ["C03"]),
-        ("site=01", ["B02", "B03", "C02", "C03"]),
-        ("channel=DNA & well=C02", ["C02"]),
-        ("channel=dna", []),
-        ("", ["B02", "B03", "C02", "C03"]),
-    ],
-)
-def test_an_exclusion_means_the_images_it_selects(
-    script: Script, condition: str, wells: list[str]
-) -> None:
-    images = [
-        {"file": f"{well}_1_DNA.tif", "well": well, "site": "1", "channel": "DNA"}
-        for well in ("B02", "B03", "C02", "C03")
-    ]
-    excluded = script("select_images").excluded
+def test_a_plate_of_which_nothing_is_left_is_a_sentence(script: Script, project: Path) -> None:
+    table, decisions = project / "P1.csv", project / "excluded.csv"
+    script("qc").main(_raw(project, "B02_1_DNA.ome.tif"), table)
+    decisions.write_text("level,file,reason,by,at\nraw,B02_1_DNA.ome.tif,blurred,,\n")
 
-    assert [
-        image["well"] for image in images if excluded(image, {"select": condition, "file": None})
-    ] == wells
+    with pytest.raises(SystemExit, match=r"no image of plate P1 is left.*out of plates\.yaml"):
+        script("select_images").main(table, decisions, *(project / name for name in "abc"))
 
 
-@pytest.mark.parametrize("file", ["r02c02-1.tif", "x/r02c02-1.tif", "B02_1_DNA.tif", "B02_1.tif"])
-def test_an_exclusion_names_a_raw_or_corrected_image_or_a_mask(script: Script, file: str) -> None:
-    excluded = script("select_images").excluded
-    image = {"file": "Images/r02c02-1.tif", "well": "B02", "site": "1", "channel": "DNA"}
-    other = {"file": "Images/r02c03-1.tif", "well": "B03", "site": "1", "channel": "DNA"}
+def test_a_heading_that_a_merge_doubled_leaves_nothing_out(script: Script, project: Path) -> None:
+    table, decisions, left_out = (project / name for name in ("P1.csv", "x.csv", "left.csv"))
+    script("qc").main(_raw(project, "B02_1_DNA.ome.tif"), table)
+    heading = "level,file,reason,by,at\n"
+    decisions.write_text(f"{heading}{heading}masks,B02_1.tif,merged,,\n")
+    script("select_images").main(table, decisions, project / "a", left_out, project / "b")
 
-    assert excluded(image, {"file": file})
-    assert not excluded(other, {"file": file})
-
-
-def test_an_exclusion_by_an_unknown_field_is_a_sentence(script: Script) -> None:
-    image = {"file": "a.tif", "well": "B02", "site": "1", "channel": "DNA"}
-
-    with pytest.raises(SystemExit, match="'object=7' does not say well=, site= or channel="):
-        script("select_images").excluded(image, {"select": "object=7"})
+    assert script("images").read_table(left_out) == [{"level": "masks", "file": "B02_1.tif"}]
 
 
 def test_saturated_images_fail_with_their_field(script: Script, project: Path) -> None:
@@ -177,7 +157,7 @@ def test_saturated_images_fail_with_their_field(script: Script, project: Path) -
     tifffile.imwrite(folder / "B03_1_AGP.ome.tif", bright)
     table, passed, summary = (project / name for name in ("P1.csv", "pass.csv", "P1.json"))
     script("qc").main(folder, table)
-    script("select_images").main(table, project / "none.csv", passed, summary)
+    select(script, project, passed, summary)
 
     assert [row["file"] for row in script("images").read_table(passed)] == [
         "B02_1_AGP.ome.tif",

@@ -12,7 +12,6 @@ for line in project.status().units:
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,15 +20,14 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 import imgdata
-from imgdata.backends import ProjectDeposits, open_storage
-from imgdata.dvc_files.config import read_config
+from imgdata.dvc_repository import DVC_FOLDER, DvcRepository, clone_of_project, open_by_path
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.lazy import lazy_module
 from imgdata.system.progress import SILENT, Progress
-from imgdata.tracking.dvc import DvcRunner, stage_path
+from imgdata.tracking.dvc import stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 
@@ -43,13 +41,13 @@ if TYPE_CHECKING:
     from imgdata.model.findings import CheckReport
     from imgdata.model.selection import Selection
     from imgdata.policy.audit.remarks import Judged
-    from imgdata.ports import Storage
     from imgdata.project import template as templates
-    from imgdata.project.config import Config, Level, Option, StorageConfig
+    from imgdata.project.config import Level, Option
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import audit as auditing
+    from imgdata.workflows import by_path as paths
     from imgdata.workflows import check as checking
     from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
@@ -61,14 +59,9 @@ if TYPE_CHECKING:
     from imgdata.workflows import move_storage as moving
     from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
-    from imgdata.workflows import pull as pulling
-    from imgdata.workflows import push as pushing
-    from imgdata.workflows import push_plan as push_plans
-    from imgdata.workflows import status as states
     from imgdata.workflows import storages as storing
     from imgdata.workflows import stored as answering
     from imgdata.workflows import verify as verifying
-    from imgdata.workflows import whereis as places
     from imgdata.workflows.lineage import Question
 else:
     # Each command needs one or two of these; together they cost more than a status.
@@ -81,6 +74,7 @@ else:
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
     auditing = lazy_module("imgdata.workflows.audit")
+    paths = lazy_module("imgdata.workflows.by_path")
     conform = lazy_module("imgdata.workflows.conform")
     dropping = lazy_module("imgdata.workflows.drop")
     drop_plans = lazy_module("imgdata.workflows.drop_plan")
@@ -93,25 +87,10 @@ else:
     moving = lazy_module("imgdata.workflows.move_storage")
     noting = lazy_module("imgdata.workflows.note")
     proving = lazy_module("imgdata.workflows.prove")
-    pulling = lazy_module("imgdata.workflows.pull")
-    pushing = lazy_module("imgdata.workflows.push")
-    push_plans = lazy_module("imgdata.workflows.push_plan")
     run = lazy_module("imgdata.workflows.run")
-    states = lazy_module("imgdata.workflows.status")
     storing = lazy_module("imgdata.workflows.storages")
     answering = lazy_module("imgdata.workflows.stored")
     verifying = lazy_module("imgdata.workflows.verify")
-    places = lazy_module("imgdata.workflows.whereis")
-
-DVC_FOLDER = ".dvc"
-
-
-class SystemClock:
-    """The computer's clock."""
-
-    def now(self) -> datetime:
-        """Return the current time in UTC."""
-        return datetime.now(UTC)
 
 
 def site_cache_dir() -> Path:
@@ -129,11 +108,10 @@ def find_root(start: Path) -> Path:
     for folder in (here, *here.parents):
         if (folder / CONFIG_NAME).is_file():
             return folder
-    kind = (
-        "a DVC repository" if any((f / DVC_FOLDER).is_dir() for f in (here, *here.parents)) else ""
-    )
+    is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in (here, *here.parents))
     problem = f"no {CONFIG_NAME} in {here} or a folder above it"
-    cause = f"this is {kind} that imgdata does not know yet" if kind else ""
+    known = "this is a DVC repository that imgdata does not know yet: "
+    cause = f"{known}status, whereis, push and pull work by path" if is_dvc else ""
     raise NoProjectError(problem, cause=cause, remedy="imgdata init")
 
 
@@ -159,29 +137,27 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
     if writing:
         initing.prepare_clone(root, site_cache_dir(), None)
         merge_driver.install(root, git)
-    return Project(_clone(root, config, git))
+    return Project(clone_of_project(root, config, git))
 
 
-def _clone(root: Path, config: Config, git: GitRepository) -> Clone:
-    dvc = read_config(root / DVC_FOLDER)
-    if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
-        with suppress(OSError):  # a cache elsewhere must be there: its disk may not be mounted
-            dvc.cache_dir.mkdir(exist_ok=True)
+def open_data(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> DvcRepository:
+    """Open the project a folder belongs to, or the DVC repository by path where there is none.
 
-    def opener(storage: StorageConfig) -> Storage:
-        return open_storage(storage.name, storage.url, storage.options, root)
+    Args:
+        path: As for `open_project`.
+        writing: As for `open_project`; a DVC repository is left as it is.
 
-    return Clone(
-        root=root,
-        config=config,
-        dvc=dvc,
-        git=git,
-        stages=DvcRunner(root),
-        cache=LocalStorage(dvc.cache_dir),
-        open_storage=opener,
-        published=ProjectDeposits(root / PRIVATE_FOLDER),
-        clock=SystemClock(),
-    )
+    Raises:
+        NoProjectError: There is neither.
+        InvalidProjectError: imgdata.yaml or a DVC file is not valid.
+    """
+    here = Path(path).absolute()
+    for folder in (here, *here.parents):
+        if (folder / CONFIG_NAME).is_file():
+            return open_project(here, writing=writing)
+        if (folder / DVC_FOLDER).is_dir():
+            break
+    return open_by_path(path)
 
 
 def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Path]:
@@ -323,7 +299,7 @@ def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> Pro
     clone = open_project(root).clone
     _make_local_roots(clone)
     git.stage([path for path in written if path.name != "config.local"])
-    return Project(_clone(root, clone.config, git))
+    return Project(clone_of_project(root, clone.config, git))
 
 
 def _git_creator(root: Path) -> tuple[Mapping[str, str], ...]:
@@ -343,30 +319,20 @@ def _make_local_roots(clone: Clone) -> None:
                 LocalStorage(folder).create_root()
 
 
-class Project:
-    """An opened project. Methods that move data yield outcomes as they finish: consume them."""
+class Project(DvcRepository):
+    """An opened project. Methods that move data yield outcomes as they finish: consume them.
 
-    def __init__(self, clone: Clone) -> None:
-        self.clone = clone
-
-    @property
-    def root(self) -> Path:
-        """The folder of imgdata.yaml."""
-        return self.clone.root
-
-    @property
-    def config(self) -> Config:
-        """What imgdata.yaml says."""
-        return self.clone.config
+    Names are levels.
+    """
 
     @property
     def levels(self) -> tuple[Level, ...]:
         """The levels, in the order of imgdata.yaml."""
         return tuple(self.clone.config.levels.values())
 
-    def status(self, levels: Sequence[str] = (), *, remote: bool = False) -> states.ProjectStatus:
-        """Compare records, files, pipeline and log; with `remote`, ask the storages too."""
-        return states.status(self.clone, choose_levels(self.clone.config, levels), remote=remote)
+    def choose(self, names: Sequence[str]) -> paths.Chosen:
+        """Return the named levels, all for no name."""
+        return paths.Chosen(choose_levels(self.clone.config, names))
 
     def plan_add(
         self,
@@ -391,44 +357,6 @@ class Project:
         headers = checking.Pixels.NONE
         request = checks.Request(self.root, targets, level, pixels=headers, records=False)
         return checks.check(request)
-
-    def plan_push(
-        self, levels: Sequence[str] = (), options: push_plans.PushOptions | None = None
-    ) -> tuple[tuple[push_plans.UnitPlan, ...], tuple[push_plans.NotPushed, ...]]:
-        """Return what a push would send, as remembered: asks no storage."""
-        options = options or push_plans.PushOptions()
-        chosen = choose_levels(self.clone.config, levels)
-        targets, skipped = push_plans.choose_targets(self.clone, chosen, options)
-        plans = tuple(push_plans.remembered_plan(self.clone, one, options) for one in targets)
-        return plans, skipped
-
-    def push(
-        self,
-        levels: Sequence[str] = (),
-        options: push_plans.PushOptions | None = None,
-        *,
-        progress: Progress = SILENT,
-    ) -> Iterator[pushing.PushOutcome]:
-        """Send levels to their storages; one outcome a unit and storage."""
-        chosen = choose_levels(self.clone.config, levels)
-        return pushing.push(self.clone, chosen, options or push_plans.PushOptions(), progress)
-
-    def pull(
-        self,
-        levels: Sequence[str] = (),
-        options: pulling.PullOptions | None = None,
-        *,
-        progress: Progress = SILENT,
-    ) -> Iterator[pulling.PullOutcome]:
-        """Bring levels back, verified; one outcome a unit."""
-        chosen = choose_levels(self.clone.config, levels)
-        return pulling.pull(self.clone, chosen, options or pulling.PullOptions(), progress)
-
-    def whereis(
-        self, names: Sequence[str] = (), options: places.WhereisOptions | None = None
-    ) -> Iterator[places.Whereabouts]:
-        """Say where the copies of levels or files are; one answer a version."""
-        return places.whereis(self.clone, names, options or places.WhereisOptions())
 
     def audit(self, *, remote: bool = False) -> tuple[Judged, ...]:
         """Judge the project by every rule of its own; with `remote`, ask its storages."""

@@ -60,6 +60,19 @@ def _source(name: str, target: str, summary: str, example: str) -> Backend:
     )
 
 
+def _web(scheme: str) -> Backend:
+    """Return a row of web servers, which are only read."""
+    return Backend(
+        "storage",
+        scheme,
+        "imgdata.storage.web:open_web",
+        "a web server that serves a DVC remote, read only",
+        extra="deposits",
+        modules=("httpx",),
+        example=f"{scheme}://host/folder",
+    )
+
+
 BACKENDS: tuple[Backend, ...] = (
     Backend(
         "storage",
@@ -93,6 +106,8 @@ BACKENDS: tuple[Backend, ...] = (
         modules=("asyncssh",),
         example="ssh://cluster/scratch/nf1",
     ),
+    _web("https"),
+    _web("http"),
     Backend(
         "repository",
         "zenodo",
@@ -175,6 +190,20 @@ BACKENDS: tuple[Backend, ...] = (
     _source("http", "web_folders:open_web", "files and folders on the web", "http://HOST/folder/"),
 )
 
+WITHOUT_BACKEND: Mapping[str, str] = {
+    "gs": "Google Cloud",
+    "azure": "Azure",
+    "webdav": "WebDAV",
+    "webdavs": "WebDAV",
+    "gdrive": "Google Drive",
+    "rclone": "rclone's remotes",
+    "git": "git",
+    "git-lfs": "Git LFS",
+    "oss": "Alibaba's OSS",
+    "hdfs": "Hadoop",
+}
+"""Kinds of storages that people name and that cannot be opened yet."""
+DVC_SPEAKS = frozenset({"gs", "azure", "webdav", "webdavs", "gdrive", "oss", "hdfs"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
@@ -190,7 +219,14 @@ def backends(kind: Kind) -> dict[str, Backend]:
     return {row.name: row for row in reversed(rows) if row.kind == kind}
 
 
-def open_storage(name: str, url: str, options: Mapping[str, object], project_root: Path) -> Storage:
+def open_storage(
+    name: str,
+    url: str,
+    options: Mapping[str, object],
+    project_root: Path,
+    *,
+    secrets: Mapping[str, str] | None = None,
+) -> Storage:
     """Open a configured storage. No request is made.
 
     Args:
@@ -198,13 +234,16 @@ def open_storage(name: str, url: str, options: Mapping[str, object], project_roo
         url: Where it is; the scheme chooses the backend.
         options: The other keys it has in imgdata.yaml.
         project_root: Where relative paths start.
+        secrets: What DVC's configuration outside git holds for a remote, by DVC's names; only
+            kinds that know such are given any.
 
     Raises:
         InvalidProjectError: The url or an option is not understood.
         MachineError: A part of imgdata that this storage needs is not installed.
         CredentialsError: No credentials were found.
     """
-    opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root)
+    more = {"secrets": secrets} if secrets else {}
+    opened: Storage = load(_storage_backend(name, url))(name, url, options, project_root, **more)
     return opened
 
 
@@ -318,6 +357,8 @@ def _storage_backend(name: str, url: str) -> Backend:
     known = backends("storage")
     if scheme in known:
         return known[scheme]
+    if scheme in WITHOUT_BACKEND:
+        raise _without_backend(name, url, scheme)
     near = nearest(scheme, known)
     hint = f"did you mean '{near[0]}', as in {known[near[0]].example}?" if near else ""
     msg = f"storage '{name}': imgdata knows no storage '{scheme}:'"
@@ -325,6 +366,19 @@ def _storage_backend(name: str, url: str) -> Backend:
         msg,
         cause=f"known are {', '.join(sorted(known))}, and plain paths",
         remedy=hint,
+    )
+
+
+def _without_backend(name: str, url: str, scheme: str) -> InvalidProjectError:
+    """Say what to do with a kind of place that has no backend."""
+    remedy = "mount it as a folder, for example with rclone mount, and give the folder's path"
+    if scheme in DVC_SPEAKS:
+        shown = url if "@" not in url else f"{scheme}://..."
+        remedy += f"\nor leave it to plain DVC: dvc remote add {name} {shown}; dvc push -r {name}"
+    return InvalidProjectError(
+        f"storage '{name}': imgdata has no backend for {WITHOUT_BACKEND[scheme]} ('{scheme}:')",
+        cause=f"it has backends for {', '.join(sorted(backends('storage')))}, and plain paths",
+        remedy=remedy,
     )
 
 

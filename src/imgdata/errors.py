@@ -79,6 +79,12 @@ class StorageError(ImgdataError):
     exit_status = Exit.UNREACHABLE
 
 
+class NotListableError(StorageError):
+    """A storage can be asked for objects one by one only."""
+
+    kind = "not-listable"
+
+
 class CredentialsError(StorageError):
     """A storage or repository refuses the credentials, or none were found."""
 

@@ -58,7 +58,8 @@ from imgdata.workflows.deposit_request import (
     workflow_files,
 )
 from imgdata.workflows.leaving import Gate
-from imgdata.workflows.pull import PullOptions, bring_to_cache
+from imgdata.workflows.pull import bring_to_cache
+from imgdata.workflows.pull_unit import PullOptions
 from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})

@@ -131,7 +131,7 @@ def test_remotes_keep_their_names_and_what_cannot_be_adopted_is_said(plain_dvc: 
     assert "  store: {url:" in text
     assert "  other: {url:" in text
     assert "  web: {url:" in text
-    assert "only DVC speaks to 'web'" in done.stdout
+    assert "imgdata only reads from 'web'" in done.stdout
     assert "the remote 'My Store' stays DVC's own" in done.stdout
     config = (plain_dvc / ".dvc" / "config").read_text()
     assert "auth = basic" in config

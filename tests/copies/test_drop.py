@@ -11,7 +11,7 @@ import pytest
 from imgdata.errors import RefusedError
 from imgdata.model.events import parse_time, time_text
 from imgdata.workflows.prove import NotProved, ProofOutcome, Proved
-from imgdata.workflows.pull import Pulled
+from imgdata.workflows.pull_unit import Pulled
 from imgdata.workflows.verify import Verified
 from tests.copies.conftest import Lab
 

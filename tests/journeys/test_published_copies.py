@@ -17,7 +17,7 @@ from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
 from imgdata.testing.small_site import Fault, SmallSite
 from imgdata.workflows.drop_plan import DropOptions
-from imgdata.workflows.pull import Pulled, PullOptions
+from imgdata.workflows.pull_unit import Pulled, PullOptions
 from imgdata.workflows.verify import Verified, VerifyOptions
 from imgdata.workflows.whereis import WhereisOptions
 

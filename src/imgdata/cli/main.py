@@ -4,9 +4,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -53,6 +55,8 @@ COMMANDS = (
 )
 """The commands in the order of `--help`: module of `imgdata.cli`, and the panel it stands in."""
 
+TEXTS = frozenset({"-h", "--help", "--version"})
+"""Options that print a text and end."""
 COMPLETION_VARIABLE = "_IMGDATA_COMPLETE"  # the shell asks for words, of any command
 
 # What typer raises for wrong words on the command line; it has no public name of its own.
@@ -147,8 +151,7 @@ def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError 
         words = take_globals(arguments, session)
         session.command = next((word for word in words if not word.startswith("-")), "")
         wanted = None if COMPLETION_VARIABLE in os.environ else session.command
-        command = typer.main.get_command(application(wanted))
-        done = command.main(words, prog_name="imgdata", standalone_mode=False, obj=session)
+        done = _call(typer.main.get_command(application(wanted)), words, session)
     except typer.Exit as stop:
         return stop.exit_code, None
     except BrokenPipeError:
@@ -159,6 +162,28 @@ def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError 
         told = _told(error, session)
         return told.exit_status, told
     return int(done) if isinstance(done, int) else Exit.DONE, None
+
+
+def _call(command: Any, words: list[str], session: Session) -> object:  # noqa: ANN401 - typer's own
+    """Run the command; without any words it shows its help, and with `--json` as a document."""
+    try:
+        asked = words[: words.index("--")] if "--" in words else words
+        if session.as_json and TEXTS & set(asked):
+            return _as_document(command, words, session)
+        return command.main(words, prog_name="imgdata", standalone_mode=False, obj=session)
+    except WordsError as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        return _call(command, [*words, "--help"], session)
+
+
+def _as_document(command: Any, words: list[str], session: Session) -> object:  # noqa: ANN401 - as above
+    text = StringIO()
+    try:
+        with redirect_stdout(text):
+            return command.main(words, prog_name="imgdata", standalone_mode=False, obj=session)
+    finally:
+        session.add({"text": text.getvalue()})
 
 
 def _told(error: BaseException, session: Session) -> ImgdataError:

@@ -10,6 +10,13 @@ from imgdata.cli.session import Session
 Levels = Annotated[
     list[str] | None, typer.Argument(metavar="[LEVEL]...", help="Levels; all without one.")
 ]
+LevelsOrPaths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[LEVEL|PATH]...",
+        help="Levels; all without one. Without imgdata.yaml: tracked paths, .dvc files, stages.",
+    ),
+]
 LevelOption = Annotated[
     list[str] | None, typer.Option("--level", metavar="LEVEL", help="The same, as an option.")
 ]

@@ -8,7 +8,7 @@ from imgdata.cli.options import (
     DryRun,
     Jobs,
     LevelOption,
-    Levels,
+    LevelsOrPaths,
     Select,
     Yes,
     names,
@@ -20,7 +20,8 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
-    from imgdata.workflows.pull import Pulled, PullOutcome
+    from imgdata.workflows.pull import PullOutcome
+    from imgdata.workflows.pull_unit import Pulled
 
 ASK_ABOVE = 50 * 10**9
 
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def pull(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
-    levels: Levels = None,
+    levels: LevelsOrPaths = None,
     *,
     level: LevelOption = None,
     source: Annotated[
@@ -50,20 +51,19 @@ def pull(  # noqa: PLR0913 - one argument an option
     yes: Yes = False,
 ) -> None:
     """Bring levels back, verified; files edited by hand are never overwritten."""
-    from imgdata.workflows.pull import PullOptions, summary_error  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.pull import summary_error  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.pull_unit import PullOptions  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
-    project = session.open(writing=not dry_run)
+    project = session.open_data(writing=not dry_run)
     options = PullOptions(tuple(source or ()), parse_selection(select or ()), jobs)
     chosen = names(levels, level)
-    lacking = [
-        one for one in project.status(chosen).units if one.here != "complete" and one.unit.version
-    ]
-    size = sum(one.unit.size for one in lacking)
+    lacking = project.not_here(chosen)
+    size = sum(unit.size for unit in lacking)
     if dry_run:
-        for one in lacking:
-            session.say(f"{one.unit.title}: up to {format_size(one.unit.size)} (as remembered)")
-            session.add({"level": one.unit.level, "unit": one.unit.name, "bytes": one.unit.size})
+        for unit in lacking:
+            session.say(f"{unit.title}: up to {format_size(unit.size)} (as remembered)")
+            session.add({"level": unit.level, "unit": unit.name, "bytes": unit.size})
         return
     if size > ASK_ABOVE and not options.selection:
         question = f"this brings back up to {format_size(size)}; go on?"
@@ -72,16 +72,24 @@ def pull(  # noqa: PLR0913 - one argument an option
     for outcome in project.pull(chosen, options, progress=session.progress()):
         done.append(outcome)
         _show(session, outcome)
+    if not done:
+        session.say("nothing to do")
     if error := summary_error(done):
         raise error
 
 
 def _show(session: Session, outcome: "PullOutcome") -> None:
-    from imgdata.workflows.pull import NotPulled  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.pull import NotPulled, PullFailed  # noqa: PLC0415 - keeps --help fast
 
     unit = outcome.unit
+    if isinstance(outcome, PullFailed):
+        session.say(f"{unit.title}: NOT brought back: {outcome.error.problem}")
+        failed = {"kind": outcome.error.kind, "problem": outcome.error.problem}
+        session.add({"level": unit.level, "unit": unit.name, "error": failed})
+        return
     if isinstance(outcome, NotPulled):
-        command = f"; to make it: {outcome.command}" if outcome.command else ""
+        word = "get" if outcome.command.startswith("dvc pull") else "make"
+        command = f"; to {word} it: {outcome.command}" if outcome.command else ""
         session.say(f"{unit.title}: not brought back ({outcome.why}){command}")
         session.add({"level": unit.level, "unit": unit.name, "not_pulled": outcome.why})
         return

@@ -8,7 +8,7 @@ from imgdata.cli.options import (
     DryRun,
     Jobs,
     LevelOption,
-    Levels,
+    LevelsOrPaths,
     Select,
     Storages,
     names,
@@ -20,7 +20,7 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
-    from imgdata.api import Project
+    from imgdata.dvc_repository import DvcRepository
     from imgdata.workflows.push import Pushed, PushOutcome
     from imgdata.workflows.push_plan import PushOptions
 
@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def push(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
-    levels: Levels = None,
+    levels: LevelsOrPaths = None,
     *,
     level: LevelOption = None,
     to: Storages = None,
@@ -48,7 +48,7 @@ def push(  # noqa: PLR0913 - one argument an option
     from imgdata.workflows.push_plan import PushOptions  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
-    project = session.open(writing=not dry_run)
+    project = session.open_data(writing=not dry_run)
     options = PushOptions(tuple(to or ()), parse_selection(select or ()), jobs, repair)
     chosen = names(levels, level)
     if dry_run:
@@ -67,22 +67,26 @@ def push(  # noqa: PLR0913 - one argument an option
 
 def _deposit(
     session: Session,
-    project: "Project",
+    project: "DvcRepository",
     chosen: tuple[str, ...],
     options: "PushOptions",
     *,
     dry_run: bool,
 ) -> None:
     """Update the draft of levels that were named and whose storage list names a repository."""
-    if options.to or not any(project.config.levels[name].repositories for name in chosen):
+    if project.clone.by_path or options.to:
         return
+    if not any(project.config.levels[name].repositories for name in chosen):
+        return
+    from imgdata.api import Project  # noqa: PLC0415 - as below
     from imgdata.cli.publish import deposit_levels  # noqa: PLC0415 - slow, rarely needed
 
+    assert isinstance(project, Project), "not by path"  # noqa: S101 - for the type checker
     deposit_levels(session, project, chosen, dry_run=dry_run)
 
 
 def _show_plans(
-    session: Session, project: "Project", chosen: tuple[str, ...], options: "PushOptions"
+    session: Session, project: "DvcRepository", chosen: tuple[str, ...], options: "PushOptions"
 ) -> None:
     plans, skipped = project.plan_push(chosen, options)
     for plan in plans:

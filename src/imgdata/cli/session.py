@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from imgdata.api import Project
+    from imgdata.dvc_repository import DvcRepository
     from imgdata.system.progress import Progress
 
 DOCUMENT_VERSION = 1
@@ -44,6 +45,12 @@ class Session:
         from imgdata.api import open_project  # noqa: PLC0415 - keeps --help fast
 
         return open_project(self.project, writing=writing)
+
+    def open_data(self, *, writing: bool = False) -> "DvcRepository":
+        """Open the project, or the DVC repository by path where there is no imgdata.yaml."""
+        from imgdata.api import open_data  # noqa: PLC0415 - keeps --help fast
+
+        return open_data(self.project, writing=writing)
 
     @property
     def out(self) -> "Console":
@@ -104,7 +111,7 @@ class Session:
             return default
         return str(typer.prompt(question, default=default, err=True))
 
-    def finish_writing(self, project: "Project", message: str) -> None:
+    def finish_writing(self, project: "DvcRepository", message: str) -> None:
         """Commit what was written, ask, or print the line to type, as imgdata.yaml says."""
         staged = project.clone.git.staged
         if not staged:
@@ -115,7 +122,7 @@ class Session:
                 "auto" if typer.confirm(f"commit '{message}'?", default=True, err=True) else "never"
             )
         if mode == "auto":
-            commit = project.commit(message)
+            commit = project.clone.git.commit(message)
             self.say(f"committed {commit[:8]}: {message}")
         else:
             self.say(f'to commit:  git commit -m "{message}"')

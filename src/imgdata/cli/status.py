@@ -1,11 +1,12 @@
 """`imgdata status`."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgdata.cli.options import LevelOption, Levels, Remote, names, session_of
+from imgdata.cli.options import LevelOption, LevelsOrPaths, Remote, names, session_of
 from imgdata.cli.session import Session
 from imgdata.errors import Exit, UsageError
 from imgdata.model.sizes import format_size
@@ -25,6 +26,14 @@ HERE_WORDS = {
 NOTED = "hand-edited (noted)"
 
 
+def show_paths(session: Session, title: str, found: "ProjectStatus") -> None:
+    """Show a DVC repository, path by path; the renderer is loaded only for one."""
+    from imgdata.cli.status_by_path import rows_of  # noqa: PLC0415 - see above
+
+    show_table(session, title, rows_of(found), right=(1, 2))
+    show_notes(session, found)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(status)
@@ -32,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     context: typer.Context,
-    levels: Levels = None,
+    levels: LevelsOrPaths = None,
     *,
     level: LevelOption = None,
     remote: Remote = False,
@@ -47,16 +56,22 @@ def status(
     if fail_on not in {None, "stale", "unstored", "changed"}:
         problem = f"--fail-on takes stale, unstored or changed, not '{fail_on}'"
         raise UsageError(problem)
-    project = session.open()
+    project = session.open_data()
     found = project.status(names(levels, level), remote=remote)
     session.results += [_json(one) for one in found.units]
     _show(session, project.config.title, found)
+    if fail_on == "unstored" and project.clone.by_path and not remote:
+        problem = "without imgdata.yaml no copy is remembered: --fail-on unstored needs --remote"
+        raise UsageError(problem)
     if fail_on and fails_on(found, fail_on):
         session.ok = False
         raise typer.Exit(Exit.FINDINGS)
 
 
 def _show(session: Session, title: str, found: "ProjectStatus") -> None:
+    if found.by_path:
+        show_paths(session, title, found)
+        return
     rows: list[tuple[str, ...]] = [
         ("level", "unit", "files", "size", "state", "made by", "copies", "next")
     ]
@@ -66,14 +81,26 @@ def _show(session: Session, title: str, found: "ProjectStatus") -> None:
             step = f"imgdata add {level.name} FOLDER" if level.origin else ""
             rows.append((level.name, "-", "", "", "nothing yet", "", "", step))
         rows += _rows(units, level.copies)
+    show_table(session, title, rows, right=(2, 3))
+    show_notes(session, found)
+
+
+def show_table(
+    session: Session, title: str, rows: "Sequence[Sequence[str]]", right: tuple[int, ...]
+) -> None:
+    """Print rows in columns, some of them aligned to the right."""
     session.say(title)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [
-            cell.rjust(width) if column in {2, 3} else cell.ljust(width)
+            cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         session.say("  ".join(cells).rstrip())
+
+
+def show_notes(session: Session, found: "ProjectStatus") -> None:
+    """Print what is to be said of the whole, and with `--verbose` each difference."""
     for note in found.notes:
         session.say(f"note: {note}")
     if session.verbose:
@@ -91,6 +118,13 @@ def _rows(units: "list[UnitStatus]", rule: int) -> list[tuple[str, ...]]:
     return [_row(list(some), rule) for _, some in groups]
 
 
+def state_words(one: "UnitStatus") -> str:
+    """Say what is here of a unit, and whether its stage would run."""
+    stale = one.stale and one.here != "unrecorded"
+    here = NOTED if one.is_hand_edited else HERE_WORDS[one.here]
+    return here + (", stale" if stale else "")
+
+
 def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
     first, last = some[0], some[-1]
     name = first.unit.name or "(all)"
@@ -98,9 +132,7 @@ def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
         name = f"{name} ... {last.unit.name} ({len(some)})"
     nfiles = sum(one.unit.nfiles for one in some)
     size = sum(one.unit.size for one in some)
-    state = NOTED if first.is_hand_edited else HERE_WORDS[first.here]
-    if first.stale and first.here != "unrecorded":
-        state += ", stale"
+    state = state_words(first)
     made = first.made_by if len(some) == 1 else first.made_by.split("@", 1)[0]
     when = f" {first.made_at:%Y-%m-%d %H:%M}" if first.made_at and len(some) == 1 else ""
     good = min(sum(1 for copy in one.copies if copy.counts) for one in some)

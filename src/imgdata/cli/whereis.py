@@ -1,5 +1,6 @@
 """`imgdata whereis`."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,9 +10,11 @@ import typer
 
 from imgdata.cli.options import LevelOption, Remote, names, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.dvc_repository import DvcRepository
     from imgdata.workflows.whereis import CopyLine, Whereabouts
 
 SHOWN = 3
@@ -28,7 +31,8 @@ def register(app: typer.Typer) -> None:
 def whereis(
     context: typer.Context,
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[LEVEL|FILE]...", help="Levels, or files.")
+        list[str] | None,
+        typer.Argument(metavar="[LEVEL|FILE]...", help="Levels, files, or any tracked paths."),
     ] = None,
     *,
     level: LevelOption = None,
@@ -39,19 +43,28 @@ def whereis(
     from imgdata.workflows.whereis import WhereisOptions  # noqa: PLC0415 - keeps --help fast
 
     session = session_of(context)
-    project = session.open()
+    project = session.open_data()
     options = WhereisOptions(remote, all_versions, Path.cwd())
     found = list(project.whereis(names(what, level), options))
     now = project.clone.clock.now()
     for one in found:
         session.add(_result(one))
     by_level: dict[str, list[Whereabouts]] = {}
+    joined = project.clone.by_path and not names(what, level)
     for one in found:
-        by_level.setdefault(_heading(one), []).append(one)
+        storages = project.config.levels[one.version.level].storages if joined else ()
+        heading = _remote_heading(storages) if joined else _heading(one)
+        by_level.setdefault(heading, []).append(one)
     for heading, some in by_level.items():
-        _show(session, heading, some, now, project.config.currency)
+        told = f"{heading}, {count(len(some), 'path')}" if joined else heading
+        _show(session, told, some, now, project.config.currency)
+        if project.clone.by_path:
+            _show_next(session, project, some)
+        else:
+            _show_rule(session, some)
     if not found:
-        session.say("nothing is recorded yet: imgdata add LEVEL FOLDER")
+        step = "dvc add PATH" if project.clone.by_path else "imgdata add LEVEL FOLDER"
+        session.say(f"nothing is recorded yet: {step}")
 
 
 def _heading(one: "Whereabouts") -> str:
@@ -81,7 +94,6 @@ def _show(
     if any(one.recipe for one in some):
         table.add_row(*_recipe_cells(some, now))
     session.out.print(table)
-    _show_rule(session, some)
 
 
 def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[str, ...]:
@@ -101,11 +113,12 @@ def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[
             verified += f", {_how(how)}"
         if how == {"size"}:
             verified = "size only"
+        verified = verified if all(line.known for line in lines) else "unknown"
     costs = [line.cost for line in lines if line.cost is not None]
     return (
         first.storage or "here",
         first.kind,
-        f"{sum(line.files for line in lines):,}",
+        f"{sum(line.files for line in lines):,}" if all(line.known for line in lines) else "?",
         verified,
         f"{sum(costs):.2f}" if costs else "-",
         "; ".join(notes),
@@ -145,6 +158,20 @@ def _how(ways: set[str]) -> str:
 def _ago(at: datetime, now: datetime) -> str:
     days = (now - at).days
     return "today" if days <= 0 else f"{days} d ago"
+
+
+def _remote_heading(storages: tuple[str, ...]) -> str:
+    return f"remote {storages[0]}" if storages else "on no remote"
+
+
+def _show_next(session: Session, project: "DvcRepository", some: "Sequence[Whereabouts]") -> None:
+    """Say what to type where the remote a path belongs to was asked and lacks files."""
+    for one in some:
+        own = project.config.levels[one.version.level].storages if one.version.level else ()
+        lines = [line for line in one.lines if line.storage in own and line.known]
+        if one.is_current and any(line.files < one.files for line in lines):
+            session.say(f"  next: imgdata push {shlex.quote(one.version.path)}")
+            return
 
 
 def _show_rule(session: Session, some: "Sequence[Whereabouts]") -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgdata.dvc_files.config import LEGACY_SITE_CACHE
 from imgdata.system.files import Stamp
 
 logger = logging.getLogger(__name__)
@@ -70,23 +71,48 @@ class State:
     def __init__(self, root: Path, site_cache_dir: Path) -> None:
         self._root = root
         self._site = site_cache_dir
+        self._held: list[Row] | None = None
+        self._store: sqlite3.Connection | None = None
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Open the rows once for many small questions, and write all new ones at the end."""
+        self._held = []
+        try:
+            yield
+        finally:
+            held, self._held = self._held, None
+            store, self._store = self._store, None
+            if store is not None:
+                store.close()
+            self.write(held)
 
     def _database(self) -> Path:
         return state_folder(self._root, self._site) / "hashes" / "local" / "cache.db"
 
     def read(self, paths: Iterable[str]) -> Mapping[str, tuple[str, str]]:
         """Return checksum and md5 by absolute path, for those that have a row."""
+        store = self._store or self._open()
+        if store is None:
+            return {}
+        try:
+            return dict(_query(store, list(paths)))
+        except sqlite3.DatabaseError:
+            return {}  # a damaged store only costs a hash
+        finally:
+            if self._held is None:
+                store.close()
+            else:
+                self._store = store
+
+    def _open(self) -> sqlite3.Connection | None:
         try:
             database = self._database()
         except OSError:
-            return {}  # a read-only checkout without a marker has no rows
+            return None  # a read-only checkout without a marker has no rows
         if not database.is_file():
-            return {}
-        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as store:
-            try:
-                return dict(_query(store, list(paths)))
-            except sqlite3.DatabaseError:
-                return {}  # a damaged store only costs a hash
+            return None
+        return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
 
     def known_md5(self, path: str, stamp: Stamp) -> str | None:
         """Return the md5 of a file that has not changed since it was hashed, else None."""
@@ -111,17 +137,35 @@ class State:
         Where they cannot be kept (read-only checkout, damaged store, full disk), the files are
         hashed again next time, nothing else.
         """
+        if self._held is not None:
+            self._held += rows
+            return
         values = [(row.path, _row_text(row)) for row in rows]
         if not values:
             return
         try:
             database = self._database()
             if not database.is_file():
+                if self._site == LEGACY_SITE_CACHE:
+                    make_shared_folder(self._site / "repo")
                 _create(database.parent)
             with contextlib.closing(sqlite3.connect(database, timeout=60)) as store, store:
                 store.executemany(UPSERT, values)
         except (OSError, sqlite3.Error) as error:
             logger.info("state rows could not be kept: %s", error)
+
+
+def make_shared_folder(folder: Path) -> None:
+    """Make DVC's default folder as DVC does: made by one user only, it would lock out all others.
+
+    Source: `Repo.site_cache_dir` of DVC 3.
+    """
+    before = os.umask(0)
+    try:
+        for one in (folder.parent, folder):
+            one.mkdir(mode=0o777, exist_ok=True)
+    finally:
+        os.umask(before)
 
 
 def _row_text(row: Row) -> str:

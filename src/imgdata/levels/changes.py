@@ -10,6 +10,7 @@ from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
 from imgdata.dvc_files.state import Row, State, checksum
 from imgdata.system.files import Stamp, file_md5, is_temporary, machine_error
 from imgdata.system.folder_tree import FolderTree
+from imgdata.system.line_ends import legacy_md5
 
 NOWHERE = Stamp(0, 0.0, 0)
 """The stamp of a link that leads to no file."""
@@ -100,10 +101,17 @@ class Workspace:
         self._state.write(fresh)
         return hashes
 
-    def compare(self, path: str, recorded: Mapping[str, str]) -> Comparison:
-        """Compare an out with its recorded content (md5 by path below it)."""
+    def compare(
+        self, path: str, recorded: Mapping[str, str], *, legacy: bool = False
+    ) -> Comparison:
+        """Compare an out with its recorded content (md5 by path below it).
+
+        With `legacy` DVC before 3 made the record: text may have other line ends than it had.
+        """
         found = self.scan(path)
         hashes = self.hashes(path, found)
+        if legacy:
+            hashes = self.as_recorded(path, hashes, recorded)
         changed = tuple(
             sorted(name for name in hashes if name in recorded and recorded[name] != hashes[name])
         )
@@ -115,6 +123,20 @@ class Workspace:
             extra=extra,
             size=sum(stamp.size for stamp in found.values()),
         )
+
+    def as_recorded(
+        self, path: str, hashes: Mapping[str, str], recorded: Mapping[str, str]
+    ) -> dict[str, str]:
+        """Return hashes with the md5 of DVC 2 where that is what was recorded; reads the others."""
+        base = self._root / path
+        return {
+            name: recorded[name]
+            if md5
+            and recorded.get(name, md5) != md5
+            and legacy_md5(base / name if name else base) == recorded[name]
+            else md5
+            for name, md5 in hashes.items()
+        }
 
 
 def _read(path: str) -> str:

@@ -25,6 +25,8 @@ class Unit:
         path: The out, relative to the project's root.
         stage: What makes or adds it.
         out: Its definition and record.
+        takes_legacy: A record of DVC before 3 counts as a version too; not in projects, whose
+            records of copies know only the layout of DVC 3.
     """
 
     level: str
@@ -32,14 +34,24 @@ class Unit:
     path: str
     stage: Stage
     out: Out
+    takes_legacy: bool = False
 
     @property
     def version(self) -> ObjectId | None:
         """The recorded version, or None before the first run or for another kind of hash."""
         recorded = self.out.recorded
-        if recorded is None or recorded.hash is None or recorded.hash.name != MD5:
+        if recorded is None or recorded.hash is None:
+            return None
+        if recorded.hash.name != MD5 and not self.is_legacy:
             return None
         return ObjectId(recorded.hash.value)
+
+    @property
+    def is_legacy(self) -> bool:
+        """Whether the version lies in the layout of DVC before 3, by its md5 of text."""
+        recorded = self.out.recorded
+        found = recorded.hash if recorded is not None else None
+        return self.takes_legacy and found is not None and found.is_md5 and found.name != MD5
 
     @property
     def legacy_hash(self) -> str | None:
@@ -128,16 +140,31 @@ def find_units(config: Config, index: Index) -> Units:
     return Units(ordered, tuple(elsewhere))
 
 
+def units_by_path(index: Index) -> Units:
+    """Return every out inside the repository as the one unit of a level named by its path."""
+    found: dict[str, list[Unit]] = {}
+    elsewhere: list[Out] = []
+    for stage in index.stages:
+        for out in stage.outs:
+            if out.is_inside:
+                unit = Unit(out.path, None, out.path, stage, out, takes_legacy=True)
+                found.setdefault(out.path, []).append(unit)
+            else:
+                elsewhere.append(out)
+    return Units({path: tuple(found[path]) for path in sorted(found)}, tuple(elsewhere))
+
+
 def _by_name(unit: Unit) -> tuple[str, str]:
     return (unit.name or "", unit.path)
 
 
 def level_of(config: Config, path: str) -> Level | None:
     """Return the level a path relative to the project lies on, or None."""
-    pure = PurePosixPath(path)
-    return next(
-        (level for level in config.levels.values() if pure.is_relative_to(level.path)), None
-    )
+    while path and path != ".":
+        if path in config.by_path:
+            return config.by_path[path]
+        path = path.rpartition("/")[0]
+    return None
 
 
 def refuse_outside(index: Index) -> None:

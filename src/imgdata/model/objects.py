@@ -33,6 +33,11 @@ def object_key(object_id: str) -> str:
     return f"files/md5/{object_id[:2]}/{object_id[2:]}"
 
 
+def legacy_key(object_id: str) -> str:
+    """Return where DVC before 3 kept the object below a cache or storage: `ab/cdef...`."""
+    return f"{object_id[:2]}/{object_id[2:]}"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """One object as a storage describes it.

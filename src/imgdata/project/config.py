@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import PurePosixPath
 from typing import Literal
 
 from imgdata.model.keys import Key, parse_keys
@@ -143,3 +144,10 @@ class Config:
     repositories: Mapping[str, RepositoryConfig]
     levels: Mapping[str, Level]
     checks: Mapping[str, CheckRule]
+    by_path: Mapping[str, Level] = field(init=False, compare=False, repr=False)
+    """The levels by their folders, which are disjoint."""
+
+    def __post_init__(self) -> None:
+        levels = self.levels.values()
+        by_path = {PurePosixPath(level.path).as_posix(): level for level in levels}
+        object.__setattr__(self, "by_path", by_path)

@@ -6,7 +6,7 @@ from pathlib import Path
 from imgdata.model.deposits import DepositedFile, DepositRecord, DepositState
 from imgdata.model.events import Event, Json
 from imgdata.project.config import Config
-from imgdata.project.log import LogWriter, read_events, renames_of
+from imgdata.project.log import EventWriter, read_events, renames_of
 
 KIND = "deposit"
 
@@ -18,7 +18,7 @@ class ProjectDepositLog:
         self,
         root: Path,
         config: Config,
-        writer: LogWriter,
+        writer: EventWriter,
         stage: Callable[[Sequence[Path]], None],
     ) -> None:
         """Keep them in a project.

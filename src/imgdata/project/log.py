@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from imgdata.model.events import Event, Json, parse_time, time_text
 from imgdata.model.renames import Renames, read_renames
@@ -77,6 +78,21 @@ def parse_event(line: str) -> Event:
         event=str(value["event"]),
         details={key: item for key, item in value.items() if key not in COMMON},
     )
+
+
+class EventWriter(Protocol):
+    """Takes the events of one command."""
+
+    def write(self, events: Sequence[tuple[str, Mapping[str, Json]]]) -> Path | None:
+        """Write events, each a kind and its details; return the new file, or None for none."""
+
+
+class NoLog:
+    """Forgets events, where there is no imgdata.yaml and so no log."""
+
+    def write(self, events: Sequence[tuple[str, Mapping[str, Json]]]) -> None:
+        """Write nothing."""
+        del events
 
 
 class LogWriter:

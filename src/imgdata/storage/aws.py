@@ -17,6 +17,7 @@ from imgdata.errors import CredentialsError, MachineError
 if TYPE_CHECKING:  # this name exists in obstore's stubs only
     from obstore.store import S3Credential
 
+STATIC_KEY = "aws_access_key_id"
 _BY_OTHER_MEANS = (
     "credential_process",
     "credential_source",
@@ -52,8 +53,10 @@ class Account:
     endpoint_url: str | None = None
 
 
-def find_account(profile: str | None, place: str) -> Account:
-    """Return credentials for a place, by profile or from the environment.
+def find_account(
+    profile: str | None, place: str, secrets: Mapping[str, str] | None = None
+) -> Account:
+    """Return credentials for a place: given ones, else by profile or from the environment.
 
     Raises:
         CredentialsError: There are none, or the profile is unknown.
@@ -68,11 +71,18 @@ def find_account(profile: str | None, place: str) -> Account:
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if profile and values.get("region"):
         region = values["region"]
+    given = _given(secrets or {})
     return Account(
-        _provider(profile, named, values, place),
+        given or _provider(profile, named, values, place),
         region or values.get("region"),
         endpoint or values.get("endpoint_url"),
     )
+
+
+def _given(secrets: Mapping[str, str]) -> Provider | None:
+    """Return credentials by the names DVC gives them, which are AWS's without the prefix."""
+    static = _from_values({f"aws_{key}": text for key, text in secrets.items()}, STATIC_KEY)
+    return None if static is None else lambda: static
 
 
 def _provider(
@@ -81,7 +91,7 @@ def _provider(
     static = None if profile else _from_values(os.environ, "AWS_ACCESS_KEY_ID")
     other = any(name in values for name in _BY_OTHER_MEANS)
     if not static and not other:
-        static = _from_values(values, "aws_access_key_id")
+        static = _from_values(values, STATIC_KEY)
     if static:
         found = static
         return lambda: found

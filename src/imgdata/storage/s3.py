@@ -59,12 +59,20 @@ class Address:
 
 
 def open_s3(
-    name: str, url: str, options: Mapping[str, object], project_root: Path
+    name: str,
+    url: str,
+    options: Mapping[str, object],
+    project_root: Path,
+    *,
+    secrets: Mapping[str, str] | None = None,
 ) -> ObjectStorage:
-    """Open `s3://bucket/prefix`. Finds the credentials; makes no request to the storage."""
+    """Open `s3://bucket/prefix`. Finds the credentials; makes no request to the storage.
+
+    A key pair among the secrets goes before profile and environment.
+    """
     settings = read_options(S3Settings, name, options)
     address = bucket_address(name, url)
-    account = None if settings.anonymous else find_account(settings.profile, url)
+    account = None if settings.anonymous else find_account(settings.profile, url, secrets)
     return connect(settings, address, account, project_root)
 
 

@@ -63,12 +63,19 @@ class SshAddress:
 
 
 def open_ssh(
-    name: str, url: str, options: Mapping[str, object], project_root: Path
+    name: str,
+    url: str,
+    options: Mapping[str, object],
+    project_root: Path,
+    *,
+    secrets: Mapping[str, str] | None = None,
 ) -> "SshStorage":
     """Open `ssh://[user@]host[:port]/folder`. Connects when it is first used.
 
-    A password, where a server wants one, is read from `IMGDATA_<NAME>_TOKEN`.
+    A password, where a server wants one, is read from `IMGDATA_<NAME>_TOKEN`, else it is among the
+    secrets, as a key's passphrase is.
     """
+    known = secrets or {}
     settings = read_options(SshSettings, name, options)
     address = ssh_address(name, url, settings)
     arguments: dict[str, object] = {
@@ -85,8 +92,10 @@ def open_ssh(
     if settings.known_hosts:
         arguments["known_hosts"] = str(project_root / Path(settings.known_hosts).expanduser())
     password = os.environ.get(f"IMGDATA_{name.upper().replace('-', '_')}_TOKEN")
-    if password:
+    if password := password or known.get("password"):
         arguments["password"] = password
+    if "passphrase" in known:
+        arguments["passphrase"] = known["passphrase"]
 
     async def connect() -> asyncssh.SSHClientConnection:
         return await asyncssh.connect(address.host, **arguments)

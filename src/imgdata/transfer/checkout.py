@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdata.model.objects import object_key
+from imgdata.model.objects import legacy_key, object_key
 from imgdata.system.files import (
     CHUNK,
     OBJECT_MODE,
@@ -21,6 +21,7 @@ from imgdata.system.files import (
     temporary_name,
     write_all,
 )
+from imgdata.system.line_ends import legacy_md5
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import in_parallel
 
@@ -37,11 +38,22 @@ class Placement:
         path: Absolute path in the workspace.
         md5: Its content.
         hashed: The cache object was hashed by this command already.
+        legacy: DVC before 3 recorded it (see `Item`).
     """
 
     path: str
     md5: str
     hashed: bool
+    legacy: bool = False
+
+    @property
+    def key(self) -> str:
+        """Where its content lies in the cache."""
+        return legacy_key(self.md5) if self.legacy else object_key(self.md5)
+
+    def found(self, md5: str, source: str) -> str:
+        """Return what content's md5 is to be compared with the record: as DVC 2 had it, if so."""
+        return md5 if md5 == self.md5 or not self.legacy else legacy_md5(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +107,7 @@ def place_all(
 def _place_one(
     placement: Placement, cache: str, types: Sequence[str], made: set[str], *, read_only: bool
 ) -> PlaceOutcome:
-    source = os.path.join(cache, object_key(placement.md5))
+    source = os.path.join(cache, placement.key)
     folder = os.path.dirname(placement.path)
     try:
         if folder not in made:
@@ -150,13 +162,16 @@ def _bring(
         way = WAYS[kind]
         if kind == "hardlink" and os.stat(source).st_size == 0:
             continue  # DVC never links empty files: one inode would collect thousands of names
-        if not placement.hashed and (found := file_md5(source)) != placement.md5:
+        if (
+            not placement.hashed
+            and (found := placement.found(file_md5(source), source)) != placement.md5
+        ):
             return found
         if way(source, target):
             if kind == "reflink":
                 _set_mode(target, read_only=read_only)
             return placement.md5
-    return _copy(source, target, read_only=read_only)
+    return placement.found(_copy(source, target, read_only=read_only), source)
 
 
 def _copy(source: str, target: str, *, read_only: bool) -> str:

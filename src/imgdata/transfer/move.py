@@ -3,14 +3,15 @@
 import hashlib
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
 
 from imgdata.errors import DamagedError, StorageError
-from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, object_key
+from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, legacy_key, object_key
 from imgdata.ports import CanBeCold, CanReadTogether, Storage
+from imgdata.system.line_ends import LegacyMd5
 from imgdata.system.progress import SILENT, Progress
 
 How = Literal["read", "checksum", "size"]
@@ -28,16 +29,25 @@ class Item:
         object_id: Its md5, with `.dir` for a folder list.
         names: The files that have this content, for messages; never empty.
         size: Bytes, or None where nobody knows before reading.
+        legacy: DVC before 3 recorded it: another layout, and another md5 of text with CR LF.
     """
 
     object_id: str
     names: tuple[str, ...]
     size: int | None = None
+    legacy: bool = False
 
     @property
     def key(self) -> str:
         """Where it lies below a cache or storage."""
-        return object_key(self.object_id)
+        return legacy_key(self.object_id) if self.legacy else object_key(self.object_id)
+
+    def is_contradicted_by(self, found: StoredObject) -> bool:
+        """Tell whether what a storage says of an object cannot be this one."""
+        if self.size is not None and self.size != found.size:
+            return True
+        # A server's md5 is of the bytes as they are, which is not what DVC 2 computed.
+        return found.md5 is not None and found.md5 != self.md5 and not self.legacy
 
     @property
     def md5(self) -> str:
@@ -47,7 +57,7 @@ class Item:
     def sized(self, stored: Mapping[str, StoredObject]) -> "Item":
         """Return the item with the size its object has in a place, where it is there."""
         found = stored.get(self.key)
-        return self if found is None else Item(self.object_id, self.names, found.size)
+        return self if found is None else replace(self, size=found.size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +108,18 @@ class _WrongContentError(Exception):
         self.found = found
 
 
-def _hashed(chunks: Iterable[bytes], md5: str) -> Iterator[bytes]:
+def _hashed(chunks: Iterable[bytes], item: Item) -> Iterator[bytes]:
     """Pass chunks on; raise at the end, before anything is published, when the md5 differs."""
     digest = hashlib.md5(usedforsecurity=False)
+    legacy = LegacyMd5() if item.legacy else None
     for chunk in chunks:
         digest.update(chunk)
+        if legacy is not None:
+            legacy.update(chunk)
         yield chunk
-    if digest.hexdigest() != md5:
-        raise _WrongContentError(digest.hexdigest())
+    found = digest.hexdigest()
+    if found != item.md5 and (legacy is None or legacy.hexdigest() != item.md5):
+        raise _WrongContentError(found)
 
 
 def read_whole(storage: Storage, item: Item) -> bytes:
@@ -116,7 +130,7 @@ def read_whole(storage: Storage, item: Item) -> bytes:
     """
     try:
         with storage.read(item.key) as chunks:
-            return b"".join(_hashed(chunks, item.md5))
+            return b"".join(_hashed(chunks, item))
     except _WrongContentError as error:
         problem = f"{item.names[0]} is damaged on {storage.description}"
         cause = f"{item.key} has md5 {error.found}"
@@ -138,7 +152,7 @@ def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -
         size = found.size
     try:
         with source.read(item.key) as chunks:
-            stored = target.write(item.key, _hashed(chunks, item.md5), size)
+            stored = target.write(item.key, _hashed(chunks, item), size)
     except _WrongContentError as error:
         return Damaged(item, source.description, f"md5 {error.found}")
     except DamagedError as error:
@@ -149,7 +163,7 @@ def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -
 
 
 def _arrival(item: Item, stored: StoredObject, target: Storage) -> MoveOutcome:
-    if stored.md5 is not None:
+    if stored.md5 is not None and not item.legacy:
         if stored.md5 == item.md5:
             return Moved(item, stored.size, "checksum")
         return Damaged(item, target.description, f"checksum {stored.md5} after upload")
@@ -167,7 +181,7 @@ def check_one(item: Item, storage: Storage) -> CheckOutcome:
     size = 0
     try:
         with storage.read(item.key) as chunks:
-            for chunk in _hashed(chunks, item.md5):
+            for chunk in _hashed(chunks, item):
                 size += len(chunk)
     except _WrongContentError as error:
         return Damaged(item, storage.description, f"md5 {error.found}, {size} bytes")
@@ -337,6 +351,11 @@ def in_parallel(work: Callable[[Given], Made], given: Iterable[Given], jobs: int
     What had finished before an error is still yielded first, so that it can be noted. `given` is
     read by the workers, one at a time.
     """
+    if isinstance(given, Collection):
+        if len(given) <= 1:  # threads would cost more than most single calls
+            yield from map(work, given)
+            return
+        jobs = min(jobs, len(given))
     workers = _Workers(work, given, jobs)
     errors: list[BaseException] = []
     running = jobs

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from itertools import islice
 
+from imgdata.errors import NotListableError
 from imgdata.model.objects import StoredObject
 from imgdata.ports import Storage
 from imgdata.transfer.move import DEFAULT_JOBS, in_parallel
@@ -22,16 +23,30 @@ def present_objects(
     Few keys are asked for one by one. Many are looked up in a listing of the whole storage (a
     thousand a request on S3), unless that turns out to be far longer than the keys themselves.
     """
-    if len(keys) > FEW and (listed := _listing(storage, len(keys))) is not None:
+    under = OBJECTS_FOLDER if all(map(_is_current, keys)) else ""
+    if len(keys) > FEW and (listed := _listing(storage, len(keys), under)) is not None:
         return {key: listed[key] for key in keys if key in listed}
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)
     return {key: found for key, found in asked if found is not None}
 
 
-def _listing(storage: Storage, wanted: int) -> Mapping[str, StoredObject] | None:
-    """Return all objects of a storage, or None where they are far more than are wanted."""
+def _is_current(key: str) -> bool:
+    """Tell whether an object lies in the layout of DVC 3."""
+    return key.startswith(f"{OBJECTS_FOLDER}/")
+
+
+def _listing(
+    storage: Storage, wanted: int, under: str = OBJECTS_FOLDER
+) -> Mapping[str, StoredObject] | None:
+    """Return all objects of a storage, or None where they are far more than are wanted.
+
+    None also where the storage cannot list at all.
+    """
     limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * wanted)
-    listed = list(islice(storage.list(OBJECTS_FOLDER), limit + 1))
+    try:
+        listed = list(islice(storage.list(under), limit + 1))
+    except NotListableError:
+        return None
     return {found.key: found for found in listed} if len(listed) <= limit else None
 
 
@@ -49,11 +64,13 @@ class Inventory:
 
     def of(self, keys: Collection[str]) -> Mapping[str, StoredObject]:
         """Return what the storage holds of the keys."""
-        if self._listed is None and len(keys) > FEW:
-            self._listed = _listing(self._storage, len(keys))
-        if self._listed is not None:
-            return {key: self._listed[key] for key in keys if key in self._listed}
-        new = [key for key in keys if key not in self._asked]
-        for key, found in in_parallel(lambda key: (key, self._storage.stat(key)), new, JOBS):
-            self._asked[key] = found
-        return {key: one for key in keys if (one := self._asked[key]) is not None}
+        current = [key for key in keys if _is_current(key)]
+        if self._listed is None and len(current) > FEW:
+            self._listed = _listing(self._storage, len(current))
+        listed = self._listed
+        found = {key: listed[key] for key in current if key in listed} if listed else {}
+        rest = keys if listed is None else [key for key in keys if not _is_current(key)]
+        new = [key for key in rest if key not in self._asked]
+        for key, one in in_parallel(lambda key: (key, self._storage.stat(key)), new, JOBS):
+            self._asked[key] = one
+        return found | {key: one for key in rest if (one := self._asked[key]) is not None}

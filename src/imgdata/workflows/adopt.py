@@ -22,10 +22,11 @@ from imgdata.levels.units import refuse_outside
 from imgdata.model.objects import is_folder
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
-from imgdata.workflows.conform import DVC_ONLY, DVC_OPTIONS, FileChange, plan_conform
+from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
 from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
 
 DVC_FOLDER = ".dvc"
+READ_ONLY = frozenset({"http", "https"})
 STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 _PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
 _NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
@@ -184,13 +185,19 @@ def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]],
             continue
         storages[name] = _storage(options, root)
         if urlsplit(options["url"]).scheme in DVC_ONLY:
-            notes.append(f"only DVC speaks to '{name}': push and pull its levels with dvc")
+            notes.append(_left_to_dvc(name, options["url"]))
     notes += [
         f"the remote '{name}' stays DVC's own: it is known on this machine alone"
         for name in sorted(set(dvc.remotes) - set(shared))
         if "url" in dvc.remotes[name]
     ]
     return storages, notes
+
+
+def _left_to_dvc(name: str, url: str) -> str:
+    if urlsplit(url).scheme in READ_ONLY:
+        return f"imgdata only reads from '{name}': push its levels with dvc"
+    return f"only DVC speaks to '{name}': push and pull its levels with dvc"
 
 
 def _not_adopted(name: str, url: str) -> str:
@@ -206,17 +213,7 @@ def _storage(options: Mapping[str, str], root: Path) -> dict[str, object]:
     url = options["url"]
     if "://" not in url and not Path(url).is_absolute() and not url.startswith("~"):
         url = os.path.relpath(os.path.normpath(root / DVC_FOLDER / url), root)
-    storage: dict[str, object] = {"url": url}
-    for ours, theirs in DVC_OPTIONS.items():
-        if theirs in options:
-            storage[ours] = _value(ours, options[theirs])
-    return storage
-
-
-def _value(option: str, text: str) -> object:
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    return int(text) if option == "port" and text.isdecimal() else text
+    return {"url": url, **storage_options(options)}
 
 
 def _place_of(

@@ -14,14 +14,21 @@ from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.state import State
 from imgdata.errors import DamagedError, InvalidProjectError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison, Workspace, recorded_files
-from imgdata.levels.units import Unit, Units, find_units, refuse_outside
+from imgdata.levels.units import Unit, Units, find_units, refuse_outside, units_by_path
 from imgdata.model.events import Event
-from imgdata.model.objects import is_folder, object_key
+from imgdata.model.objects import is_folder, legacy_key, object_key
 from imgdata.model.renames import Renames
 from imgdata.policy.ledger import Following, Ledger, fold
 from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, Tree
 from imgdata.project.config import Config, StorageConfig
-from imgdata.project.log import LOG_FOLDER, LogWriter, read_events, renames_of
+from imgdata.project.log import (
+    LOG_FOLDER,
+    EventWriter,
+    LogWriter,
+    NoLog,
+    read_events,
+    renames_of,
+)
 from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
@@ -53,6 +60,9 @@ class Clone:
         published: Opens what was published in the repositories of imgdata.yaml.
         clock: The time.
         tree: The project's files at another revision; the working folder without one.
+        by_path: There is no imgdata.yaml: `config` is made of DVC's own files, every tracked path
+            is a level of its own name, and nothing is remembered, marked or added to git.
+        read_before: DVC's files, where the caller has read them.
     """
 
     root: Path
@@ -65,6 +75,8 @@ class Clone:
     published: PublishedDeposits
     clock: Clock
     tree: Tree | None = None
+    by_path: bool = False
+    read_before: Index | None = None
 
     @property
     def files(self) -> Tree:
@@ -89,6 +101,8 @@ class Clone:
     @cached_property
     def index(self) -> Index:
         """DVC's files, read once; refuses outs outside the project."""
+        if self.read_before is not None:
+            return self.read_before
         index = read_index(self.files)
         refuse_outside(index)
         return index
@@ -96,11 +110,11 @@ class Clone:
     @cached_property
     def units(self) -> Units:
         """The units of every level."""
-        return find_units(self.config, self.index)
+        return units_by_path(self.index) if self.by_path else find_units(self.config, self.index)
 
     @cached_property
     def _log(self) -> tuple[Event, ...]:
-        return read_events(self.root)[0]
+        return () if self.by_path else read_events(self.root)[0]
 
     @cached_property
     def renames(self) -> Renames:
@@ -182,25 +196,16 @@ class Clone:
 
     def reread(self) -> "Clone":
         """Return the same clone with its files to be read anew, after something wrote them."""
-        return Clone(
-            self.root,
-            self.config,
-            self.dvc,
-            self.git,
-            self.stages,
-            self.cache,
-            self.open_storage,
-            self.published,
-            self.clock,
-            self.tree,
-        )
+        return replace(self, read_before=None)
 
-    def log(self) -> LogWriter:
+    def log(self) -> EventWriter:
         """Return a writer of events in the name of whoever git says works here."""
         return self._writer
 
     @cached_property
-    def _writer(self) -> LogWriter:
+    def _writer(self) -> EventWriter:
+        if self.by_path:
+            return NoLog()
         by = self.git.identity() or ""
         return LogWriter(self.root, self.clock, by, Following(self.ledger))
 
@@ -282,24 +287,27 @@ class Clone:
         if not self.has_list(unit):
             problem = f"the file list of {unit.title} is not here"
             raise DamagedError(problem, remedy=f"imgdata pull {unit.level}")
-        return self._read_list(version, unit.title)
+        return self._read_list(version, unit.title, legacy=unit.is_legacy)
 
-    def _read_list(self, version: str, title: str) -> list[FolderEntry]:
-        item = Item(version, (f"the file list of {title}",))
+    def _read_list(self, version: str, title: str, *, legacy: bool = False) -> list[FolderEntry]:
+        item = Item(version, (f"the file list of {title}",), legacy=legacy)
         return read_folder(read_whole(self.cache, item), version)
 
     def has_list(self, unit: Unit) -> bool:
         """Tell whether the unit's recorded files can be named without a storage."""
-        return unit.version is not None and self._has_files_of(unit.version)
+        return unit.version is not None and self._has_files_of(unit.version, unit.is_legacy)
 
-    def _has_files_of(self, version: str) -> bool:
-        return not is_folder(version) or self.cache.stat(object_key(version)) is not None
+    def _has_files_of(self, version: str, legacy: bool = False) -> bool:  # noqa: FBT001, FBT002 - private
+        key = legacy_key(version) if legacy else object_key(version)
+        return not is_folder(version) or self.cache.stat(key) is not None
 
     def compare(self, unit: Unit) -> Comparison:
         """Compare a unit's files here with its record; an unrecorded unit records no file."""
-        return self.compare_version(unit.path, unit.version)
+        return self.compare_version(unit.path, unit.version, legacy=unit.is_legacy)
 
-    def compare_version(self, path: str, version: str | None) -> Comparison:
+    def compare_version(
+        self, path: str, version: str | None, *, legacy: bool = False
+    ) -> Comparison:
         """Compare the files of a tracked path with a recorded version.
 
         Where the version's file list is not here, the files here are either all of them, or none
@@ -310,9 +318,10 @@ class Clone:
         """
         if version is None:
             return self.workspace.compare(path, {})
-        if self._has_files_of(version):
-            entries = self._read_list(version, path) if is_folder(version) else None
-            return self.workspace.compare(path, recorded_files(entries, version))
+        if self._has_files_of(version, legacy):
+            is_list = is_folder(version)
+            entries = self._read_list(version, path, legacy=legacy) if is_list else None
+            return self.workspace.compare(path, recorded_files(entries, version), legacy=legacy)
         hashes = self.workspace.hashes(path, self.workspace.scan(path))
         entries = [FolderEntry(md5, name) for name, md5 in hashes.items()]
         if write_folder(entries)[1] == version:

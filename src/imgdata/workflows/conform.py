@@ -24,7 +24,7 @@ from imgdata.dvc_files.outputs import OutFlags
 from imgdata.dvc_files.remote_options import stale_options
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.levels.units import Unit, Units, find_units
-from imgdata.project.config import Config, Level, StorageConfig
+from imgdata.project.config import Config, Level, Option, StorageConfig
 from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.loader import schema_text
 from imgdata.project.unit_list import example_lists
@@ -127,6 +127,18 @@ def _remote_options(storage: StorageConfig) -> dict[str, str]:
         for key, name in DVC_OPTIONS.items()
         if key in storage.options
     }
+
+
+def storage_options(remote: Mapping[str, str]) -> dict[str, Option]:
+    """Return the options of a DVC remote by our names; those imgdata does not know are left out."""
+    found = {ours: remote[theirs] for ours, theirs in DVC_OPTIONS.items() if theirs in remote}
+    return {name: _option(name, text) for name, text in found.items()}
+
+
+def _option(name: str, text: str) -> Option:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    return int(text) if name == "port" and text.isdecimal() else text
 
 
 def _option_text(value: object) -> str:

@@ -31,7 +31,7 @@ class Contents:
         return self._read[version.version]
 
     def _find(self, version: Version) -> Files | None:
-        item = Item(version.version, (f"the file list of {version.title}",))
+        item = list_item(version)
         for place in self._places:
             try:
                 if place.stat(item.key) is None:
@@ -50,7 +50,7 @@ class Contents:
         names: dict[str, list[str]] = {}
         for path, md5 in files.items():
             names.setdefault(md5, []).append(f"{version.path}/{path}" if path else version.path)
-        found = [Item(md5, tuple(paths)) for md5, paths in names.items()]
+        found = [Item(md5, tuple(paths), legacy=version.legacy) for md5, paths in names.items()]
         if version.version.endswith(FOLDER_SUFFIX):
             found.append(list_item(version))
         return tuple(found)
@@ -58,4 +58,5 @@ class Contents:
 
 def list_item(version: Version) -> Item:
     """Return the object that lists a folder's files."""
-    return Item(version.version, (f"the file list of {version.title}",))
+    names = (f"the file list of {version.title}",)
+    return Item(version.version, names, legacy=version.legacy)

@@ -91,11 +91,16 @@ class Copies:
             try:
                 opened = self.clone.open_copies(name)
                 # The project's own log says which records are its own.
-                marker = None if name in self.clone.deposits else read_marker(opened)
+                unmarked = self.clone.by_path or name in self.clone.deposits
+                marker = None if unmarked else read_marker(opened)
                 self._answers[name] = Reached(opened, marker)
             except ImgdataError as error:
                 self._answers[name] = Offline(error)
         return self._answers[name]
+
+    def has_answered(self, name: str) -> bool:
+        """Tell whether a storage was asked and could be."""
+        return self.ask and isinstance(self.reach(name), Reached)
 
     def is_unplugged(self, name: str) -> bool:
         """Tell whether a storage is a drive that is not plugged in; asks no network."""
@@ -125,6 +130,8 @@ class Copies:
             return SANDBOX if is_sandbox(self.clone.deposits[name][0].address) else ""
         if self.ask:
             match self.reach(name):
+                case _ if self.clone.by_path:
+                    return ""
                 case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
                     return f"its marker names another project, '{marker.title}'"
                 case Reached(_, None):
@@ -141,6 +148,8 @@ class Copies:
         """Return the storages that should have a version, then others noted to have it."""
         level = self.clone.config.levels.get(version.level)
         own = (*level.storages, *level.then) if level else ()
+        if self.clone.by_path and self.ask:
+            own = (*own, *self.clone.config.storages)  # no log says where else to look
         known = self.clone.copy_places
         noted = (
             name
@@ -202,9 +211,7 @@ class Copies:
         found = there.get(item.key)
         if found is None:
             return "absent"
-        if (found.md5 is not None and found.md5 != item.md5) or (
-            item.size is not None and item.size != found.size
-        ):
+        if item.is_contradicted_by(found):
             return "differs"
         if (
             isinstance(belief, Evidence)

@@ -10,7 +10,7 @@ from imgdata.dvc_files.lock import LOCK_NAME, read_lock
 from imgdata.dvc_files.places import Where, folder_of, resolve
 from imgdata.dvc_files.recorded import MD5, Recorded
 from imgdata.levels.units import level_of, unit_name
-from imgdata.model.objects import is_folder, object_key
+from imgdata.model.objects import is_folder, legacy_key, object_key
 from imgdata.workflows.clone import Clone
 
 WORKING_TREE = "working tree"
@@ -27,6 +27,7 @@ class Version:
         version: The md5 of its folder list or single file.
         size: Bytes; 0 where it was not recorded.
         nfiles: Files; 1 for a single file, 0 where it was not recorded.
+        legacy: DVC before 3 recorded it, in another layout.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Version:
     version: str
     size: int
     nfiles: int
+    legacy: bool = False
 
     @property
     def title(self) -> str:
@@ -50,7 +52,7 @@ class Version:
     @property
     def key(self) -> str:
         """Where its object lies in a cache or storage."""
-        return object_key(self.version)
+        return legacy_key(self.version) if self.legacy else object_key(self.version)
 
 
 Input = tuple[str, str]

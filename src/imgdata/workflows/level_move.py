@@ -20,7 +20,7 @@ from imgdata.model.renames import RENAMED, Rename, rename_of
 from imgdata.system.files import machine_error, write_text
 from imgdata.workflows.clone import MOVE_JOURNAL, Clone
 from imgdata.workflows.level_move_plan import MovePlan
-from imgdata.workflows.pull import move_partial_notes
+from imgdata.workflows.partial_notes import move_partial_notes
 
 VERSION = 1
 

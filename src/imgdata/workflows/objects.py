@@ -34,7 +34,8 @@ class Content:
         names: dict[str, list[str]] = {}
         for path, md5 in self.files.items():
             names.setdefault(md5, []).append(f"{self.unit.path}/{path}" if path else self.unit.path)
-        return tuple(Item(md5, tuple(paths)) for md5, paths in names.items())
+        legacy = self.unit.is_legacy
+        return tuple(Item(md5, tuple(paths), legacy=legacy) for md5, paths in names.items())
 
     def selected(self, selection: Selection, level: Level) -> "Content":
         """Return only the files that a selection by key fields fits."""
@@ -45,6 +46,18 @@ class Content:
             path: md5
             for path, md5 in self.files.items()
             if path in fields and selection.fits(fields[path])
+        }
+        return Content(self.unit, kept, self.list_item)
+
+    def below(self, parts: tuple[str, ...] | None) -> "Content":
+        """Return only the files at or below some paths of the unit; all where None is asked."""
+        if parts is None:
+            return self
+        folders = tuple(f"{part}/" for part in parts)
+        kept = {
+            path: md5
+            for path, md5 in self.files.items()
+            if path in parts or path.startswith(folders)
         }
         return Content(self.unit, kept, self.list_item)
 
@@ -72,8 +85,13 @@ def content_of(unit: Unit, entries: list[FolderEntry] | None) -> Content:
         raise ValueError(msg)
     if entries is None:
         return Content(unit, {"": version}, None)
-    item = Item(version, (f"the file list of {unit.title}",))
-    return Content(unit, {entry.relpath: entry.md5 for entry in entries}, item)
+    return Content(unit, {entry.relpath: entry.md5 for entry in entries}, list_item_of(unit))
+
+
+def list_item_of(unit: Unit) -> Item:
+    """Return the object that lists the files of a folder."""
+    names = (f"the file list of {unit.title}",)
+    return Item(str(unit.version), names, legacy=unit.is_legacy)
 
 
 def copy_key(unit: Unit, storage: str) -> CopyKey:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
 from imgdata.model.events import Json
-from imgdata.ports import CanFlush, CanTidy, Storage
+from imgdata.model.objects import StoredObject
+from imgdata.ports import CanCreateRoot, CanFlush, CanTidy, LiesInFolder, Storage
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
+from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.leaving import Gate, Withheld, refusal
 from imgdata.workflows.marker import mark_or_refuse
@@ -20,6 +22,7 @@ from imgdata.workflows.push_plan import (
     Target,
     UnitPlan,
     choose_targets,
+    keys_of,
     plan_unit,
     selected_content,
 )
@@ -86,7 +89,7 @@ def push(
     targets, skipped = choose_targets(clone, levels, options)
     yield from skipped
     with clone.writing():
-        doors = _Doors(clone, Gate(clone))
+        doors = _Doors(clone, Gate(clone), targets)
         for target in targets:
             yield from doors.push(target, options, progress)
 
@@ -97,8 +100,10 @@ class _Doors:
 
     clone: Clone
     gate: Gate
+    targets: Sequence[Target]
     opened: dict[str, Storage | None] = field(default_factory=dict)
     public: dict[str, str] = field(default_factory=dict)
+    there: dict[str, dict[str, StoredObject]] = field(default_factory=dict)
     unsure: dict[str, StorageError] = field(default_factory=dict)
 
     def push(
@@ -120,7 +125,8 @@ class _Doors:
                 yield held
                 return
             self._refuse_unsure(target, options)
-            yield _push_unit(self.clone, target, storage, options, progress)
+            there = self._there(name, storage, options)
+            yield _push_unit(self.clone, target, storage, options, progress, there)
         except StorageError as error:
             self.opened[name] = None
             yield StorageFailed(name, error)
@@ -159,18 +165,49 @@ class _Doors:
             self.opened[name] = storage
         return self.opened[name]
 
+    def _there(
+        self, name: str, storage: Storage, options: PushOptions
+    ) -> dict[str, StoredObject] | None:
+        """Ask once for all units where each is a path, for those are many and small."""
+        if not self.clone.by_path:
+            return None
+        if name not in self.there:
+            mine = (one for one in self.targets if one.storage == name)
+            keys = {key for one in mine for key in keys_of(self.clone, one, options)}
+            self.there[name] = dict(present_objects(storage, keys, jobs=options.jobs))
+        return self.there[name]
+
 
 def _open_marked(clone: Clone, name: str) -> Storage:
-    """Open a storage and make sure that its prefix is this project's."""
+    """Open a storage and make sure that its prefix is this project's.
+
+    A remote of plain DVC belongs to whoever it belongs to, and is made by its first push.
+    """
     storage = clone.open_storage(clone.config.storages[name])
+    if clone.by_path:
+        if isinstance(storage, CanCreateRoot) and _is_beside_a_folder(storage):
+            storage.create_root()
+        return storage
     mark_or_refuse(storage, name, clone.config.id, clone.config.title)
     return storage
 
 
+def _is_beside_a_folder(storage: Storage) -> bool:
+    """Tell whether a folder's parent is there; if not, its disk is perhaps not mounted."""
+    if not isinstance(storage, LiesInFolder):
+        return True
+    return storage.folder is not None and storage.folder.parent.is_dir()
+
+
 def _push_unit(
-    clone: Clone, target: Target, storage: Storage, options: PushOptions, progress: Progress
+    clone: Clone,
+    target: Target,
+    storage: Storage,
+    options: PushOptions,
+    progress: Progress,
+    there: dict[str, StoredObject] | None,
 ) -> Pushed:
-    plan = plan_unit(clone, target, storage, options)
+    plan = plan_unit(clone, target, storage, options, there)
     resent = tuple(one.item for one in plan.damaged) if options.repair else ()
     shipment = _Shipment(clone, plan, storage, options, progress, still_damaged=not resent)
     send = (*plan.send, *resent)
@@ -182,6 +219,9 @@ def _push_unit(
     finally:
         progress.finish()
         shipment.note()
+    if there is not None:
+        sent = ((one.item.key, one.size) for one in shipment.sent)
+        there |= {key: StoredObject(key, size, None) for key, size in sent}
     return Pushed(
         target=target,
         place=storage.description,

@@ -1,16 +1,18 @@
 """What a push has to do: which unit goes where, what a storage lacks, what must be read back."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from imgdata.errors import InvalidProjectError, UsageError
 from imgdata.levels.units import Unit
+from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
 from imgdata.policy.ledger import NotThere
 from imgdata.ports import Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
+from imgdata.workflows.by_path import how_to_get, is_sent, why_nowhere
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.leaving import Gate
@@ -27,6 +29,7 @@ class PushOptions:
         jobs: Transfers at once.
         repair: Send again what is damaged at the storage.
         only: Only units with these paths; None for all.
+        parts: By level: only what lies at these paths below it.
     """
 
     to: tuple[str, ...] = ()
@@ -34,6 +37,11 @@ class PushOptions:
     jobs: int = DEFAULT_JOBS
     repair: bool = False
     only: frozenset[str] | None = None
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def takes_all(self, unit: Unit) -> bool:
+        """Tell whether all files of a unit are asked for."""
+        return not self.selection and unit.level not in self.parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,7 @@ def choose_targets(
         InvalidProjectError: DVC's files differ from imgdata.yaml.
         UsageError: A storage of `--to` is not configured.
     """
-    barred = Gate(clone, ask=False).barred
-    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+    told = _differences(clone)
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(
@@ -114,10 +121,8 @@ def _of_unit(
     clone: Clone, level: Level, unit: Unit, options: PushOptions
 ) -> Iterator[Target | NotPushed]:
     storages = options.to or level.storages
-    if unit.version is None:
-        yield NotPushed(unit, _why_no_version(unit))
-    elif not storages:
-        yield NotPushed(unit, "storage: none, it is recomputed when needed")
+    if why := _why_not(clone, unit, storages):
+        yield NotPushed(unit, why)
     else:
         next_place = "" if options.to else moved_on(clone, unit, level)
         for name in storages:
@@ -140,16 +145,33 @@ def _was_left(clone: Clone, unit: Unit, name: str) -> bool:
     return any(isinstance(one, NotThere) and one.why == "dropped" for one in beliefs)
 
 
+def _differences(clone: Clone) -> list[str]:
+    if clone.by_path:  # what DVC's files say is all there is
+        return []
+    barred = Gate(clone, ask=False).barred
+    return list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+
+
 def _may_be_selected(unit: Unit, selection: Selection) -> bool:
     """Tell whether a selection leaves a unit out by its name, without reading its file list."""
     plates = selection.wanted.get("plate", ())
     return not (plates and unit.name) or Selection({"plate": plates}).fits({"plate": unit.name})
 
 
-def _why_no_version(unit: Unit) -> str:
-    if unit.legacy_hash is not None:
+def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
+    """Say why a unit is not sent; empty where it is."""
+    if clone.by_path and not (storages and is_sent(unit)):
+        return why_nowhere(clone, unit)
+    if unit.legacy_hash is not None and unit.version is None:
         return f"recorded as {unit.legacy_hash} by DVC before 3; run: dvc cache migrate --dvc-files"
-    return f"nothing is recorded yet; run: imgdata run {unit.level}"
+    if unit.version is None:
+        makes = how_to_get(unit) if clone.by_path else f"imgdata run {unit.level}"
+        return f"nothing is recorded yet; run: {makes}"
+    if not storages:
+        return "storage: none, it is recomputed when needed"
+    if clone.by_path and not clone.has_list(unit):
+        return "its file list is not here, so none of it is"
+    return ""
 
 
 def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
@@ -162,11 +184,34 @@ def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitP
     return UnitPlan(target, content, send, (), len(items) - len(send), (), whole=True)
 
 
-def plan_unit(clone: Clone, target: Target, storage: Storage, options: PushOptions) -> UnitPlan:
-    """Ask a storage what it has of a unit and decide what to send and what to read back."""
+def keys_of(clone: Clone, target: Target, options: PushOptions) -> list[str]:
+    """Return the keys of all objects a push of one unit is about."""
+    content = selected_content(clone, target.unit, options)
+    keys = [item.key for item in content.items()]
+    return [*keys, content.list_item.key] if content.list_item else keys
+
+
+def plan_unit(
+    clone: Clone,
+    target: Target,
+    storage: Storage,
+    options: PushOptions,
+    there: Mapping[str, StoredObject] | None = None,
+) -> UnitPlan:
+    """Ask a storage what it has of a unit and decide what to send and what to read back.
+
+    Args:
+        clone: The project.
+        target: Unit and storage.
+        storage: The same, opened.
+        options: How to push.
+        there: What the storage has, where it was asked for all units at once.
+    """
     content = selected_content(clone, target.unit, options)
     files, lists = content.items(), (content.list_item,) if content.list_item else ()
-    there = present_objects(storage, [one.key for one in (*files, *lists)], jobs=options.jobs)
+    if there is None:
+        keys = [one.key for one in (*files, *lists)]
+        there = present_objects(storage, keys, jobs=options.jobs)
     # What the storage itself vouches for is not looked up in the cache.
     vouched = {key for key, found in there.items() if found.md5 is not None}
     cached = present_objects(clone.cache, [one.key for one in files if one.key not in vouched])
@@ -175,18 +220,29 @@ def plan_unit(clone: Clone, target: Target, storage: Storage, options: PushOptio
         found = there.get(item.key)
         if found is None:
             send.append(item)
-        elif (item.size is not None and item.size != found.size) or (
-            found.md5 is not None and found.md5 != item.md5
-        ):
+        elif item.is_contradicted_by(found):
             damaged.append(Damaged(item, storage.description, _found_words(item, found.size)))
-        elif evidence_of(clone.ledger, target.unit, target.storage, found, item.md5):
+        elif _is_trusted(clone, target, found, item, options):
             present += 1
         else:
-            check.append(Item(item.object_id, item.names, found.size))
-    whole = not options.selection
+            check.append(replace(item, size=found.size))
+    whole = options.takes_all(target.unit)
     if not whole and content.list_item is not None:
         send = [item for item in send if item != content.list_item]
     return UnitPlan(target, content, tuple(send), tuple(check), present, tuple(damaged), whole)
+
+
+def _is_trusted(
+    clone: Clone, target: Target, found: StoredObject, item: Item, options: PushOptions
+) -> bool:
+    """Tell whether an object that is there need not be read back.
+
+    Where nothing can be remembered, each push would read everything anew: an object of the right
+    size stays unread there, unless a repair is asked for.
+    """
+    if clone.by_path:
+        return not options.repair
+    return evidence_of(clone.ledger, target.unit, target.storage, found, item.md5) is not None
 
 
 def _found_words(item: Item, size: int) -> str:
@@ -198,4 +254,5 @@ def _found_words(item: Item, size: int) -> str:
 def selected_content(clone: Clone, unit: Unit, options: PushOptions) -> Content:
     """Return the selected files of a unit's recorded version."""
     content = content_of(unit, clone.folder_list(unit))
-    return content.selected(options.selection, clone.config.levels[unit.level])
+    content = content.selected(options.selection, clone.config.levels[unit.level])
+    return content.below(options.parts.get(unit.level))

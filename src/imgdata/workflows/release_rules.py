@@ -102,7 +102,8 @@ class ReleaseRules:
 
     @cached_property
     def _known(self) -> dict[bytes, Config | None]:
-        return {(self.clone.root / CONFIG_NAME).read_bytes(): self.clone.config}
+        here = self.clone.root / CONFIG_NAME
+        return {here.read_bytes(): self.clone.config} if here.is_file() else {}
 
     def _parsed(self, data: bytes) -> Config | None:
         if data not in self._known:

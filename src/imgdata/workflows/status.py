@@ -1,8 +1,10 @@
 """`imgdata status`: level by unit, what is here, how it was made, where it is, what comes next."""
 
+import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from imgdata.errors import StorageError
@@ -16,11 +18,12 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
+from imgdata.workflows.by_path import how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.leaving import Gate
-from imgdata.workflows.objects import content_of, copy_key
-from imgdata.workflows.pull import partial_note
+from imgdata.workflows.objects import content_of, copy_key, list_item_of
+from imgdata.workflows.partial_notes import partial_note
 
 Here = Literal["complete", "partial", "changed", "absent", "unknown", "unrecorded"]
 
@@ -41,6 +44,16 @@ class UnitCopy:
     evidence: Evidence | None
     present: int | None = None
     wanted: int | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the storage answered."""
+        return self.present is not None
+
+    @property
+    def is_present(self) -> bool:
+        """Whether the storage answered and has every object."""
+        return self.present is not None and self.present == self.wanted
 
     @property
     def counts(self) -> bool:
@@ -94,37 +107,75 @@ class ProjectStatus:
         levels: The levels asked for, also those without units.
         units: In the order of levels and names.
         notes: Sentences about the project: DVC's files disagree, something cannot be read.
+        by_path: There is no imgdata.yaml; levels are tracked paths.
     """
 
     levels: tuple[Level, ...]
     units: tuple[UnitStatus, ...]
     notes: tuple[str, ...]
+    by_path: bool = False
 
 
 def status(clone: Clone, levels: Sequence[Level], *, remote: bool) -> ProjectStatus:
     """Compare record, workspace, pipeline and log; only reads. With `remote`, asks the storages."""
+    with clone.state.at_once():
+        return _status(clone, levels, remote=remote)
+
+
+def _status(clone: Clone, levels: Sequence[Level], *, remote: bool) -> ProjectStatus:
     freshness = Freshness(FolderTree(clone.root), clone.index, clone.workspace)
     runs = _last_runs(clone.events)
+    chosen = [(level, unit) for level in levels for unit in clone.units.by_level[level.name]]
+    asked = _Asked(clone, [unit for _, unit in chosen]) if remote else None
     units = tuple(
-        _unit_status(clone, level, unit, freshness, runs, remote=remote)
-        for level in levels
-        for unit in clone.units.by_level[level.name]
+        _unit_status(clone, level, unit, freshness, runs, asked) for level, unit in chosen
     )
-    return ProjectStatus(tuple(levels), units, tuple(_notes(clone)))
+    notes = (*_notes(clone), *(asked.notes if asked else _nothing_remembered(clone)))
+    return ProjectStatus(tuple(levels), units, notes, by_path=clone.by_path)
+
+
+def _nothing_remembered(clone: Clone) -> Iterator[str]:
+    if clone.by_path and clone.config.storages:
+        yield "without imgdata.yaml no copy is remembered: --remote asks the remotes"
+
+
+def not_here(clone: Clone, levels: Sequence[Level]) -> tuple[Unit, ...]:
+    """Return the recorded units whose files are not all here as recorded."""
+    units = clone.units.of(level.name for level in levels)
+    with clone.state.at_once():
+        return tuple(
+            unit
+            for unit in units
+            if unit.version is not None
+            and (is_sent(unit) or not clone.by_path)
+            and look_at(clone, unit)[0] != "complete"
+        )
 
 
 def _notes(clone: Clone) -> Iterator[str]:
-    barred = Gate(clone, ask=False).barred_as_written
-    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
-    if told:
-        yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
-    if merge_driver.is_named(clone.root, clone.git) and not merge_driver.is_installed(clone.git):
+    if not clone.by_path:
+        yield from _told_differences(clone)
+    if clone.by_path:
+        yield from _notes_by_path(clone)
+    elif merge_driver.is_named(clone.root, clone.git) and not merge_driver.is_installed(clone.git):
         yield (
             "git in this clone does not merge dvc.lock stage by stage yet; "
             "the next command that writes sets it up, or now: imgdata init"
         )
     for problem in clone.index.problems:
         yield problem.sentence
+
+
+def _told_differences(clone: Clone) -> Iterator[str]:
+    barred = Gate(clone, ask=False).barred_as_written
+    told = list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+    if told:
+        yield f"DVC's files differ from imgdata.yaml ({told[0]}): imgdata storage apply"
+
+
+def _notes_by_path(clone: Clone) -> Iterator[str]:
+    for out in clone.units.elsewhere:
+        yield f"{out.written} lies outside the repository: left to DVC"
 
 
 def _last_runs(events: Sequence[Event]) -> dict[str, datetime]:
@@ -141,15 +192,12 @@ def _unit_status(
     unit: Unit,
     freshness: Freshness,
     runs: dict[str, datetime],
-    *,
-    remote: bool,
+    asked: "_Asked | None",
 ) -> UnitStatus:
     here, comparison = look_at(clone, unit)
     stale = freshness.reasons(unit.stage)
-    copies = tuple(_copies(clone, level, unit, remote=remote))
-    owed = 0
-    if unit.version is not None:
-        owed = max(0, level.copies - sum(1 for copy in copies if copy.counts))
+    copies = tuple(_copies(clone, level, unit, asked))
+    owed = _owed(clone, level, unit, copies)
     made_by = unit.stage.name if unit.stage.kind == "stage" else unit.stage.kind
     return UnitStatus(
         unit=unit,
@@ -160,7 +208,9 @@ def _unit_status(
         made_at=runs.get(unit.stage.address) or _added_at(unit),
         copies=copies,
         owed=owed,
-        next_step=_next_step(unit, level, here, stale, owed),
+        next_step=_dvc_step(unit, level, here, stale, owed)
+        if clone.by_path
+        else _next_step(unit, level, here, stale, owed),
         noted=_noted(clone, unit, comparison),
     )
 
@@ -180,12 +230,22 @@ def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str
     )
 
 
+def _owed(clone: Clone, level: Level, unit: Unit, copies: Sequence[UnitCopy]) -> int:
+    """Return the copies missing to the level's rule; by path, one where a remote was asked."""
+    if unit.version is None:
+        return 0
+    if clone.by_path:
+        asked = [copy for copy in copies if copy.storage in level.storages and copy.is_asked]
+        return int(bool(asked) and not any(copy.is_present for copy in asked))
+    return max(0, level.copies - sum(1 for copy in copies if copy.counts))
+
+
 def look_at(clone: Clone, unit: Unit) -> tuple[Here, Comparison | None]:
     """Return what of a unit is in the workspace, and how it compares with its record."""
     if unit.version is None:
         exists = (clone.root / unit.path).exists()
         return ("unrecorded" if exists or unit.stage.kind == "stage" else "absent"), None
-    if not clone.has_list(unit):
+    if not clone.has_list(unit) and not clone.by_path:
         return ("unknown" if (clone.root / unit.path).exists() else "absent"), None
     comparison = clone.compare(unit)
     if comparison.is_complete:
@@ -206,7 +266,7 @@ def _added_at(unit: Unit) -> datetime | None:
         return None
 
 
-def _copies(clone: Clone, level: Level, unit: Unit, *, remote: bool) -> Iterator[UnitCopy]:
+def _copies(clone: Clone, level: Level, unit: Unit, asked: "_Asked | None") -> Iterator[UnitCopy]:
     if unit.version is None:
         return
     names = dict.fromkeys((*level.storages, *level.then))
@@ -214,22 +274,52 @@ def _copies(clone: Clone, level: Level, unit: Unit, *, remote: bool) -> Iterator
         copy = clone.ledger.copy(copy_key(unit, name))
         if name not in names and not copy.notes:
             continue
-        present, wanted = _ask(clone, unit, name) if remote else (None, None)
+        present, wanted = asked.count(unit, name) if asked else (None, None)
         yield UnitCopy(name, copy.weakest, present, wanted)
 
 
-def _ask(clone: Clone, unit: Unit, name: str) -> tuple[int, int | None]:
-    """Ask a storage how many of a unit's objects it has now."""
-    if not clone.has_list(unit):
-        return 0, None
-    content = content_of(unit, clone.folder_list(unit))
-    keys = [item.key for item in content.items()]
-    keys += [content.list_item.key] if content.list_item else []
-    try:
-        storage = clone.open_copies(name)
-        return len(present_objects(storage, keys)), len(keys)
-    except StorageError:
-        return 0, len(keys)
+@dataclass
+class _Asked:
+    """What the storages say now, each asked once for all units.
+
+    A folder whose list is not here is asked for by its list alone, which is sent last.
+    """
+
+    clone: Clone
+    units: Sequence[Unit]
+    notes: list[str] = field(default_factory=list)
+    _there: dict[str, frozenset[str] | None] = field(default_factory=dict)
+
+    def count(self, unit: Unit, name: str) -> tuple[int | None, int | None]:
+        """Return how many objects of a unit a storage has, and of how many; None if unknown."""
+        keys = self._keys[unit.path]
+        if name not in self._there:
+            self._there[name] = self._ask(name)
+        there = self._there[name]
+        if there is None:
+            return (None, None) if self.clone.by_path else (0, len(keys))
+        return len(there.intersection(keys)), len(keys)
+
+    def _ask(self, name: str) -> frozenset[str] | None:
+        wanted = {key for keys in self._keys.values() for key in keys}
+        try:
+            storage = self.clone.open_copies(name)
+            return frozenset(present_objects(storage, wanted))
+        except StorageError as error:
+            self.notes.append(f"{name} cannot be asked: {error.problem}")
+            return None
+
+    @cached_property
+    def _keys(self) -> dict[str, list[str]]:
+        return {unit.path: self._keys_of(unit) for unit in self.units if unit.version is not None}
+
+    def _keys_of(self, unit: Unit) -> list[str]:
+        assert unit.version is not None, "filtered"  # noqa: S101 - for the type checker
+        if not self.clone.has_list(unit):
+            return [list_item_of(unit).key]
+        content = content_of(unit, self.clone.folder_list(unit))
+        keys = [item.key for item in content.items()]
+        return [*keys, content.list_item.key] if content.list_item else keys
 
 
 def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
@@ -245,6 +335,22 @@ def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owe
     if here in {"absent", "unknown"} and (level.storages or level.then):
         return f"imgdata pull {name}"
     return ""
+
+
+def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
+    """Return the next command where there is no imgdata.yaml: dvc's where imgdata has none."""
+    stage = shlex.quote(unit.stage.dvc_name)
+    if here == "changed" and (unit.stage.kind != "stage" or unit.stage.frozen):
+        return f"to keep it: dvc commit {stage}; to undo: dvc checkout {stage}"
+    if stale or here == "unrecorded":
+        return f"dvc repro {stage}" if unit.stage.kind == "stage" else ""
+    if owed:
+        return f"imgdata push {shlex.quote(level.name)}"
+    if here in {"absent", "partial"}:
+        if level.storages:
+            return f"imgdata pull {shlex.quote(level.name)}"
+        return how_to_get(unit)
+    return f"to undo: dvc checkout {stage}" if here == "changed" else ""
 
 
 def fails_on(found: ProjectStatus, condition: str) -> bool:

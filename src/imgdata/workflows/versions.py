@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdata.errors import NothingFoundError, UsageError
+from imgdata.errors import ImgdataError, NothingFoundError, UsageError
 from imgdata.levels.units import Unit
+from imgdata.workflows.by_path import choose_paths
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents, Files
 from imgdata.workflows.history import History, Version
@@ -23,7 +24,10 @@ class Asked:
 
 def version_of(unit: Unit) -> Version:
     """Return the recorded version of a unit that has one."""
-    return Version(unit.path, unit.level, unit.name, str(unit.version), unit.size, unit.nfiles)
+    version = str(unit.version)
+    return Version(
+        unit.path, unit.level, unit.name, version, unit.size, unit.nfiles, unit.is_legacy
+    )
 
 
 def current_versions(clone: Clone, levels: Sequence[str]) -> tuple[Version, ...]:
@@ -41,6 +45,8 @@ def choose(
         UsageError: A bare word is neither a level nor a file.
         NothingFoundError: No record knows the file.
     """
+    if clone.by_path:
+        return _choose_paths(clone, history, names, here, all_versions=all_versions)
     levels = [name for name in names if name in clone.config.levels]
     files = [name for name in names if name not in clone.config.levels]
     if not names:
@@ -53,6 +59,50 @@ def choose(
     return tuple(found)
 
 
+def _choose_paths(
+    clone: Clone, history: History, names: Sequence[str], here: Path, *, all_versions: bool
+) -> tuple[Asked, ...]:
+    """Return what paths mean where there is no imgdata.yaml; history knows those that are gone."""
+    found: list[Asked] = []
+    whole: list[str] = []
+    for name in names or [str(clone.root)]:
+        try:
+            chosen = choose_paths(clone, [name], here)
+        except ImgdataError:
+            if not all_versions:
+                raise
+            found += _of_file(clone, history, name, here, all_versions=True)
+            continue
+        for level in chosen.levels:
+            parts = chosen.parts.get(level.name)
+            if parts is None:
+                whole.append(level.name)
+            elif all_versions:
+                found += _of_file(clone, history, name, here, all_versions=True)
+            else:
+                found += _of_part(clone, level.name, parts[0])
+    paths = list(dict.fromkeys(whole))
+    old = old_versions(history, paths) if all_versions else ()
+    return (
+        *(Asked(one, None, is_current=True) for one in current_versions(clone, paths)),
+        *(Asked(one, None, is_current=False) for one in old),
+        *found,
+    )
+
+
+def _of_part(clone: Clone, path: str, part: str) -> list[Asked]:
+    """Return a path inside tracked folders, where the record has it or is not here to say."""
+    contents = Contents(clone)
+    versions = current_versions(clone, [path])
+    found = [
+        Asked(one, part, is_current=True) for one in versions if _has(contents.files(one), part)
+    ]
+    if not found:
+        problem = f"the record of {path} has no {part}"
+        raise NothingFoundError(problem, remedy=f"imgdata status {path}")
+    return found
+
+
 def old_versions(history: History, levels: Sequence[str]) -> tuple[Version, ...]:
     """Return the versions of levels that the working tree does not record, newest first."""
     current = {(one.level, one.unit, one.version) for one in history.current}
@@ -62,7 +112,8 @@ def old_versions(history: History, levels: Sequence[str]) -> tuple[Version, ...]
         if one.level in levels and (one.level, one.unit, one.version) not in current
     }
     ordered = sorted(old.values(), key=lambda pair: (pair[0], pair[1].path), reverse=True)
-    return tuple(sorted((one for _, one in ordered), key=lambda one: levels.index(one.level)))
+    place = {level: number for number, level in enumerate(levels)}
+    return tuple(sorted((one for _, one in ordered), key=lambda one: place[one.level]))
 
 
 def _of_file(

@@ -1,7 +1,7 @@
 """`imgdata whereis`: the copies of levels, units or one file, against the rule."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class CopyLine:
         counts: Whether it counts against the rule.
         lacks: Files that are not there, damaged, or of which nothing certain is known.
         notes: What else a person must know: offline, the same place as another, not asked.
+        known: Whether the storage answered, or something is remembered.
     """
 
     storage: str
@@ -49,6 +50,7 @@ class CopyLine:
     counts: bool
     lacks: tuple[str, ...]
     notes: tuple[str, ...]
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,11 @@ def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iter
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
     graph = Graph(clone, copies, contents, history)
     look = _Look(clone, copies, contents, graph, clone.clock.now())
+    if options.remote:  # once for everything: a listing costs less than a request an object
+        versions = dict.fromkeys(one.version for one in asked)
+        items = [item for version in versions for item in contents.items(version) or ()]
+        for name in clone.copy_places:
+            copies.there(name, items)
     for one in asked:
         yield look.at(one)
 
@@ -143,7 +150,8 @@ class _Look:
         """Answer for one version."""
         version = asked.version
         level = self.clone.config.levels.get(version.level)
-        rule = rule_of(level) if level and (level.storages or level.copies) else None
+        has_rule = level and not self.clone.by_path and (level.storages or level.copies)
+        rule = rule_of(level) if level and has_rule else None
         items = self._items(asked)
         if items is None:
             return self._unnamed(asked, level, rule)
@@ -151,7 +159,8 @@ class _Look:
         names = self.copies.storages_of(version)
         lines = [self._here(asked, items)]
         by_name = {name: {k: f[i] for k, f in facts.items()} for i, name in enumerate(names)}
-        lines += [self._line(version, name, items, by_name[name], level) for name in names]
+        found = [self._line(version, name, items, by_name[name], level) for name in names]
+        lines += [line for line in found if self._is_told(line, level)]
         short = self._short(items, facts, rule)
         total = sum(len(item.names) for item in items)
         return Whereabouts(
@@ -181,6 +190,11 @@ class _Look:
                 seconds_known = proof.seconds if proof else None
                 return RecipeLine(recipe.stage, verdict, at, seconds_known, (), faults)
 
+    def _is_told(self, line: CopyLine, level: Level | None) -> bool:
+        """Leave out remotes a path does not belong to and that have nothing of it."""
+        own = level is not None and line.storage in level.storages
+        return own or not self.clone.by_path or line.files > 0 or bool(line.notes)
+
     def _items(self, asked: Asked) -> tuple[Item, ...] | None:
         """Return the objects asked for, without the folder list; None where it is not known."""
         found = self.contents.items(asked.version)
@@ -191,7 +205,7 @@ class _Look:
             return tuple(items)
         full = f"{asked.version.path}/{asked.file}"
         kept = [
-            Item(item.object_id, names)
+            replace(item, names=names)
             for item in items
             if (names := tuple(n for n in item.names if n == full or n.startswith(f"{full}/")))
         ]
@@ -265,6 +279,7 @@ class _Look:
             counts=counting and whole,
             lacks=tuple(sorted(lacks)) if evidences else (),
             notes=tuple(self._notes(name, facts)),
+            known=not self.clone.by_path or self.copies.has_answered(name),
         )
 
     def _cost(self, name: str, size: int) -> float | None:
@@ -288,7 +303,15 @@ class _Look:
             for fact in facts.values()
         )
         if any(unseen):
-            yield "there, never checked: imgdata push notes it"
+            yield self._never_checked
+        elif self.clone.by_path and not self.copies.ask:
+            yield "nothing remembered; ask with --remote"
+
+    @property
+    def _never_checked(self) -> str:
+        if self.clone.by_path:
+            return "there, never checked"
+        return "there, never checked: imgdata push notes it"
 
     def _place_notes(self, name: str) -> Iterator[str]:
         yield from (record.page for record in self.clone.deposits.get(name, ()))
@@ -305,10 +328,11 @@ class _Look:
         if self.copies.ask:
             answer = self.copies.reach(name)
             if isinstance(answer, Offline):
-                yield f"offline: {answer.error.problem}"
-        elif self.copies.is_unplugged(name):
+                word = "not asked" if self.clone.by_path else "offline"
+                yield f"{word}: {answer.error.problem}"
+        elif not self.clone.by_path and self.copies.is_unplugged(name):
             yield "offline"
-        if self.copies.is_cold(name):
+        if not self.clone.by_path and self.copies.is_cold(name):
             yield "archive tier: given back after hours, counts beside another copy"
 
     def _unnamed(self, asked: Asked, level: Level | None, rule: Rule | None) -> Whereabouts:
@@ -335,7 +359,7 @@ class _Look:
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
-                    tuple(self._notes(name, facts)),
+                    tuple(self._notes(name, facts)), not self.clone.by_path,
                 )
             )  # fmt: skip
         short = (version.path,) if rule is not None and held < rule.copies else ()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imgdata.dvc_files.config import read_config
-from imgdata.dvc_files.state import Row, State, checksum, state_folder
+from imgdata.dvc_files.state import Row, State, checksum, make_shared_folder, state_folder
 from imgdata.system.files import Stamp, file_md5
 from imgdata.testing.lab import Lab, make_lab
 
@@ -118,3 +118,22 @@ def test_a_row_that_cannot_be_understood_is_none(tmp_path: Path, text: str) -> N
 def test_a_store_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "site").write_text("a file where the folder should be")
     State(tmp_path, tmp_path / "site").write([Row("/x", Stamp(1, 2.0, 3), LIE)])
+
+
+def test_many_questions_at_once_are_one_transaction_at_the_end(lab: Lab) -> None:
+    state, path = state_of(lab), str(lab.file("params.yaml"))
+    stamp = Stamp.of(Path(path).stat())
+    with state.at_once():
+        state.read([path])
+        state.write([Row(path, stamp, LIE)])
+        assert state_of(lab).known_md5(path, stamp) != LIE
+    assert state_of(lab).known_md5(path, stamp) == LIE
+    state.write([Row(path, stamp, file_md5(path))])
+    assert state_of(lab).known_md5(path, stamp) == file_md5(path)
+
+
+def test_the_folder_that_dvc_shares_is_open_to_all_users_as_dvc_makes_it(tmp_path: Path) -> None:
+    folder = tmp_path / "dvc" / "repo"
+    make_shared_folder(folder)
+    make_shared_folder(folder)
+    assert [one.stat().st_mode & 0o777 for one in (folder.parent, folder)] == [0o777, 0o777]

@@ -1,0 +1,240 @@
+"""What works by path in any DVC repository, and the class projects build on.
+
+```python
+from imgdata.dvc_repository import open_by_path
+
+repository = open_by_path("someones-analysis")
+for outcome in repository.pull(["data/images.dvc"]):
+    print(outcome)
+```
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgdata.backends import ProjectDeposits, open_storage
+from imgdata.dvc_files.config import read_config
+from imgdata.dvc_files.index import read_index
+from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError
+from imgdata.levels.units import units_by_path
+from imgdata.storage.local import LocalStorage
+from imgdata.system.folder_tree import FolderTree
+from imgdata.system.lazy import lazy_module
+from imgdata.system.progress import SILENT, Progress
+from imgdata.tracking.dvc import DvcRunner
+from imgdata.tracking.git import find_git
+from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imgdata.levels.units import Unit
+    from imgdata.ports import Git, Storage
+    from imgdata.project.config import Config, StorageConfig
+    from imgdata.tracking import no_git
+    from imgdata.workflows import by_path as paths
+    from imgdata.workflows import pull as pulling
+    from imgdata.workflows import pull_unit
+    from imgdata.workflows import push as pushing
+    from imgdata.workflows import push_plan as push_plans
+    from imgdata.workflows import status as states
+    from imgdata.workflows import whereis as places
+else:
+    # Each command needs one or two of these; together they cost more than a status.
+    no_git = lazy_module("imgdata.tracking.no_git")
+    paths = lazy_module("imgdata.workflows.by_path")
+    pulling = lazy_module("imgdata.workflows.pull")
+    pull_unit = lazy_module("imgdata.workflows.pull_unit")
+    pushing = lazy_module("imgdata.workflows.push")
+    push_plans = lazy_module("imgdata.workflows.push_plan")
+    states = lazy_module("imgdata.workflows.status")
+    places = lazy_module("imgdata.workflows.whereis")
+
+DVC_FOLDER = ".dvc"
+
+
+class SystemClock:
+    """The computer's clock."""
+
+    def now(self) -> datetime:
+        """Return the current time in UTC."""
+        return datetime.now(UTC)
+
+
+def clone_of_project(root: Path, config: Config, git: Git) -> Clone:
+    """Return the clone of a project: storages and rules as imgdata.yaml has them."""
+
+    def opener(storage: StorageConfig) -> Storage:
+        return open_storage(storage.name, storage.url, storage.options, root)
+
+    dvc = read_config(root / DVC_FOLDER)
+    if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
+        with suppress(OSError):  # a cache elsewhere must be there: its disk may not be mounted
+            dvc.cache_dir.mkdir(exist_ok=True)
+    return Clone(
+        root=root,
+        config=config,
+        dvc=dvc,
+        git=git,
+        stages=DvcRunner(root),
+        cache=LocalStorage(dvc.cache_dir),
+        open_storage=opener,
+        published=ProjectDeposits(root / PRIVATE_FOLDER),
+        clock=SystemClock(),
+    )
+
+
+def clone_by_path(root: Path) -> Clone:
+    """Return the clone of a DVC repository without imgdata.yaml; writes nothing."""
+    dvc = read_config(root / DVC_FOLDER)
+    remotes = paths.remotes_of(dvc)
+    index = read_index(FolderTree(root))
+
+    def opener(storage: StorageConfig) -> Storage:
+        remote = remotes[storage.name]
+        remote.refuse()
+        name, url, secrets = storage.name, storage.url, remote.secrets
+        try:
+            return open_storage(name, url, storage.options, root, secrets=secrets)
+        except (CredentialsError, InvalidProjectError) as error:
+            raise paths.in_words_of_dvc(error, name) from error
+
+    if dvc.cache_dir.is_relative_to(root / DVC_FOLDER):
+        with suppress(OSError):  # as above
+            dvc.cache_dir.mkdir(exist_ok=True)
+    return Clone(
+        root=root,
+        config=paths.config_by_path(root, dvc, units_by_path(index), remotes),
+        dvc=dvc,
+        git=find_git(root) or no_git.NoGit(root),
+        stages=DvcRunner(root),
+        cache=LocalStorage(dvc.cache_dir),
+        open_storage=opener,
+        published=ProjectDeposits(root / PRIVATE_FOLDER),
+        clock=SystemClock(),
+        by_path=True,
+        read_before=index,
+    )
+
+
+def dvc_root(start: Path) -> Path | None:
+    """Return the DVC repository's folder at or above a folder, else the only one below in git.
+
+    Raises:
+        NoProjectError: Several lie below.
+    """
+    here = start.absolute()
+    for folder in (here, *here.parents):
+        if (folder / DVC_FOLDER).is_dir():
+            return folder
+    git = find_git(here) if here.is_dir() else None
+    if git is None:
+        return None
+    from imgdata.dvc_files.collecting import dvc_roots  # noqa: PLC0415 - rarely needed
+
+    below = dvc_roots(FolderTree(here))
+    if len(below) > 1:
+        problem = f"{here} holds {len(below)} DVC repositories"
+        remedy = f"choose one: imgdata --project {below[0]} status"
+        raise NoProjectError(problem, cause="\n".join(below), remedy=remedy)
+    return here / below[0] if below else None
+
+
+def open_by_path(path: str | os.PathLike[str] = ".") -> DvcRepository:
+    """Open the DVC repository a folder belongs to, whether or not imgdata knows it.
+
+    Raises:
+        NoProjectError: There is none.
+        InvalidProjectError: A configuration file of DVC cannot be read.
+    """
+    start = Path(path)
+    root = dvc_root(start)
+    if root is None:
+        problem = f"no imgdata.yaml and no DVC repository in {start.absolute()} or above it"
+        raise NoProjectError(problem, remedy="imgdata init")
+    here = Path.cwd()
+    is_meant = start.absolute() == here or here.is_relative_to(root)
+    return DvcRepository(clone_by_path(root), here if is_meant else root)
+
+
+class DvcRepository:
+    """An opened DVC repository. Methods that move data yield outcomes as they finish: consume them.
+
+    Names are paths that DVC tracks, paths below or above them, `.dvc` files and stages.
+    """
+
+    def __init__(self, clone: Clone, here: Path | None = None) -> None:
+        self.clone = clone
+        self._here = here or clone.root
+
+    @property
+    def root(self) -> Path:
+        """The folder of `.dvc`."""
+        return self.clone.root
+
+    @property
+    def config(self) -> Config:
+        """What imgdata.yaml says, or what DVC's own files say in its words."""
+        return self.clone.config
+
+    def choose(self, names: Sequence[str]) -> paths.Chosen:
+        """Return what names mean; everything for none.
+
+        Raises:
+            UsageError, NothingFoundError: See `choose_paths`.
+        """
+        return paths.choose_paths(self.clone, names, self._here)
+
+    def status(self, names: Sequence[str] = (), *, remote: bool = False) -> states.ProjectStatus:
+        """Compare records, files, pipeline and log; with `remote`, ask the storages too."""
+        return states.status(self.clone, self.choose(names).levels, remote=remote)
+
+    def not_here(self, names: Sequence[str] = ()) -> tuple[Unit, ...]:
+        """Return the recorded units whose files are not all here as recorded."""
+        return states.not_here(self.clone, self.choose(names).levels)
+
+    def plan_push(
+        self, names: Sequence[str] = (), options: push_plans.PushOptions | None = None
+    ) -> tuple[tuple[push_plans.UnitPlan, ...], tuple[push_plans.NotPushed, ...]]:
+        """Return what a push would send, as remembered: asks no storage."""
+        chosen = self.choose(names)
+        options = replace(options or push_plans.PushOptions(), parts=chosen.parts)
+        targets, skipped = push_plans.choose_targets(self.clone, chosen.levels, options)
+        plans = tuple(push_plans.remembered_plan(self.clone, one, options) for one in targets)
+        return plans, skipped
+
+    def push(
+        self,
+        names: Sequence[str] = (),
+        options: push_plans.PushOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[pushing.PushOutcome]:
+        """Send data to their storages; one outcome a unit and storage."""
+        chosen = self.choose(names)
+        options = replace(options or push_plans.PushOptions(), parts=chosen.parts)
+        return pushing.push(self.clone, chosen.levels, options, progress)
+
+    def pull(
+        self,
+        names: Sequence[str] = (),
+        options: pull_unit.PullOptions | None = None,
+        *,
+        progress: Progress = SILENT,
+    ) -> Iterator[pulling.PullOutcome]:
+        """Bring data back, verified; one outcome a unit."""
+        chosen = self.choose(names)
+        options = replace(options or pull_unit.PullOptions(), parts=chosen.parts)
+        return pulling.pull(self.clone, chosen.levels, options, progress)
+
+    def whereis(
+        self, names: Sequence[str] = (), options: places.WhereisOptions | None = None
+    ) -> Iterator[places.Whereabouts]:
+        """Say where the copies are; one answer a version."""
+        return places.whereis(self.clone, names, options or places.WhereisOptions(here=self._here))

@@ -1,0 +1,42 @@
+"""What the command line says when it is asked for nothing, for help, or for a kind it lacks."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from imgdata.testing.small_project import call
+
+
+@pytest.mark.parametrize("words", [(), ("storage",)])
+def test_no_words_show_the_help_and_end_well(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = call(tmp_path, "imgdata", *words)
+    assert done.stdout.startswith("Usage: imgdata")
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("status", "--help"), ("--version",)])
+def test_with_json_a_text_is_one_document(tmp_path: Path, words: tuple[str, ...]) -> None:
+    document = json.loads(call(tmp_path, "imgdata", *words, "--json").stdout)
+    assert document["ok"]
+    assert "imgdata" in document["results"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("gs://bucket/x", "dvc remote add cold gs://bucket/x"),
+        ("azure://container/x", "dvc push -r cold"),
+        ("webdavs://ada:s3cret@host/x", "dvc remote add cold webdavs://..."),
+        ("rclone:onedrive:x", "rclone mount"),
+    ],
+)
+def test_a_storage_without_a_backend_is_named_with_a_way_out(
+    tmp_path: Path, url: str, remedy: str
+) -> None:
+    call(tmp_path, "imgdata", "init", "p", "--template", "minimal")
+    done = call(tmp_path / "p", "imgdata", "storage", "add", "cold", url, check=False)
+    assert done.returncode == 2
+    assert "imgdata has no backend for" in done.stderr
+    assert remedy in done.stderr
+    assert "s3cret" not in done.stderr

@@ -1,7 +1,7 @@
 """`imgdata --help`: quick, because it imports nothing heavy, and complete."""
 
-import inspect
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -85,14 +85,21 @@ def test_every_command_argument_and_option_says_what_it_is(name: str, command: A
     assert silent == [] or command.hidden, name
 
 
-def test_what_the_help_says_of_a_command_is_what_the_command_says() -> None:
+def test_every_command_has_a_row_of_summaries_and_hidden_ones_an_empty_one() -> None:
     said = {name: command for name, command in COMMANDS if name.count(" ") == 1}
     assert set(SUMMARIES) == {module for module, _ in ROWS}
     for name, summary in SUMMARIES.values():
-        command = said.pop(f"imgdata {name}")
-        paragraph = inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
-        assert summary == ("" if command.hidden else paragraph)
+        assert bool(summary) != said.pop(f"imgdata {name}").hidden, name
     assert said == {}
+
+
+def test_the_help_says_each_command_on_one_line_of_a_narrow_terminal() -> None:
+    narrow = {**os.environ, "COLUMNS": "80"}
+    done = subprocess.run(
+        [IMGDATA, "--help"], capture_output=True, text=True, check=True, env=narrow
+    )
+    for name, summary in SUMMARIES.values():
+        assert summary == "" or f"  {name:<13}{summary}\n" in done.stdout, name
 
 
 def test_every_command_is_in_the_help() -> None:

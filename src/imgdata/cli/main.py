@@ -85,7 +85,7 @@ def application(wanted: str | None = None) -> typer.Typer:
         if wanted is None or command == wanted:
             import_module(f"imgdata.cli.{module}").register(app)
         elif summary:
-            app.command(command, help=summary)(_known_by_name)
+            app.command(command, short_help=summary)(_known_by_name)
     return app
 
 

@@ -1,73 +1,32 @@
 """What `imgdata --help` says of each command, so that it need not import them.
 
-Without a row here a command is imported each time; a test keeps rows and commands equal.
+Without a row here a command is imported each time; a test keeps rows and commands equal, and each
+row short enough for one line of a terminal 80 columns wide. `imgdata COMMAND --help` says more.
 """
 
 from collections.abc import Mapping
 
 SUMMARIES: Mapping[str, tuple[str, str]] = {
-    "init": (
-        "init",
-        "Make a project in a new folder, adopt an existing repository, or complete a project.",
-    ),
-    "add": ("add", "Take files as the microscope left them; each SOURCE becomes a unit."),
-    "run": ("run", "Run what is stale, stage by stage, through DVC; each run is recorded."),
-    "status": (
-        "status",
-        "Show every level and unit: what is here, how it was made, its copies, the next step.",
-    ),
-    "lineage": (
-        "lineage",
-        "Say how files were made: inputs, commands, parameters, people, down to raw data.",
-    ),
-    "check": ("check", "Find damaged, lossy, undescribed, missing or doubled images."),
-    "fingerprint": (
-        "fingerprint",
-        "Hash what images show, whatever their format: proves that a conversion lost nothing.",
-    ),
-    "describe": (
-        "describe",
-        "Ask what only a person can say about the images, and tell how complete it is.",
-    ),
-    "exclude": (
-        "exclude",
-        "Leave images out of what is made next, with a reason; no image is deleted.",
-    ),
-    "note": (
-        "note",
-        "Say what was done to a file by hand; lineage tells it for this very content.",
-    ),
-    "whereis": (
-        "whereis",
-        "Say where the copies are, when each was checked, and what the rule still asks.",
-    ),
-    "audit": (
-        "audit",
-        "Judge the project by its own rules, each with its next action; exit 1 when one is broken.",
-    ),
-    "verify": ("verify", "Read copies back and hash them, those checked longest ago first."),
-    "drop": (
-        "drop",
-        "Delete what is recoverable, here or from a storage; without a level, say what could go.",
-    ),
-    "push": ("push", "Archive levels to their storages; what is there already is not sent again."),
-    "pull": ("pull", "Bring levels back, verified; files edited by hand are never overwritten."),
-    "storage": (
-        "storage",
-        "Storages: list, try out, add, move, and bring DVC's files in line with imgdata.yaml.",
-    ),
-    "level": ("level", "Levels: add one, or give one another name or folder."),
-    "publish": (
-        "publish",
-        (
-            "Deposit levels in a data repository: draft, upload, verify, stop; "
-            "--publish mints the DOI."
-        ),
-    ),
-    "import_data": (
-        "import",
-        "Bring public data in: listed first, pinned to a version, verified, cited.",
-    ),
+    "init": ("init", "Make a project, or adopt a git or DVC repository."),
+    "add": ("add", "Take files in as the microscope left them."),
+    "run": ("run", "Run what is stale, stage by stage, each run recorded."),
+    "status": ("status", "What is here, its copies, the next step."),
+    "lineage": ("lineage", "How files were made, down to the raw images."),
+    "check": ("check", "Find damaged, lossy, undescribed or missing images."),
+    "fingerprint": ("fingerprint", "Hash what images show, whatever their format."),
+    "describe": ("describe", "Ask what only a person can say about the images."),
+    "exclude": ("exclude", "Leave images out of what is made next, with a reason."),
+    "note": ("note", "Say what was done to a file by hand, and why."),
+    "whereis": ("whereis", "Where the copies are, and what the rule still asks."),
+    "audit": ("audit", "Judge the project by its own rules."),
+    "verify": ("verify", "Read copies back and hash them."),
+    "drop": ("drop", "Delete what is recoverable, and nothing else."),
+    "push": ("push", "Archive levels to their storages, checked on arrival."),
+    "pull": ("pull", "Bring levels back, verified."),
+    "storage": ("storage", "List, try out, add, move or give up storages."),
+    "level": ("level", "Add a level, or give one another name or folder."),
+    "publish": ("publish", "Deposit levels in a data repository, with a DOI."),
+    "import_data": ("import", "Bring public data in: pinned, verified, cited."),
     "merge_dvc_lock": ("merge-dvc-lock", ""),
 }
 """By module of `imgdata.cli`: the command and its summary; a hidden one has none."""

@@ -206,8 +206,13 @@ class DvcRepository:
         chosen = self.choose(names)
         options = replace(options or push_plans.PushOptions(), parts=chosen.parts)
         targets, skipped = push_plans.choose_targets(self.clone, chosen.levels, options)
-        plans = tuple(push_plans.remembered_plan(self.clone, one, options) for one in targets)
-        return plans, skipped
+        listed = [one for one in targets if self.clone.has_list(one.unit)]
+        unlisted = {one.unit.path: one.unit for one in targets if one not in listed}
+        why = "its file list is not here; a push gets it from a storage"
+        return (
+            tuple(push_plans.remembered_plan(self.clone, one, options) for one in listed),
+            (*skipped, *(push_plans.NotPushed(unit, why) for unit in unlisted.values())),
+        )
 
     def push(
         self,

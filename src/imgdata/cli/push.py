@@ -112,13 +112,20 @@ def _show_plans(
 def show_outcome(session: Session, outcome: "PushOutcome") -> None:
     """Tell what became of one unit."""
     from imgdata.workflows.leaving import Withheld  # noqa: PLC0415 - keeps --help fast
-    from imgdata.workflows.push import Pushed, StorageFailed  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.push import (  # noqa: PLC0415 - keeps --help fast
+        Pushed,
+        StorageFailed,
+        Unlisted,
+    )
     from imgdata.workflows.push_plan import NotPushed  # noqa: PLC0415 - keeps --help fast
 
     match outcome:
         case NotPushed(unit, why):
             session.say(f"{unit.title}: not sent ({why})")
             session.add({"level": unit.level, "unit": unit.name, "not_sent": why})
+        case Unlisted(unit, problem):
+            session.say(f"{unit.title}: not sent: {problem.problem}")
+            session.add({"level": unit.level, "unit": unit.name, "error": problem.problem})
         case StorageFailed(storage, error):
             session.say(f"{storage}: {error.problem}")
             session.add({"storage": storage, "error": error.problem})

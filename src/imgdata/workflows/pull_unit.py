@@ -166,7 +166,7 @@ class Fetch:
         refuse_busy_paths(self.clone.tmp, [self.clone.root / self.unit.path])
         self.clone.refuse_link_out(self.unit.path)
         remove_leftovers(self.clone.root / self.unit.path, below=True)
-        whole = self._content()
+        whole = self.content()
         if self.options.selection:
             seen += fields_of(self.unit, self.level, whole.files).values()
         content = whole.selected(self.options.selection, self.level)
@@ -199,7 +199,7 @@ class Fetch:
 
     def run_to_cache(self) -> None:
         """Fetch what the cache lacks of the selected files."""
-        content = self._content().selected(self.options.selection, self.level)
+        content = self.content().selected(self.options.selection, self.level)
         try:
             self._bring(content, dict(content.files))
         finally:
@@ -214,8 +214,13 @@ class Fetch:
     def _parts(self) -> tuple[str, ...] | None:
         return self.options.parts.get(self.unit.level)
 
-    def _content(self) -> Content:
-        """Return what the version consists of, fetching its folder list where needed."""
+    def content(self) -> Content:
+        """Return what the version consists of, fetching its folder list where needed.
+
+        Raises:
+            DamagedError: No place that can be asked has a good list.
+            StorageError: A place that may have it cannot be reached.
+        """
         unit = self.unit
         if unit.is_folder:
             item = list_item_of(unit)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
+from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.objects import StoredObject
 from imgdata.ports import CanCreateRoot, CanFlush, CanTidy, LiesInFolder, Storage
@@ -67,7 +68,15 @@ class Pushed:
         return not (self.damaged or self.missing)
 
 
-PushOutcome = Pushed | NotPushed | StorageFailed | Withheld
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A unit of which nobody here knows what it consists of: its file list is out of reach."""
+
+    unit: Unit
+    error: DamagedError | StorageError
+
+
+PushOutcome = Pushed | NotPushed | StorageFailed | Withheld | Unlisted
 
 
 def push(
@@ -90,8 +99,33 @@ def push(
     yield from skipped
     with clone.writing():
         doors = _Doors(clone, Gate(clone), targets)
+        unlisted: set[str] = set()
         for target in targets:
-            yield from doors.push(target, options, progress)
+            unit = target.unit
+            if unit.path in unlisted:
+                continue
+            if error := _fetch_list(clone, unit):
+                unlisted.add(unit.path)
+                yield Unlisted(unit, error)
+            else:
+                yield from doors.push(target, options, progress)
+
+
+def _fetch_list(clone: Clone, unit: Unit) -> DamagedError | StorageError | None:
+    """Bring the file list of a unit that only others have here; return why it cannot be had."""
+    if clone.by_path or not unit.is_folder or clone.has_list(unit):
+        return None
+    from imgdata.workflows.pull_unit import Doors, Fetch, PullOptions  # noqa: PLC0415 - rarely needed
+
+    level = clone.config.levels[unit.level]
+    try:
+        Fetch(clone, unit, level, PullOptions(), SILENT, Doors(clone)).content()
+    except DamagedError as error:
+        remedy = f"where {unit.title} was added or made: imgdata push {unit.level}"
+        return DamagedError(error.problem, cause=error.cause, remedy=remedy)
+    except StorageError as error:
+        return error
+    return None
 
 
 @dataclass(slots=True)
@@ -360,10 +394,10 @@ def summary_error(
     held = [one for one in outcomes if isinstance(one, Withheld)]
     if held:
         return refusal(held, "did not go to a public storage")
-    failed = next((one for one in outcomes if isinstance(one, StorageFailed)), None)
+    failed = [one.error for one in outcomes if isinstance(one, StorageFailed | Unlisted)]
     broken = [one for one in outcomes if isinstance(one, Pushed) and not one.is_whole]
     if not broken:
-        return failed.error if failed else None
+        return failed[0] if failed else None
     names = [line for one in broken for line in _bad_lines(one)]
     count = "one file is" if len(names) == 1 else f"{len(names)} files are"
     problem = f"{count} damaged or missing; nothing damaged was sent"

@@ -6,6 +6,7 @@ import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Remote, Select, Yes, names, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import RefusedError
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
@@ -63,7 +64,7 @@ def drop(  # noqa: PLR0913 - one argument an option
         _end_of_dry_run(session, plan, refuse=not lists_only)
         return
     if plan.files or any(one.pieces for one in plan.versions):
-        question = f"delete {plan.files:,} files ({format_size(plan.size)})?"
+        question = f"delete {count(plan.files, 'file')} ({format_size(plan.size)})?"
         session.confirm(question, yes=yes, why=f"this would {question.rstrip('?')}")
         for outcome in project.drop(chosen, options, plan, progress=session.progress()):
             show_dropped(session, outcome)

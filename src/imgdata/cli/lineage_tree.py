@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from imgdata.cli.text import count
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.decisions import exclusion_words, note_words
 from imgdata.model.commits import Commit
@@ -45,7 +46,7 @@ def _headline(answer: Answer) -> str:
         parts.append(f"md5 {digest[:SHORT_HASH]}")
     out = answer.out
     if out is not None and out.size is not None and answer.member is None:
-        files = "" if out.nfiles is None else f", {out.nfiles} files"
+        files = "" if out.nfiles is None else f", {count(out.nfiles, 'file')}"
         parts.append(f"{format_size(out.size)}{files}")
     at = f" @ {answer.commit[:SHORT_COMMIT]}" if answer.commit else ""
     parts.append(f"{answer.status.upper()}{at}")
@@ -161,7 +162,7 @@ def _run_words(node: Node) -> str:
     parts += [f"on {plain(run.host)}"] if run.host else []
     parts += [f"at code {run.code_commit[:SHORT_COMMIT]}"] if run.code_commit else []
     if run.dirty_paths:
-        parts.append(f"with {len(run.dirty_paths)} uncommitted files")
+        parts.append(f"with {count(len(run.dirty_paths), 'uncommitted file')}")
     if run.environment:
         shown = str(run.environment.get("hash") or "")[:SHORT_HASH]
         parts.append(f"in environment {plain(run.environment.get('source'))} {shown}".rstrip())

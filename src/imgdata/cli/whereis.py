@@ -82,7 +82,7 @@ def _show(
     files = sum(one.files for one in some)
     size = sum(one.version.size for one in some)
     amount = "" if any(one.file for one in some) else f", {format_size(size)}"
-    session.say(f"{heading}: {files:,} files{amount}")
+    session.say(f"{heading}: {count(files, 'file')}{amount}")
     table = Table(box=None, pad_edge=True, header_style="")
     for name in ("storage", "kind", "files", "verified", f"{currency}/month", "note"):
         table.add_column(name, justify="right" if name == "files" else "left")

@@ -300,8 +300,8 @@ def test_a_folder_that_variables_and_a_matrix_make_up_moves_too(lab: Lab) -> Non
     base = lab.base / "cell"
     lab.ok("init", base, "--template", "cell-painting", "--yes", cwd=lab.base)
     made = Lab(lab.base, "cell", lab.variables)
-    outs = {"qc": [2], "select_images": [3, 4], "correct": [3], "segment": [2], "crop": [3],
-            "profile_cells": [3], "bulk": [2]}  # fmt: skip
+    outs = {"qc": [2], "select_images": [3, 4, 5], "correct": [3], "segment": [2], "crop": [4],
+            "profile_cells": [4], "bulk": [2]}  # fmt: skip
     for script, numbers in outs.items():
         made.file(f"scripts/{script}.py").write_text(TEMPLATE_SCRIPT.format(outs=numbers))
     made.commit("Start")

@@ -72,7 +72,7 @@ def test_a_published_record_is_imported_back_byte_for_byte(
     sent = level_files(tmp_path / "sent", {**PLATES, **MANY})
     deposit(plan_of(sent), desk, readme)
     published = publish(desk, ["masks"])
-    source = InvenioRecords(served.address, "local")
+    source = InvenioRecords(served.address, "local:")
     record = source.record(published.doi)
     outcomes = [fetch_one(source, file, tmp_path / "back") for file in record.files]
     latest = source.latest(published.identifier)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from imgdata.project.config import Config, StorageConfig
     from imgdata.tracking import no_git
     from imgdata.workflows import by_path as paths
+    from imgdata.workflows import leaving, pull_unit
     from imgdata.workflows import pull as pulling
-    from imgdata.workflows import pull_unit
     from imgdata.workflows import push as pushing
     from imgdata.workflows import push_plan as push_plans
     from imgdata.workflows import status as states
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 else:
     # Each command needs one or two of these; together they cost more than a status.
     no_git = lazy_module("imgdata.tracking.no_git")
+    leaving = lazy_module("imgdata.workflows.leaving")
     paths = lazy_module("imgdata.workflows.by_path")
     pulling = lazy_module("imgdata.workflows.pull")
     pull_unit = lazy_module("imgdata.workflows.pull_unit")
@@ -205,7 +206,9 @@ class DvcRepository:
         """Return what a push would send, as remembered: asks no storage."""
         chosen = self.choose(names)
         options = replace(options or push_plans.PushOptions(), parts=chosen.parts)
-        targets, skipped = push_plans.choose_targets(self.clone, chosen.levels, options)
+        targets, skipped = push_plans.choose_targets(
+            self.clone, chosen.levels, options, leaving.Gate(self.clone, ask=False)
+        )
         listed = [one for one in targets if self.clone.has_list(one.unit)]
         unlisted = {one.unit.path: one.unit for one in targets if one not in listed}
         why = "its file list is not here; a push gets it from a storage"

@@ -16,7 +16,6 @@ from obstore.store import S3Store
 
 from imgdata.errors import ImgdataError
 from imgdata.storage.object_store import FOREIGN, ConditionalObjectStorage, ObjectStorage
-from imgdata.system.server_clock import server_time
 
 if TYPE_CHECKING:
     from imgdata.storage.aws import Account
@@ -59,6 +58,8 @@ class Audience:
     def server_time(self) -> datetime | None:
         """Return the time by the server's clock."""
         url = self.endpoint or f"https://s3.{self.region}.amazonaws.com/"
+        from imgdata.system.server_clock import server_time  # noqa: PLC0415 - slow, rarely needed
+
         return server_time(url, certificates=self.certificates, is_checked=self.is_checked)
 
     def strangers_read(self, key: str) -> bool:

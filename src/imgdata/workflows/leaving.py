@@ -19,7 +19,6 @@ from imgdata.project.config import StorageConfig
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents, Files
 from imgdata.workflows.history import History, Version
-from imgdata.workflows.inside_archives import members
 from imgdata.workflows.public_places import PublicPlaces
 from imgdata.workflows.release_clock import ReleaseClock
 from imgdata.workflows.release_rules import ReleaseRules
@@ -52,17 +51,19 @@ class Gate:
         clone: The project.
         servers: Web addresses of servers beside the storages that can tell the date.
         ask: Whether servers are asked for the date; a plan from what is remembered asks none.
+        known_rules: What the release branch says, where another gate has read it.
     """
 
     clone: Clone
     servers: Sequence[str] = ()
     ask: bool = True
+    known_rules: ReleaseRules | None = None
     _content: dict[date, RestrictedContent] = field(default_factory=dict)
 
     @cached_property
     def rules(self) -> ReleaseRules:
         """What the release branch says."""
-        return ReleaseRules(self.clone)
+        return self.known_rules or ReleaseRules(self.clone)
 
     @cached_property
     def _public(self) -> PublicPlaces:
@@ -218,6 +219,8 @@ class Gate:
 
     def _inside(self, content: RestrictedContent, version: Version, files: Files) -> Iterator[str]:
         """Yield why what is inside a version's archives may not leave."""
+        from imgdata.workflows.inside_archives import members  # noqa: PLC0415 - slow, rarely needed
+
         for member in members(self.clone, version, files):
             if member.why_not:
                 yield member.why_not

@@ -12,7 +12,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from imgdata.dvc_files.lock_merge import merge_locks
 from imgdata.dvc_files.lock_text import IrregularError
 from imgdata.ports import Git
 from imgdata.system.files import write_bytes
@@ -42,6 +41,8 @@ class MergeResult:
 
 def merge_lock_files(base: Path, ours: Path, theirs: Path) -> MergeResult:
     """Merge three versions of a dvc.lock into the file `ours`, as git asks a driver to."""
+    from imgdata.dvc_files.lock_merge import merge_locks  # noqa: PLC0415 - for git alone
+
     try:
         merged = merge_locks(base.read_bytes(), ours.read_bytes(), theirs.read_bytes())
     except IrregularError:

@@ -95,10 +95,11 @@ def push(
         RefusedError: A storage's prefix belongs to another project.
         MachineError: Another imgdata command is at work here.
     """
-    targets, skipped = choose_targets(clone, levels, options)
+    remembered = Gate(clone, ask=False)
+    targets, skipped = choose_targets(clone, levels, options, remembered)
     yield from skipped
     with clone.writing():
-        doors = _Doors(clone, Gate(clone), targets)
+        doors = _Doors(clone, Gate(clone, known_rules=remembered.rules), targets)
         unlisted: set[str] = set()
         for target in targets:
             unit = target.unit

@@ -86,7 +86,7 @@ class UnitPlan:
 
 
 def choose_targets(
-    clone: Clone, levels: Sequence[Level], options: PushOptions
+    clone: Clone, levels: Sequence[Level], options: PushOptions, gate: Gate
 ) -> tuple[tuple[Target, ...], tuple[NotPushed, ...]]:
     """Decide which unit goes where, and which not.
 
@@ -94,7 +94,7 @@ def choose_targets(
         InvalidProjectError: DVC's files differ from imgdata.yaml.
         UsageError: A storage of `--to` is not configured.
     """
-    told = _differences(clone)
+    told = _differences(clone, gate)
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(
@@ -145,11 +145,10 @@ def _was_left(clone: Clone, unit: Unit, name: str) -> bool:
     return any(isinstance(one, NotThere) and one.why == "dropped" for one in beliefs)
 
 
-def _differences(clone: Clone) -> list[str]:
+def _differences(clone: Clone, gate: Gate) -> list[str]:
     if clone.by_path:  # what DVC's files say is all there is
         return []
-    barred = Gate(clone, ask=False).barred
-    return list(differences(clone.config, clone.dvc, clone.units, clone.root, barred))
+    return list(differences(clone.config, clone.dvc, clone.units, clone.root, gate.barred))
 
 
 def _may_be_selected(unit: Unit, selection: Selection) -> bool:

@@ -12,7 +12,6 @@ from functools import cached_property
 
 from imgdata.errors import ImgdataError
 from imgdata.ports import CanTellTime, Storage
-from imgdata.system.server_clock import server_time
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.release_rules import ReleaseRules
 
@@ -52,6 +51,8 @@ class ReleaseClock:
         return next(self._answers(), None)
 
     def _answers(self) -> Iterator[datetime]:
+        from imgdata.system.server_clock import server_time  # noqa: PLC0415 - slow, rarely needed
+
         for address in (*self.servers, *self._git_remotes()):
             if (told := server_time(address)) is not None:
                 yield told

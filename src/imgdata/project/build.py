@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 from imgdata.project.config import (
+    DEFAULT_BRANCH,
     NO_STORAGE,
     NO_UNIT,
     AcceptedLoss,
@@ -38,7 +39,7 @@ def build_config(value: Plain) -> Config:
         funding=tuple(value.get("funding") or ()),
         currency=value.get("currency", "USD"),
         commit=value.get("commit", "ask"),
-        release_branch=value.get("release_branch", "main"),
+        release_branch=value.get("release_branch", DEFAULT_BRANCH),
         origins={
             name: _origin(name, entry) for name, entry in (value.get("origins") or {}).items()
         },

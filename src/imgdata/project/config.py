@@ -10,6 +10,8 @@ from imgdata.model.keys import Key, parse_keys
 
 NO_STORAGE = "none"
 NO_UNIT = "none"
+DEFAULT_BRANCH = "main"
+"""The release branch where imgdata.yaml names none."""
 
 OriginKind = Literal["own", "academic-collaborator", "industry-collaborator", "public"]
 Access = Literal["open", "restricted"]

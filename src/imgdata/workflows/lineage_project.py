@@ -1,6 +1,6 @@
 """What an imgdata project adds to lineage: levels, units, origins and run records."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -15,6 +15,7 @@ from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
 from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event
 from imgdata.model.renames import Renames
+from imgdata.policy.restrictions import Restricted, Source, may_leave
 from imgdata.ports import Tree
 from imgdata.project.config import Config, Level, Origin
 from imgdata.project.hand_notes import hand_notes
@@ -204,39 +205,35 @@ def _origin(view: ProjectView, stage: Stage) -> Mapping[str, object] | None:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def is_restricted(origin: Origin | None, today: date) -> bool:
-    """Tell whether data of an origin may not be shown; unknown counts as restricted."""
-    if origin is None:
-        return True
-    if origin.release_on is not None and origin.release_on <= today:
-        return False
-    if origin.access is not None:
-        return origin.access == "restricted"
-    return origin.kind in {"academic-collaborator", "industry-collaborator"}
-
-
-def restricted_paths(view: ProjectView | None, index: Index, today: date) -> tuple[str, ...]:
+def restricted_paths(
+    view: ProjectView | None, index: Index, committed: Sequence[Config], today: date
+) -> tuple[str, ...]:
     """Return the outs that may not be shown: restricted raw units and what was made from them.
 
     A level that the origin's `may_leave` names is released. Without an imgdata.yaml nothing is
     known to be restricted; with one that cannot be read everything is.
+
+    Args:
+        view: The project.
+        index: Its stages and outs.
+        committed: What imgdata.yaml says on the release branch. Only a rule that stands there
+            and in the project's own file shows anything; without any there is none.
+        today: The current day, UTC.
     """
     if view is None:
         return ()
+    own = {} if view.config is None else view.config.origins
+    rules = (own, *(config.origins for config in committed)) if committed else (own, {})
     hidden: dict[str, None] = {}
     for stage in index.stages.values():
-        if stage.kind == "stage":
-            continue
-        for out in stage.entry.outs:
+        for out in stage.entry.outs if stage.kind != "stage" else ():
             path = stage.place(out.path, index.home).path
-            origin = view.origin_of(stage)
-            on_level = view.config is None or view.level_of(path) is not None
-            if not on_level or not is_restricted(origin, today):
+            if view.config is not None and view.level_of(path) is None:
                 continue
-            hidden[path] = None
-            released = () if origin is None else origin.may_leave
-            for made in downstream(index, path):
-                level = view.level_of(made.path)
-                if level is None or level.name not in released:
-                    hidden[made.path] = None
+            source = Source(path, origin_name(stage) or "")
+            for one in (path, *(made.path for made in downstream(index, path))):
+                level = view.level_of(one)
+                name = "" if level is None else level.name
+                if isinstance(may_leave(name, (source,), rules, today), Restricted):
+                    hidden[one] = None
     return tuple(hidden)

@@ -1,9 +1,11 @@
 """What can be asked about a file beside how it was made: members, versions, differences, ..."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from imgdata.dvc_files.places import folder_of
+from imgdata.dvc_files.places import folder_of, join
 from imgdata.errors import MachineError, NothingFoundError, UsageError
 from imgdata.lineage.answer import Answer, Downstream, Row
 from imgdata.lineage.difference import answer_differences, folder_differences
@@ -17,12 +19,15 @@ from imgdata.lineage.tables import NamedFile, Table
 from imgdata.lineage.trust import verified_answer
 from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead
 from imgdata.ports import Tree
+from imgdata.project.config import DEFAULT_BRANCH, Config
+from imgdata.project.loader import CONFIG_NAME
 from imgdata.workflows.bytes_here import BytesHere
 from imgdata.workflows.lineage import Question, Repository, explain
 from imgdata.workflows.lineage_decisions import Decisions
 from imgdata.workflows.lineage_project import (
     ProjectView,
     project_view,
+    read_project,
     restricted_paths,
     with_project,
 )
@@ -106,10 +111,25 @@ def _checked(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
         found = verified_answer(found, asking.bytes_here, asking.snapshot)
     if asking.question.public:
         today = datetime.now(UTC).date()
-        found = public_answer(
-            found, restricted_paths(view, index, today), str(asking.repository.root)
-        )
+        hidden = restricted_paths(view, index, tuple(_committed(asking, view)), today)
+        found = public_answer(found, hidden, str(asking.repository.root))
     return found
+
+
+def _committed(asking: Asking, view: ProjectView | None) -> Iterator[Config]:
+    """Yield what imgdata.yaml says on the release branch, here and as last fetched.
+
+    Also on the branch that is it by default, so that naming another one takes no rule away.
+    """
+    if view is None or view.config is None:
+        return
+    objects = asking.repository.objects
+    for branch in dict.fromkeys((view.config.release_branch, DEFAULT_BRANCH)):
+        for name in (f"{branch}@{{upstream}}", f"refs/remotes/origin/{branch}", branch):
+            with suppress(UsageError):
+                tree = objects.tree(objects.commit(name).id)
+                if tree.read(join(view.folder, CONFIG_NAME)) is not None:
+                    yield read_project(tree, view.folder).config or replace(view.config, origins={})
 
 
 def _with_members(

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from imgdata.errors import ImgdataError
-from imgdata.project.config import Config, Origin
+from imgdata.project.config import DEFAULT_BRANCH, Config, Origin
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 
-DEFAULT_BRANCH = "main"
 REMOTES = "remotes/"
 PASSING = ("tags/", "stash@")
 

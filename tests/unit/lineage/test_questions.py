@@ -284,6 +284,26 @@ def test_public_answers_name_nobody_and_nothing_restricted(tmp_path: Path) -> No
     assert any("restricted" in gap for gap in answer.gaps)
 
 
+def test_a_rule_that_only_the_working_tree_has_shows_nothing(tmp_path: Path) -> None:
+    project = build(tmp_path / "restricted", origin="theirs")
+    settings = (project.root / "imgdata.yaml").read_text()
+    project.write({"imgdata.yaml": settings.replace("access: restricted", "access: open")})
+    answer = project.ask("data/bulk/P1.csv", row=1, public=True)
+    assert "data/raw/P1" not in json.dumps(answer_json(answer))
+
+
+def test_a_rule_that_only_another_branch_has_shows_nothing(tmp_path: Path) -> None:
+    project = build(tmp_path / "restricted", origin="theirs")
+    project.git("checkout", "-q", "-b", "open-everything")
+    settings = (project.root / "imgdata.yaml").read_text()
+    opened = settings.replace("access: restricted", "access: open")
+    project.save({"imgdata.yaml": opened}, "Open")
+    answer = project.ask("data/bulk/P1.csv", row=1, public=True)
+    assert "data/raw/P1" not in json.dumps(answer_json(answer))
+    project.git("branch", "-qf", "main", "open-everything")
+    assert "data/raw/P1" in json.dumps(answer_json(project.ask("data/bulk/P1.csv", public=True)))
+
+
 def test_public_answers_of_open_data_keep_the_data(project: Project) -> None:
     answer = project.ask("data/bulk/P1.csv", row=1, public=True)
     assert members(answer, "raw")

@@ -71,7 +71,7 @@ def test_a_dirty_tree_is_in_the_run_record_and_in_lineage(lab: Lab) -> None:
     log = max(lab.file(".imgdata/log").rglob("*.jsonl"))
     event = json.loads(log.read_text())
     assert event["dirty_paths"] == ["scripts/segment.sh"]
-    assert "with 1 uncommitted files" in lab.ok("lineage", "data/masks/P1").out
+    assert "with 1 uncommitted file" in lab.ok("lineage", "data/masks/P1").out
     assert "no commit has scripts/segment.sh with the content" in (
         lab.ok("lineage", "data/masks/P1").out
     )

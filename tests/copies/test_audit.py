@@ -202,6 +202,7 @@ def test_an_edited_original_is_named(sound: Lab) -> None:
     do(sound, found.next_step)
 
 
+@pytest.mark.dvc
 def test_a_level_stored_nowhere_needs_its_proof_and_no_hand(sound: Lab) -> None:
     sound.run()
     sound.push()

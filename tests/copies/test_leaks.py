@@ -147,6 +147,7 @@ def test_a_level_renamed_by_hand_does_not_open_its_content(leaky: Lab) -> None:
     assert not reaches_the_world(leaky) & secrets(leaky)
 
 
+@pytest.mark.dvc
 def test_a_written_rule_follows_a_renamed_level_once_it_is_committed(leaky: Lab) -> None:
     leaky.run()
     leaky.share()

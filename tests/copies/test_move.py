@@ -174,6 +174,7 @@ def test_what_cannot_be_meant_is_said_before_anything_moves(stored: Lab) -> None
         project.plan_move(["raw"], MoveOptions(source="archive", target="archive"))
 
 
+@pytest.mark.dvc
 def test_audit_names_what_should_move_once_nobody_reads_it_any_more(stored: Lab) -> None:
     assert said(stored, remote=False) == {}
     stored.run()

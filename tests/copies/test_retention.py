@@ -57,6 +57,7 @@ def stored(lab: Lab) -> Lab:
     return lab
 
 
+@pytest.mark.dvc
 def test_days_after_last_use_count_from_the_last_run_that_read_it(stored: Lab) -> None:
     keep(stored, "30 days after last use")
     stored.run("segment")
@@ -138,6 +139,7 @@ def test_until_published_ends_with_a_published_deposit_of_this_very_version(
     assert bool(due(at(stored))) is is_due
 
 
+@pytest.mark.dvc
 def test_recompute_is_due_once_all_readers_are_done_and_it_is_proven(lab: Lab) -> None:
     lab.add()
     lab.run("segment")

@@ -186,7 +186,7 @@ def _end_of_dry_run(session: Session, plan: "DropPlan", *, refuse: bool) -> None
     how = "" if plan.asked else ", as remembered"
     session.say(f"nothing deleted (dry run{how})")
     if plan.files:
-        name = "the same with --yes" if refuse else "imgdata drop LEVEL"
+        name = "the same without --dry-run" if refuse else "imgdata drop LEVEL"
         files = "one file" if plan.files == 1 else f"{plan.files:,} files"
         session.say(f"to free {files}, {format_size(plan.size)}: {name}")
     if refuse and not plan.files:

@@ -20,7 +20,7 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
     """Say what would go, what stays, what is missing and what it would mean."""
     limits = "ok" if not plan.over else "EXCEEDED"
     session.say(
-        f"will upload {count(plan.files, 'file')}, {format_size(plan.size)} to "
+        f"will upload {count(plan.files, 'file')} with {format_size(plan.size)} of data to "
         f"{publishing.service.address} ({', '.join(_made_of(plan, publishing))})   limits: {limits}"
     )
     for item in plan.items[: None if session.verbose else SHOWN]:

@@ -15,7 +15,7 @@ from imgdata.cli.options import (
     session_of,
 )
 from imgdata.cli.session import Session
-from imgdata.cli.text import count
+from imgdata.cli.text import count, was
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
@@ -121,7 +121,7 @@ def _words(pulled: "Pulled") -> str:
         places = ", ".join(pulled.sources)
         parts.append(f"{format_size(pulled.size)} from {places}, verified")
     if pulled.present:
-        parts.append(f"{pulled.present:,} were here")
+        parts.append(was(pulled.present, "here"))
     if pulled.left:
         parts.append(f"{pulled.left:,} not selected")
     if pulled.bad:

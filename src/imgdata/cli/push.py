@@ -15,7 +15,7 @@ from imgdata.cli.options import (
     session_of,
 )
 from imgdata.cli.session import Session
-from imgdata.cli.text import count
+from imgdata.cli.text import count, was
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
@@ -168,9 +168,9 @@ def _words(pushed: "Pushed") -> str:
             f"{count(pushed.sent, 'object')} sent ({format_size(pushed.size)}), arrival checked"
         )
     if pushed.checked:
-        parts.append(f"{pushed.checked:,} were there and were read back")
+        parts.append(f"{was(pushed.checked, 'there')}, read back")
     if pushed.present:
-        parts.append(f"{pushed.present:,} were there")
+        parts.append(was(pushed.present, "there"))
     bad = len(pushed.damaged) + len(pushed.missing)
     if bad:
         parts.append(f"{bad:,} DAMAGED or missing")

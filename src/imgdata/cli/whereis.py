@@ -11,6 +11,7 @@ import typer
 from imgdata.cli.options import LevelOption, Remote, names, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
+from imgdata.model.durations import format_duration
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
@@ -128,7 +129,6 @@ def _cells(lines: "Sequence[CopyLine]", now: datetime, *, whole: bool) -> tuple[
 def _recipe_cells(some: "Sequence[Whereabouts]", now: datetime) -> tuple[str, ...]:
     """Return the row that says whether stages make it again: when proven, how long, why not."""
     from imgdata.policy.recoverable import NEVER_PROVEN  # noqa: PLC0415 - keeps --help fast
-    from imgdata.workflows.drop_plan import duration  # noqa: PLC0415 - keeps --help fast
 
     recipes = [one.recipe for one in some if one.recipe is not None]
     good = [one for one in recipes if not one.faults]
@@ -144,7 +144,7 @@ def _recipe_cells(some: "Sequence[Whereabouts]", now: datetime) -> tuple[str, ..
     if verified == "not proven":
         notes.append(f"imgdata run {some[0].version.level} --prove")
     if good:
-        notes.append(f"takes {duration(sum(one.seconds or 0 for one in good))}")
+        notes.append(f"takes {format_duration(sum(one.seconds or 0 for one in good))}")
     if needs := dict.fromkeys(name for one in good for name in one.needs):
         notes.append(f"needs {', '.join(list(needs)[:SHOWN])}{' ...' * (len(needs) > SHOWN)}")
     return "recipe", "recompute", f"{files:,}", verified, "-", "; ".join(notes)

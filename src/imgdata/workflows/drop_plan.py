@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from imgdata.errors import DamagedError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison
 from imgdata.levels.units import Unit
+from imgdata.model.durations import format_duration
 from imgdata.model.keys import Fields, read_name
 from imgdata.model.objects import FOLDER_SUFFIX
 from imgdata.model.selection import Selection, parse_selection
@@ -483,7 +484,7 @@ class _Sorter:
                 proof = verdict.proof
                 return (
                     f"recomputable, proven {proof.verdict} on {proof.at:%Y-%m-%d}, "
-                    f"{duration(verdict.seconds)}"
+                    f"{format_duration(verdict.seconds)}"
                 )
             case NotRecoverable():
                 loss = next((one for one in self.accepted if self._accepts(one)), None)
@@ -548,11 +549,3 @@ def _against(verdict: NotRecoverable) -> str:
     parts += [f"{storage}: {why}" for storage, why in verdict.copies.against]
     parts += list(verdict.recipe_faults)
     return "; ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it: `40 s`, `6 min`, `3.5 h`."""
-    minute, hour = 60.0, 3600.0
-    if seconds < minute:
-        return f"{seconds:.0f} s"
-    return f"{seconds / minute:.0f} min" if seconds < hour else f"{seconds / hour:.1f} h"

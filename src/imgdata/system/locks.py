@@ -14,11 +14,14 @@ POLL_S = 0.1
 
 
 @contextmanager
-def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[None]:
+def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[float | None]:
     """Hold the lock file at `path` until the block ends.
 
     The file stays; its content is the holder's process id, as zc.lockfile (which DVC uses) writes
-    it.
+    it, and nothing once the block has ended.
+
+    Yields:
+        When the holder before took it (seconds since 1970), if it was killed inside its block.
 
     Raises:
         MachineError: Another process holds it for longer than `wait_s` seconds.
@@ -30,9 +33,13 @@ def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[None]:
         raise machine_error(error, "lock", path) from error
     try:
         _acquire(descriptor, path, wait_s, owner)
+        before = os.fstat(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f" {os.getpid()}\n".encode(), 0)
-        yield
+        try:
+            yield before.st_mtime if before.st_size else None
+        finally:
+            os.ftruncate(descriptor, 0)
     finally:
         os.close(descriptor)
 

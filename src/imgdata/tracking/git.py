@@ -7,6 +7,7 @@ from pathlib import Path
 from imgdata.errors import MachineError, NoProjectError
 from imgdata.tracking.git_call import FATAL, call_git
 from imgdata.tracking.git_commits import GitCommits
+from imgdata.tracking.git_writing import write_git
 
 OWN_FOLDER = ".imgdata/"
 PER_CALL = 500
@@ -82,7 +83,7 @@ class GitRepository(GitCommits):
         names = self._not_ignored([os.path.relpath(path, self._root) for path in paths])
         for start in range(0, len(names), PER_CALL):
             some = names[start : start + PER_CALL]
-            call_git(("add", "--all", "--", *some), self._root)
+            write_git(("add", "--all", "--", *some), self._root)
         self._staged |= dict.fromkeys(names)
 
     def kept_below(self, path: Path) -> tuple[Path, ...]:
@@ -132,7 +133,7 @@ class GitRepository(GitCommits):
             remedy = 'git config user.name "Your Name" && git config user.email you@lab.example'
             raise MachineError(problem, remedy=remedy)
         args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only", "--")
-        call_git((*args, *self.staged), self._root)
+        write_git((*args, *self.staged), self._root)
         self._staged.clear()
         return self.head() or ""
 
@@ -150,7 +151,7 @@ class GitRepository(GitCommits):
 
     def config(self, key: str, value: str) -> None:
         """Set an option of this clone."""
-        call_git(("config", "--local", key, value), self._root)
+        write_git(("config", "--local", key, value), self._root)
 
     def get_config(self, key: str) -> str | None:
         """Return an option, or None."""

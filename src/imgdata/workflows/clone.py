@@ -228,7 +228,7 @@ class Clone:
         with self._locked():
             yield
 
-    def _locked(self) -> AbstractContextManager[None]:
+    def _locked(self) -> AbstractContextManager[object]:
         path = self.root / PRIVATE_FOLDER / "lock"
         return hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command")
 

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.testing.servers import S3Server, program
 from imgdata.testing.small_project import PROGRAMS
@@ -15,8 +16,7 @@ from imgdata.testing.small_project import PROGRAMS
 IMGDATA, DVC = str(PROGRAMS / "imgdata"), str(PROGRAMS / "dvc")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """One tool at one job.
 
     Attributes:

@@ -17,8 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from benchmarks.jobs import Bench, Case
 from imgdata.testing.servers import S3Server, rclone_s3_server
@@ -28,8 +29,7 @@ WORKLOADS = {"5000 x 50 KB": (5_000, 50_000), "80 x 5 MB": (80, 5_000_000)}
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """The median of a tool's runs; seconds of wall clock and of processor, in its process tree."""
 
     workload: str

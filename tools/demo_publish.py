@@ -5,9 +5,10 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from msgspec import Struct
 
 from imgdata.testing import small_inveniordm
 from imgdata.testing.inveniordm import make_environment, serve_inveniordm
@@ -19,8 +20,7 @@ CREATORS = "creators:\n  - name: Demo Person\n"
 STUDY = "study:\n  description: A plate drawn by a script, to show how data are published.\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """Where the demo publishes: the address, a token, and what kind of server it is."""
 
     address: str

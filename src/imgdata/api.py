@@ -12,12 +12,12 @@ for line in project.status().units:
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import platformdirs
+from msgspec.structs import replace
 
 import imgdata
 from imgdata.dvc_repository import DVC_FOLDER, DvcRepository, clone_of_project, open_by_path

@@ -8,10 +8,11 @@ import importlib
 import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, UsageError
 from imgdata.model.nearest import nearest
@@ -24,8 +25,7 @@ Kind = Literal["storage", "repository", "source", "image", "report", "executor"]
 ENTRY_POINTS = "imgdata.backends"
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """One row of the table.
 
     Attributes:
@@ -267,8 +267,7 @@ def open_repository(name: str, url: str) -> DepositService:
     return opened
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectDeposits:
+class ProjectDeposits(Struct, frozen=True):
     """Opens what a project has published.
 
     Attributes:

@@ -11,10 +11,11 @@ for report in checks.check(checks.Request(targets=("data/raw",))):
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.dvc_files.config import read_config
 from imgdata.errors import NoProjectError, UsageError
@@ -54,8 +55,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to check.
 
     Attributes:
@@ -162,8 +162,7 @@ def _cache_folder(root: Path | None) -> Path:
     return Path(platformdirs.user_cache_dir("imgdata"))
 
 
-@dataclass(frozen=True, slots=True)
-class Description:
+class Description(Struct, frozen=True):
     """How complete the description of a project's images is, and the file that was written."""
 
     state: Completeness

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from imgdata.backends import ProjectDeposits, open_storage
 from imgdata.dvc_files.config import read_config

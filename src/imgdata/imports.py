@@ -12,7 +12,8 @@ print(plan.record.license, plan.size)
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.api import Project
 from imgdata.backends import open_source
@@ -43,8 +44,7 @@ EVERYTHING = Selection({})
 SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(Struct, frozen=True):
     """What an import made: the unit as it was added, and how each of its files came."""
 
     added: adding.Added

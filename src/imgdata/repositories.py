@@ -12,9 +12,11 @@ print(publishing.plan(["bulk_profiles"]).size)
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.backends import open_repository
 from imgdata.errors import NothingFoundError, UsageError
@@ -65,8 +67,7 @@ from imgdata.workflows.revision import clone_at
 EVERYTHING = Selection({})
 
 
-@dataclass(frozen=True, slots=True)
-class DepositOptions:
+class DepositOptions(Struct, frozen=True):
     """What a deposit may be asked for.
 
     Attributes:

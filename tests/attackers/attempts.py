@@ -7,7 +7,8 @@ same steps must send, so that an attempt that fails for another reason is found 
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from tests.attackers.vault import PARTNER, Vault
 
@@ -15,8 +16,7 @@ Words = tuple[str, ...]
 Do = Callable[[Vault, str], Words]
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One way.
 
     Attributes:

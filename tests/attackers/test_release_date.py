@@ -1,10 +1,10 @@
 """A release date opens data on its day by a server's clock too, and by no other."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.errors import RefusedError
 from imgdata.policy.restrictions import MayLeave, Restricted, Verdict

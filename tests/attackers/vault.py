@@ -12,10 +12,10 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from imgdata.api import Project, open_project
 from imgdata.cli.main import main
@@ -98,16 +98,14 @@ stages:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """How a command ended, and all it said."""
 
     status: int
     said: str
 
 
-@dataclass(frozen=True, slots=True)
-class Vault:
+class Vault(Struct, frozen=True):
     """The folder with `project`, `archive`, `second`, `world`, `microscope` and `remote.git`."""
 
     base: Path

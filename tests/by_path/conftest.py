@@ -4,11 +4,11 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct, field
 
 from imgdata.testing.small_project import call, environment
 
@@ -34,8 +34,7 @@ stages:
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(Struct, frozen=True):
     """A folder with `repo` and its remotes `store` and `other` beside it."""
 
     base: Path

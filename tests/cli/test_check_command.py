@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from contextlib import chdir, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import jsonschema
 import numpy as np
 import pytest
 import tifffile
+from msgspec import Struct
 
 from imgdata.cli.main import main
 
@@ -22,8 +22,7 @@ CHANCE = np.random.default_rng(5)
 SCHEMA = Path(__file__).resolve().parents[2] / "docs/reference/json/check.schema.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """What one call of the command line left."""
 
     returncode: int

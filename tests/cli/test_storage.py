@@ -6,19 +6,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from imgdata.testing.servers import S3Server, free_port
 
 BIN = Path(sys.executable).parent
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """A project and a person at its terminal."""
 
     root: Path

@@ -1,11 +1,11 @@
 """A package is brought into one draft of a BioStudies account, checked there, and left alone."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.deposits.bia import REQUIRED, BiaService
 from imgdata.deposits.biostudies import BioStudies

@@ -2,12 +2,13 @@
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.deposits.invenio import InvenioRdm
 from imgdata.deposits.public_records import InvenioRecords
@@ -35,8 +36,7 @@ from imgdata.workflows.publish import Desk, deposit, publish
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("inveniordm")]
 
 
-@dataclass(frozen=True)
-class Served:
+class Served(Struct, frozen=True):
     """A running server: its address, its token, and what it refuses beyond."""
 
     address: str

@@ -2,10 +2,10 @@
 
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from imgdata.api import Project, open_project
 from imgdata.workflows.drop_plan import DropOptions, DropPlan
@@ -70,8 +70,7 @@ target.write_text("".join(f"{p.name},{sum(p.read_bytes())}\\n" for p in sorted(s
 """
 
 
-@dataclass
-class Lab:
+class Lab(Struct):
     """A project in a folder, with the commands that tests type."""
 
     root: Path

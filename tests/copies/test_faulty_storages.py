@@ -2,11 +2,11 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, StorageError
 from imgdata.testing.faulty_proxy import (
@@ -34,8 +34,7 @@ FILES = 10
 EVERY = 4
 
 
-@dataclass
-class Bucket:
+class Bucket(Struct):
     """The lab's archive on a real server, by a proxy that breaks what it is told to."""
 
     lab: Lab

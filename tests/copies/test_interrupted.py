@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.workflows.drop_plan import DropOptions, plan_drop
 from imgdata.workflows.verify import VerifyOptions, verify

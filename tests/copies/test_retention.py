@@ -3,10 +3,11 @@
 The clock is passed in; what happened to the data is written by real commands.
 """
 
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.api import Project
 from imgdata.model.deposits import DepositRecord, DepositState
@@ -16,8 +17,7 @@ from tests.copies.conftest import Lab
 from tests.copies.test_commands import type_
 
 
-@dataclass
-class At:
+class At(Struct):
     """A clock that stands still."""
 
     time: datetime

@@ -1,10 +1,10 @@
 import json
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from imgdata.testing.faulty_proxy import Rule, Say, Truncate, every, faulty_proxy
 from imgdata.testing.servers import BUCKET, S3Server
@@ -20,8 +20,7 @@ pytestmark = [
 ]
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """A project with raw on S3 and all else on disk, and the server."""
 
     project: Path

@@ -2,10 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 from imgdata.api import Project, init_project, open_project
 from imgdata.model.selection import parse_selection
@@ -40,8 +40,7 @@ levels:
 SIZE = 3_000
 
 
-@dataclass
-class Site:
+class Site(Struct):
     """A repository to publish in: its url in imgdata.yaml, its token, and the small server."""
 
     url: str

@@ -1,10 +1,10 @@
 """`imgdata init`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec import Struct
 
 from imgdata.cli.options import DryRun, Yes, session_of
 from imgdata.cli.session import Session
@@ -66,8 +66,7 @@ def init(  # noqa: PLR0913 - one argument an option
         _make(session, asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """The options of one call."""
 
     root: Path

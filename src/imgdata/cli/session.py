@@ -4,11 +4,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from msgspec import Struct, field
 
 from imgdata.errors import ImgdataError, RefusedError
 
@@ -23,8 +23,7 @@ DOCUMENT_VERSION = 1
 PLAIN_WIDTH = 200
 
 
-@dataclass(slots=True)
-class Session:
+class Session(Struct):
     """Global options, and what the command has to say so far.
 
     Attributes:

@@ -10,9 +10,10 @@ Source: BioImages.v4 template of BioStudies; EBI's page-tab-specification; REMBI
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.deposits.addresses import address_of
 from imgdata.deposits.bia_page_tab import (
@@ -85,8 +86,7 @@ _SECTIONS = {
 _NEEDED = ("Biosample", "Specimen", "Image acquisition", "Study Component")
 
 
-@dataclass(frozen=True, slots=True)
-class BiaService:
+class BiaService(Struct, frozen=True):
     """The BioImage Archive: what it asks for. Nothing is sent by program."""
 
     address: str = ADDRESS

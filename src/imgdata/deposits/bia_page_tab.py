@@ -4,7 +4,8 @@ Source: EBI's page-tab-specification; the form BioImages.v4 of BioStudies.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.model.deposits import Creator, DepositMetadata
 from imgdata.model.rembi import FBBI
@@ -14,8 +15,7 @@ TEMPLATE = "BioImages.v4"
 _NO_METHOD = "made by a stage of the analysis pipeline"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One element of PageTab.
 
     Attributes:

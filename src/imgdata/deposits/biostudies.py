@@ -10,10 +10,11 @@ page-tab-specification.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from imgdata.deposits.reading import items, mapping
 from imgdata.deposits.web import PATIENT, AnswerError, Patience, Web, plain
@@ -28,8 +29,7 @@ MOST_DRAFTS = 500
 _FOLDER = "DIR"
 
 
-@dataclass(frozen=True, slots=True)
-class FileToSend:
+class FileToSend(Struct, frozen=True):
     """One file of a package.
 
     Attributes:
@@ -45,8 +45,7 @@ class FileToSend:
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SentDraft:
+class SentDraft(Struct, frozen=True):
     """A draft as it was left: its key, and how many files were sent and were there before."""
 
     key: str

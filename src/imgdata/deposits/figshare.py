@@ -10,9 +10,11 @@ import itertools
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.deposits.asking import insist, read_until_published, told
 from imgdata.deposits.web import (
@@ -61,8 +63,7 @@ _PENDING = "PENDING"
 _VERSION = re.compile(r"\.v(\d+)$")
 
 
-@dataclass(frozen=True, slots=True)
-class FigshareService:
+class FigshareService(Struct, frozen=True):
     """Figshare before anybody connects."""
 
     address: str = ADDRESS

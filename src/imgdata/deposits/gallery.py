@@ -6,7 +6,8 @@ Source: documentation of broadinstitute/cellpainting-gallery (folder structure).
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from imgdata.deposits import load_data
 from imgdata.deposits.addresses import address_of

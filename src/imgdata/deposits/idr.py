@@ -5,7 +5,8 @@ annotations of its screens and projects.
 """
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from imgdata.deposits.addresses import address_of
 from imgdata.deposits.license_names import spdx

@@ -12,9 +12,10 @@ import html
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+from msgspec import Struct
 
 from imgdata.deposits.asking import insist, read_until_published, told
 from imgdata.deposits.web import (
@@ -65,8 +66,7 @@ LIMITS = DepositLimits(
 ACCEPT = "application/vnd.inveniordm.v1+json, application/json;q=0.5"
 
 
-@dataclass(frozen=True, slots=True)
-class InvenioService:
+class InvenioService(Struct, frozen=True):
     """One InvenioRDM before anybody connects."""
 
     address: str

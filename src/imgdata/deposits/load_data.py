@@ -10,7 +10,8 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import DamagedError
 from imgdata.model.public_data import PublicFile
@@ -21,8 +22,7 @@ _IMAGE = re.compile(r"(?:FileName|URL)_(Orig|Illum)(.+)")
 _GZIP = 31  # zlib's word for "with a gzip header"
 
 
-@dataclass(frozen=True, slots=True)
-class LoadData:
+class LoadData(Struct, frozen=True):
     """What a load_data table says.
 
     Attributes:

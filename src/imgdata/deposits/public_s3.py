@@ -4,9 +4,10 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from os import environ
 from urllib.parse import quote, unquote_plus
+
+from msgspec import Struct
 
 from imgdata.deposits.web import PATIENT, Patience, Web
 from imgdata.errors import NothingFoundError, RefusedError, UsageError
@@ -112,8 +113,7 @@ class UnsignedS3:
             query["continuation-token"] = token
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
+class _Listed(Struct, frozen=True):
     """One line of a bucket's listing."""
 
     key: str

@@ -16,9 +16,10 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from msgspec import Struct, field
 
 from imgdata.errors import (
     CredentialsError,
@@ -41,8 +42,7 @@ _OK, _PARTIAL, _UNAUTHORISED, _FORBIDDEN, _NOT_FOUND, _GONE = 200, 206, 401, 403
 _TOO_LARGE, _TOO_MANY, _SERVER = 413, 429, 500
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
+class Patience(Struct, frozen=True):
     """How often and how long to try again.
 
     Attributes:
@@ -63,8 +63,7 @@ class Patience:
 PATIENT = Patience()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What a server answered: status, parsed JSON (None when it is none), headers."""
 
     status: int

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
+
+from msgspec.structs import replace
 
 from imgdata.deposits.addresses import address_of
 from imgdata.deposits.license_names import spdx

@@ -3,11 +3,11 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 from configobj import ConfigObj, ConfigObjError
+from msgspec import Struct
 
 from imgdata.errors import InvalidProjectError
 from imgdata.system.files import write_text
@@ -21,8 +21,7 @@ LEGACY_SITE_CACHE = Path("/var/tmp/dvc")  # noqa: S108 - DVC's default, known to
 Section = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class DvcConfig:
+class DvcConfig(Struct, frozen=True):
     """What imgdata needs of DVC's configuration.
 
     Attributes:
@@ -124,8 +123,7 @@ def _site_cache(configured: str | None) -> Path:
     return Path(platformdirs.site_cache_dir("dvc", "iterative", opinion=True))
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One value of a configuration file; `value` None removes the option."""
 
     section: str

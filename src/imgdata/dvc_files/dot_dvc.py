@@ -1,8 +1,9 @@
 """`.dvc` files of every age: added data, imports, and stages from before DVC 1.0."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.lock import Command
 from imgdata.dvc_files.outputs import OutFlags, OutKind, read_flags
@@ -13,8 +14,7 @@ from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 DVC_SUFFIX = ".dvc"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRepo:
+class SourceRepo(Struct, frozen=True):
     """The other repository a `dvc import` took its data from.
 
     Attributes:
@@ -28,8 +28,7 @@ class SourceRepo:
     rev_lock: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceDatabase:
+class SourceDatabase(Struct, frozen=True):
     """The database a `dvc import-db` took its data from."""
 
     connection: str
@@ -38,8 +37,7 @@ class SourceDatabase:
     file_format: str
 
 
-@dataclass(frozen=True, slots=True)
-class DotDvcDep:
+class DotDvcDep(Struct, frozen=True):
     """One dep of a `.dvc` file.
 
     Attributes:
@@ -53,16 +51,14 @@ class DotDvcDep:
     params: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DotDvcOut:
+class DotDvcOut(Struct, frozen=True):
     """One out of a `.dvc` file."""
 
     recorded: Recorded
     flags: OutFlags
 
 
-@dataclass(frozen=True, slots=True)
-class DotDvc:
+class DotDvc(Struct, frozen=True):
     """A whole `.dvc` file.
 
     Attributes:

@@ -4,10 +4,11 @@ Source: ForeachDefinition and MatrixDefinition in dvc/parsing/__init__.py of DVC
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any
+
+from msgspec import Struct
 
 from imgdata.dvc_files.interpolation import (
     InterpolationError,
@@ -24,8 +25,7 @@ MAX_MEMBERS = 200_000
 Definition = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One stage of a group.
 
     Attributes:

@@ -2,9 +2,11 @@
 
 import configparser
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.collecting import collect
 from imgdata.dvc_files.dot_dvc import read_dot_dvc
@@ -25,8 +27,7 @@ from imgdata.dvc_files.stages import Orphan, Stage
 from imgdata.ports import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True, dict=True):
     """Everything the DVC files of one project say.
 
     Attributes:
@@ -42,7 +43,11 @@ class Index:
     orphans: tuple[Orphan, ...] = ()
     problems: tuple[Problem, ...] = ()
     pipelines: tuple[str, ...] = ()
-    by_address: dict[str, Stage] = field(default_factory=dict, compare=False, repr=False)
+
+    @cached_property
+    def by_address(self) -> Mapping[str, Stage]:
+        """The stages by their address; of several with one address the last."""
+        return {stage.address: stage for stage in self.stages}
 
 
 def read_index(tree: Tree, root: str = "", *, home: str | None = None) -> Index:
@@ -66,7 +71,6 @@ def read_index(tree: Tree, root: str = "", *, home: str | None = None) -> Index:
         tuple(reader.orphans),
         tuple(reader.problems),
         tuple(reader.pipelines),
-        {stage.address: stage for stage in reader.stages},
     )
 
 
@@ -85,8 +89,7 @@ def _no_garbage_search() -> Iterator[None]:
             gc.enable()
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Reads one DVC file after the other, and tells which folders are outs."""
 
     tree: Tree

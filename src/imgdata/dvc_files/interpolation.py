@@ -9,8 +9,9 @@ Source: dvc/parsing/context.py and interpolate.py of DVC 3.67.
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.params import DEFAULT_PARAMS_FILE, ParamsError, read_params_file
 from imgdata.dvc_files.places import join, resolve
@@ -26,8 +27,7 @@ class InterpolationError(ValueError):
     """A variable is missing, given twice, or of a kind that cannot stand there."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandStyle:
+class CommandStyle(Struct, frozen=True):
     """How a mapping or list becomes options of a command: `parsing` in DVC's configuration."""
 
     booleans: Literal["store_true", "boolean_optional"] = "store_true"
@@ -37,8 +37,7 @@ class CommandStyle:
 DEFAULT_STYLE: Final = CommandStyle()
 
 
-@dataclass(slots=True)
-class Variables:
+class Variables(Struct):
     """The variables of one dvc.yaml, one stage, or one item.
 
     Attributes:

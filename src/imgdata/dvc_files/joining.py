@@ -1,7 +1,8 @@
 """Joins what dvc.yaml defines with what dvc.lock records, and reads `.dvc` files as stages."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.dvc_files.dot_dvc import DotDvc
 from imgdata.dvc_files.lock import LOCK_NAME, NO_PARAMS, Lock, LockEntry
@@ -13,8 +14,7 @@ from imgdata.dvc_files.recorded import Recorded
 from imgdata.dvc_files.stages import Dep, Orphan, Out, Stage, StageKind
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """Where paths start: the DVC root, and the tree root's absolute path if it has one."""
 
     root: str

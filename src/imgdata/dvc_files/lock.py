@@ -7,8 +7,9 @@ ten times as fast; any other text takes the long way, with the same result.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from imgdata.dvc_files.lock_entry import NO_PARAMS, Command, LockEntry, Params, entry_of
 from imgdata.dvc_files.lock_salvage import salvage
@@ -22,8 +23,7 @@ LOCK_NAME = "dvc.lock"
 _WORDS = re.compile(r"[^\s'\"\\]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(Struct, frozen=True):
     """A whole dvc.lock.
 
     Attributes:

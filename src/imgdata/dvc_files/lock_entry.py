@@ -1,8 +1,9 @@
 """One stage's entry in dvc.lock, as values and from parsed YAML."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.recorded import Recorded, RecordError, read_record
@@ -16,8 +17,7 @@ Params = Mapping[str, Mapping[str, object]]
 NO_PARAMS: Params = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class LockEntry:
+class LockEntry(Struct, frozen=True):
     """One stage as it last ran.
 
     Attributes:

@@ -7,8 +7,9 @@ markers around just that entry.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from imgdata.dvc_files.lock_text import IrregularError, LockText
 from imgdata.dvc_files.yaml12 import YamlError, has_conflict, read_yaml
@@ -22,8 +23,7 @@ _IN_CONFLICT = re.compile(rb"^<{7,} .*?^>{7,} [^\n]*\n", re.MULTILINE | re.DOTAL
 Blocks = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Struct, frozen=True):
     """A lock in parts: what precedes the entries, how far names are indented, each entry's text.
 
     Every text ends with a newline.
@@ -37,8 +37,7 @@ class _Cut:
 _EMPTY = _Cut(_HEAD, "  ", {})
 
 
-@dataclass(frozen=True, slots=True)
-class MergedLock:
+class MergedLock(Struct, frozen=True):
     """The merged text.
 
     Attributes:

@@ -8,7 +8,8 @@ conflict, is left out and named.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
@@ -20,8 +21,7 @@ _SCHEMA = re.compile(rb"^schema:[ \t]*['\"]?([^'\"\s]+)", re.MULTILINE)
 _MARKER = re.compile(rb"^(?:(<{7})|(={7})|(>{7})|\|{7})(?: [^\n]*)?\r?$")
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(Struct, frozen=True):
     """The lines of one entry."""
 
     name: bytes

@@ -1,16 +1,16 @@
 """A working folder as it will be once a folder has moved and some files say something else."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.model.renames import path_after
 from imgdata.system.folder_tree import FolderTree
 
 
-@dataclass(frozen=True)
-class MovedTree:
+class MovedTree(Struct, frozen=True):
     """Implements `imgdata.ports.Tree` over a folder in which nothing has happened yet.
 
     Attributes:

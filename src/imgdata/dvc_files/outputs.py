@@ -1,8 +1,9 @@
 """Outs, metrics and plots as defined in dvc.yaml or a `.dvc` file, with their flags."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.yaml_loader import YamlValue
 
@@ -18,8 +19,7 @@ class DefinitionError(ValueError):
     """A stage's definition is of a shape DVC does not know; the message says which part."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutFlags:
+class OutFlags(Struct, frozen=True):
     """What a project says about an out, beside its path.
 
     Attributes:
@@ -42,8 +42,7 @@ class OutFlags:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DefinedOut:
+class DefinedOut(Struct, frozen=True):
     """One out: its path as written, and its flags."""
 
     path: str

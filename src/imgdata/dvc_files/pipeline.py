@@ -4,9 +4,10 @@ A stage that cannot be resolved is a `Problem` that names it; the others still c
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.groups import Definition, Member, is_group, members_of, template_of
 from imgdata.dvc_files.interpolation import (
@@ -33,8 +34,7 @@ ParamKeys = Mapping[str, tuple[str, ...]]
 """Parameter file (as written) to the keys used, none for the whole file."""
 
 
-@dataclass(frozen=True, slots=True)
-class DefinedStage:
+class DefinedStage(Struct, frozen=True):
     """One stage as dvc.yaml defines it, with all `${...}` replaced.
 
     Attributes:
@@ -58,8 +58,7 @@ class DefinedStage:
     item: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """What one dvc.yaml defines.
 
     Attributes:
@@ -126,8 +125,7 @@ def _document(tree: Tree, path: str, problems: list[Problem]) -> Mapping[Any, An
     return document or {}
 
 
-@dataclass(slots=True)
-class _Resolver:
+class _Resolver(Struct):
     """Turns the definitions of one dvc.yaml into stages."""
 
     tree: Tree

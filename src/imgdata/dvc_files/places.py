@@ -6,8 +6,9 @@ absolute paths; all forms of one file come out as one path here.
 
 import posixpath
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from imgdata.dvc_files.recorded import is_url
 
@@ -23,8 +24,7 @@ class Where(Enum):
     URL = "url"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A resolved path.
 
     Attributes:

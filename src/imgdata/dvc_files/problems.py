@@ -1,10 +1,9 @@
 """What could not be understood in a DVC file, as a sentence with its place."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One unit of a file that was left out, or is doubtful, and why.
 
     Attributes:

@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 MD5: Final = "md5"
 MD5_DOS2UNIX: Final = "md5-dos2unix"
@@ -23,8 +24,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedHash:
+class RecordedHash(Struct, frozen=True):
     """What a record says about content.
 
     Attributes:
@@ -46,8 +46,7 @@ class RecordedHash:
         return self.name in (MD5, MD5_DOS2UNIX) and _MD5.match(self.value) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class CloudVersion:
+class CloudVersion(Struct, frozen=True):
     """Where a cloud-versioned remote keeps this content.
 
     Attributes:
@@ -61,8 +60,7 @@ class CloudVersion:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFile:
+class RecordedFile(Struct, frozen=True):
     """One file of a folder whose record lists its `files:` instead of naming a `.dir` object."""
 
     path: str
@@ -71,8 +69,7 @@ class RecordedFile:
     cloud: CloudVersion | None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """One dep or out as written.
 
     Attributes:

@@ -6,9 +6,10 @@ literal text does not say where a level lies, the values it is made of have to c
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.groups import is_group
 from imgdata.dvc_files.interpolation import exact_reference
@@ -27,8 +28,7 @@ Pattern = tuple[Path, bool]
 """A path from the top of a variable file, and whether its key is meant."""
 
 
-@dataclass(slots=True)
-class ChangedVariables:
+class ChangedVariables(Struct):
     """The files whose values were changed.
 
     Attributes:

@@ -8,7 +8,8 @@ what was stale stays stale.
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.lock_entry import Command
 from imgdata.dvc_files.params import ParamsError, read_params
@@ -21,8 +22,7 @@ from imgdata.model.renames import path_after
 from imgdata.ports import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Relocation:
+class Relocation(Struct, frozen=True):
     """A level's name and folder, before and after; paths are relative to the project.
 
     Attributes:
@@ -155,8 +155,7 @@ def _param_key(scalar: Scalar, folder: str) -> str | None:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class StagePair:
+class StagePair(Struct, frozen=True):
     """One stage as it is and as it will be."""
 
     before: Stage

@@ -5,8 +5,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import MachineError
 from imgdata.system.locks import hold
@@ -15,8 +16,7 @@ DVC_LOCK_WAIT_S = 30.0
 POLL_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A live process that DVC has given a path to."""
 
     path: str

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import StringIO
 
 import yaml
+from msgspec import Struct
 
 from imgdata.dvc_files.yaml12 import YamlError
 from imgdata.dvc_files.yaml_loader import YamlValue, resolves_to_text
@@ -24,8 +24,7 @@ except ImportError:  # PyYAML was built without libyaml
     from yaml import SafeLoader as BaseLoader  # type: ignore[assignment] # the same interface
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """One key or plain value.
 
     Attributes:

@@ -1,8 +1,9 @@
 """A stage as a project has it: what is defined, joined with what is recorded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import SourceDatabase, SourceRepo
 from imgdata.dvc_files.lock import NO_PARAMS, Command, LockEntry, Params
@@ -13,8 +14,7 @@ from imgdata.dvc_files.recorded import Recorded
 StageKind = Literal["stage", "add", "import", "import-url", "import-db"]
 
 
-@dataclass(frozen=True, slots=True)
-class Dep:
+class Dep(Struct, frozen=True):
     """One dep of a stage.
 
     Attributes:
@@ -42,8 +42,7 @@ class Dep:
         return self.place.where is Where.INSIDE and self.repo is None and self.database is None
 
 
-@dataclass(frozen=True, slots=True)
-class Out:
+class Out(Struct, frozen=True):
     """One out of a stage.
 
     Attributes:
@@ -69,8 +68,7 @@ class Out:
         return self.place.where is Where.INSIDE
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(Struct, frozen=True):
     """One record of a lock entry with the place its path points to."""
 
     place: Place
@@ -82,8 +80,7 @@ class Located:
         return self.place.path
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """A stage, an added file, or an import.
 
     Attributes:
@@ -148,8 +145,7 @@ class Stage:
         return tuple(Located(out.place, out.recorded) for out in self.outs if out.recorded)
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(Struct, frozen=True):
     """A lock entry without a live stage; DVC never removes them.
 
     Attributes:

@@ -13,8 +13,9 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.config import LEGACY_SITE_CACHE
 from imgdata.system.files import Stamp
@@ -36,8 +37,7 @@ MOVE = (
 CHUNK = 900  # below the 999 host parameters of old SQLite builds
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One file whose md5 is known as long as its stamp holds. `path` is absolute."""
 
     path: str

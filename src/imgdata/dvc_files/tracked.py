@@ -1,16 +1,15 @@
 """Write `.dvc` files and the `.gitignore` lines beside them, as `dvc add` would."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from msgspec import Struct
 
 from imgdata.model.objects import ObjectId
 from imgdata.system.files import write_text
 
 
-@dataclass(frozen=True, slots=True)
-class TrackedOut:
+class TrackedOut(Struct, frozen=True):
     """One tracked file or folder.
 
     Attributes:

@@ -5,9 +5,10 @@ import os
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from imgdata.system.process import CommandError, run
 
@@ -32,8 +33,7 @@ LIST_PACKAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """What a stage's programs are.
 
     Attributes:

@@ -6,11 +6,11 @@ OME-Zarr made from it, an uncompressed file and its zstd twin.
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from imgdata.images import decoding
 from imgdata.images.readers import ImageReaders
@@ -20,8 +20,7 @@ METHOD = "sha256-planes-1"
 Plane = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(Struct, frozen=True):
     """The hash and what it was made from.
 
     Attributes:

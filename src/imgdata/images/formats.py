@@ -8,9 +8,11 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.images.bounded_file import BoundedFile
 from imgdata.model.facts import Reading, Symptom
@@ -19,8 +21,7 @@ Recognise = Callable[[bytes], bool]
 Read = Callable[[BoundedFile], Reading]
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(Struct, frozen=True):
     """One row: how to recognise a format and what reads it.
 
     Attributes:
@@ -325,9 +326,7 @@ def _reader(row: Format) -> Read:
 
 
 def _with(reading: Reading, symptom: Symptom) -> Reading:
-    import dataclasses  # noqa: PLC0415 - needed for misnamed files only
-
-    return dataclasses.replace(reading, symptoms=(*reading.symptoms, symptom))
+    return replace(reading, symptoms=(*reading.symptoms, symptom))
 
 
 def _not_checked(name: str, title: str) -> Reading:

@@ -5,8 +5,9 @@ the file or is not there. Source: Leica LIF file format as documented by Bio-For
 """
 
 import struct
-from dataclasses import dataclass
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct
 
 from imgdata.images.bounded_file import BeyondEndError, BoundedFile, BrokenStructureError
 from imgdata.images.fact_book import FactBook
@@ -26,8 +27,7 @@ _AXES = {1: "x", 2: "y", 3: "z", 4: "t"}
 UNCOMPRESSED = Compression(Packing.LOSSLESS, "LIF stores pixels uncompressed")
 
 
-@dataclass(slots=True)
-class _Blocks:
+class _Blocks(Struct):
     """Memory blocks found in the file: name to size."""
 
     sizes: dict[str, int]

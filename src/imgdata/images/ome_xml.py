@@ -4,8 +4,9 @@ Attributes of newer schemas are children in older ones (2003-FC to 2008-09); bot
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct, field
 
 from imgdata.images.fact_book import FactBook, milliseconds
 from imgdata.images.safe_xml import (
@@ -38,8 +39,7 @@ MAX_PLANES_READ = 4096
 SIZES = ("SizeX", "SizeY", "SizeZ", "SizeC", "SizeT")
 
 
-@dataclass(slots=True)
-class OmeImage:
+class OmeImage(Struct):
     """One Image of an OME document, as far as planning and comparing needs it."""
 
     sizes: dict[str, int]
@@ -58,8 +58,7 @@ class OmeImage:
         return total * max(1, -(-size_c // max(1, self.samples_per_channel)))
 
 
-@dataclass(slots=True)
-class OmeDocument:
+class OmeDocument(Struct):
     """What an OME-XML text says."""
 
     book: FactBook

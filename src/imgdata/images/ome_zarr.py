@@ -13,8 +13,9 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from imgdata.images import ome_xml, zarr_codecs
 from imgdata.images.fact_book import FactBook
@@ -30,8 +31,7 @@ _KINDS = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex"}
 Json = Mapping[str, object]
 
 
-@dataclass(slots=True)
-class Array:
+class Array(Struct):
     """One array's metadata, of either version."""
 
     path: Path
@@ -49,8 +49,7 @@ class Array:
         return math.prod(self.chunks) * self.itemsize
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     root: Path
     book: FactBook = field(default_factory=FactBook)
     symptoms: list[Symptom] = field(default_factory=list)

@@ -5,7 +5,8 @@ None of them has a pixel size of the sample or a microscope that could be truste
 """
 
 import struct
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.images import codestreams
 from imgdata.images.bounded_file import BoundedFile
@@ -19,8 +20,7 @@ _PNG_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _COLOUR = 3
 
 
-@dataclass(slots=True)
-class _Picture:
+class _Picture(Struct):
     """One picture being described."""
 
     format: str

@@ -3,7 +3,7 @@
 Headers only: the directories, the descriptions, and for some codecs the first bytes of a strip.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from imgdata.images import ome_xml, tiff_planes, tiff_vendors
 from imgdata.images.bounded_file import BoundedFile, BrokenStructureError
@@ -17,8 +17,7 @@ VERDICT_PAGES = 64
 FAR_OFFSETS = 2**32
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     """What is known so far about one file."""
 
     format: str = "tiff"

@@ -5,8 +5,9 @@ libtiff and tifffile registries, and measurements on twins of the same pixels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from imgdata.images import codestreams
 from imgdata.images.tiff_directory import Directory
@@ -56,8 +57,7 @@ TABLE = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StreamSize:
+class StreamSize(Struct, frozen=True):
     """One strip or tile: its bytes as stored and uncompressed, and its bits a sample."""
 
     stored: int

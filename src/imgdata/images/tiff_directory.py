@@ -9,7 +9,8 @@ Source: TIFF revision 6.0 section 2; BigTIFF as in the libtiff documentation.
 import struct
 import sys
 from array import array
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.images.bounded_file import BeyondEndError, BoundedFile, BrokenStructureError
 
@@ -51,8 +52,7 @@ SUB_IFDS = 330
 _BIG = 43
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """How numbers and offsets are stored in one file."""
 
     order: str
@@ -65,8 +65,7 @@ class Layout:
         return f"{kind}, {'little' if self.order == '<' else 'big'} endian"
 
 
-@dataclass(slots=True)
-class Directory:
+class Directory(Struct):
     """One IFD: its position and its tags, undecoded as (type, count, inline bytes, offset)."""
 
     file: BoundedFile
@@ -126,8 +125,7 @@ class Directory:
         return above / below if below else None
 
 
-@dataclass(slots=True)
-class Directories:
+class Directories(Struct):
     """All IFDs of a file, in order, and what was wrong with the chain."""
 
     layout: Layout

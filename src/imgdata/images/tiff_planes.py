@@ -3,7 +3,7 @@
 No pixel is decoded: offsets, lengths and the size of the file decide.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from imgdata.images import tiff_compression
 from imgdata.images.tiff_directory import Directory
@@ -20,8 +20,7 @@ MOST_PER_BYTE = {5: 2800, 8: 1040, 32946: 1040, 32773: 64}
 _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "int", 6: "complex"}
 
 
-@dataclass(frozen=True, slots=True)
-class Plane:
+class Plane(Struct, frozen=True):
     """One page's pixels: their shape, type and place.
 
     Attributes:

@@ -7,7 +7,8 @@ import json
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.images import harmony, metamorph
 from imgdata.images.fact_book import FactBook, milliseconds
@@ -27,8 +28,7 @@ _EDITORS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Vendor:
+class Vendor(Struct, frozen=True):
     """Who wrote a TIFF, and what that program said.
 
     Attributes:

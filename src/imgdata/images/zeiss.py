@@ -6,8 +6,9 @@ verdict need no pixel and no other library. Source: ZEISS, DS_ZISRAW-FileFormat 
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
+
+from msgspec import Struct, field
 
 from imgdata.images.bounded_file import BeyondEndError, BoundedFile, BrokenStructureError
 from imgdata.images.fact_book import FactBook
@@ -50,8 +51,7 @@ _COLOUR_PIXELS = {3, 4, 8, 9}
 _SEGMENT = 32
 
 
-@dataclass(slots=True)
-class _Blocks:
+class _Blocks(Struct):
     """What the directory says about all subblocks of full resolution."""
 
     count: int = 0
@@ -142,8 +142,7 @@ def _directory(file: BoundedFile, offset: int) -> _Blocks:
     return blocks
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     pixel_type: int
     position: int
     compression: int

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.directory import FolderEntry
 from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
@@ -17,8 +18,7 @@ NOWHERE = Stamp(0, 0.0, 0)
 FOLDER = Stamp(0, 0.0, -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """What is in the workspace of one unit, against its record. Paths are below the unit.
 
     For a unit that is a single file the one path is empty.

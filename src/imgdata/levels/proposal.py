@@ -4,9 +4,11 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 _DIGITS = re.compile(r"\d+")
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9_-]+")
@@ -17,8 +19,7 @@ FILES = "file"
 MANY = 24
 
 
-@dataclass(frozen=True, slots=True)
-class DataPath:
+class DataPath(Struct, frozen=True):
     """A folder or file that DVC tracks, or could.
 
     Attributes:
@@ -40,8 +41,7 @@ Areas = dict[str, tuple[str | None, list[DataPath]]]
 """By folder: what its data are units of, and the data."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProposedLevel:
+class ProposedLevel(Struct, frozen=True):
     """A level as it could stand in imgdata.yaml.
 
     Attributes:

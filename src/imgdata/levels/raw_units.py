@@ -2,15 +2,16 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.stages import Stage
 from imgdata.levels.units import Unit, Units
 
 
-@dataclass(slots=True)
-class RawUnits:
+class RawUnits(Struct, dict=True):
     """Walks from a unit up to the raw units, over the deps of now and those of the last run.
 
     Cost: each stage is visited once, whatever is asked.
@@ -18,16 +19,19 @@ class RawUnits:
 
     index: Index
     units: Units
-    _by_path: dict[str, Stage] = field(init=False)
-    _paths: list[str] = field(init=False)
-    _raw: dict[str, Unit] = field(init=False)
-    _known: dict[str, frozenset[str]] = field(init=False)
+    _known: dict[str, frozenset[str]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self._by_path = {out.path: s for s in self.index.stages for out in s.outs if out.is_inside}
-        self._paths = sorted(self._by_path)
-        self._raw = {u.path: u for all_ in self.units.by_level.values() for u in all_ if u.is_raw}
-        self._known = {}
+    @cached_property
+    def _by_path(self) -> dict[str, Stage]:
+        return {out.path: s for s in self.index.stages for out in s.outs if out.is_inside}
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self._by_path)
+
+    @cached_property
+    def _raw(self) -> dict[str, Unit]:
+        return {u.path: u for all_ in self.units.by_level.values() for u in all_ if u.is_raw}
 
     def of(self, unit: Unit) -> tuple[Unit, ...]:
         """Return the raw units upstream of a unit, or the unit itself where it is raw."""

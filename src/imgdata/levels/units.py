@@ -1,8 +1,9 @@
 """The units of each level, found in DVC's own files."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from msgspec import Struct
 
 from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.places import Where
@@ -15,8 +16,7 @@ from imgdata.project.config import Config, Level
 ZARR = ".zarr"
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """One unit of a level: a plate's folder or file, tracked by one DVC out.
 
     Attributes:
@@ -104,8 +104,7 @@ def unit_name(path: str) -> str:
     return stem if has_format else name
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(Struct, frozen=True):
     """All units of a project by level, and the outs that are on no level."""
 
     by_level: Mapping[str, tuple[Unit, ...]]

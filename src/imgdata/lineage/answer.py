@@ -4,8 +4,9 @@ Field names are those of the JSON form. Paths are relative to the root of the gi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from imgdata.model.commits import Commit
 
@@ -17,8 +18,7 @@ How = Literal["map", "join", "by key, not recorded"]
 ExclusionState = Literal["left out", "not left out yet", "taken back since", "excluded", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Out:
+class Out(Struct, frozen=True):
     """What was recorded about the file, or about the tracked folder it is in.
 
     Attributes:
@@ -36,8 +36,7 @@ class Out:
     nfiles: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunNote:
+class RunNote(Struct, frozen=True):
     """Who ran a stage, when, where and in which environment, as imgdata or DataLad noted it."""
 
     by: str | None = None
@@ -52,8 +51,7 @@ class RunNote:
     record: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One activity: a stage, an add, an import, or a DataLad run.
 
     Attributes:
@@ -79,8 +77,7 @@ class Node:
     origin: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """One input of an activity, and where it came from.
 
     Attributes:
@@ -115,8 +112,7 @@ class Edge:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """One input file that a file came from, directly or through others, and how that is known.
 
     Attributes:
@@ -138,24 +134,21 @@ class Member:
     label: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of a table, as far as it says what it was measured on."""
 
     number: int
     fields: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ProducedBy:
+class ProducedBy(Struct, frozen=True):
     """The commit of the DataLad run that made a file."""
 
     commit: Commit
     run_record: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class InGit:
+class InGit(Struct, frozen=True):
     """What git and git-annex know about a file that DVC does not track.
 
     Attributes:
@@ -185,8 +178,7 @@ class InGit:
     input_submodules_at_run: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Exclusion:
+class Exclusion(Struct, frozen=True):
     """Files of one unit that a person left out with one decision.
 
     Attributes:
@@ -213,8 +205,7 @@ class Exclusion:
     at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """What a person said about a file with one content.
 
     Attributes:
@@ -236,8 +227,7 @@ class Note:
     at: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One recorded version of a file.
 
     Attributes:
@@ -253,8 +243,7 @@ class Version:
     changes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Downstream:
+class Downstream(Struct, frozen=True):
     """One thing made from the file, directly or through others.
 
     Attributes:
@@ -276,8 +265,7 @@ class Downstream:
     how: How | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The lineage of one file."""
 
     file: str

@@ -7,7 +7,8 @@ brought it, the run among them.
 """
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.lineage.answer import InGit, Out, ProducedBy
 from imgdata.lineage.run_records import BELOW, NoRecord, RunRecord, parse_run_record
@@ -23,8 +24,7 @@ _KEY = re.compile(r"(?P<backend>[A-Z0-9_]+)-(?:s(?P<size>\d+)|[a-zA-Z]\d+|-(?!-)
                   r"(?:-[a-zA-Z]\d+)*--(?P<name>.+)")  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """A commit that carries a run record of its own."""
 
     commit: Commit
@@ -36,8 +36,7 @@ class Run:
         return f"datalad-run:{self.commit.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where the content of one file in git came from."""
 
     path: str
@@ -46,8 +45,7 @@ class Origin:
     gaps: tuple[str, ...] = ()
 
 
-@dataclass
-class Runs:
+class Runs(Struct):
     """The run records of a history, read when they are asked for."""
 
     objects: GitObjects

@@ -1,14 +1,14 @@
 """Decisions of people in lineage: what was left out of what a file came from, and hand edits."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.lineage.answer import Exclusion, ExclusionState, Note
 from imgdata.model.decisions import Excluded
 
 
-@dataclass(frozen=True, slots=True)
-class ListReading:
+class ListReading(Struct, frozen=True):
     """One list of excluded files as it is, and as the graph read it.
 
     Attributes:

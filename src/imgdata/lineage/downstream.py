@@ -3,15 +3,15 @@
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.lineage.answer import Downstream
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.lineage.resolve import hash_of
 
 
-@dataclass
-class Readers:
+class Readers(Struct):
     """Which live stages read which paths: looked up by path, by folder above, by paths below."""
 
     index: Index

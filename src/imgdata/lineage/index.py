@@ -7,8 +7,9 @@ a question needs: a lock is cut by lines, and only the entries that are asked ab
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import DotDvc, is_dot_dvc, read_dot_dvc
 from imgdata.dvc_files.lazy_lock import LazyLock
@@ -25,8 +26,7 @@ NO_ENTRY = LockEntry("", "")
 ENTRY_MARK = "::"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
+class Stage(Struct, frozen=True, eq=False):
     """One activity that recorded outs: an entry of a lock, or a `.dvc` file.
 
     Attributes:
@@ -79,8 +79,7 @@ class Stage:
         return {name: True for name, is_so in found.items() if is_so}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A stage's word that it made what is at a path."""
 
     stage: Stage
@@ -88,14 +87,12 @@ class Claim:
     record: Recorded
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
+class _Written(Struct, frozen=True):
     stage: Stage
     written: str
 
 
-@dataclass
-class Index:
+class Index(Struct, dict=True):
     """All stages of a tree and the paths they claim.
 
     Attributes:

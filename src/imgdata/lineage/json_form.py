@@ -5,8 +5,10 @@ What is not known is left out of edges, nodes and outs; the top level always has
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from datetime import date, datetime
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from imgdata.lineage.answer import Answer, Edge, InGit, Node, Version
 from imgdata.model.commits import Commit
@@ -126,10 +128,9 @@ def _version(version: Version) -> Json:
 
 def known(value: object) -> dict[str, Json]:
     """Return the fields of a value that are known, by name."""
-    if not is_dataclass(value):
+    if not isinstance(value, Struct):
         return {}
-    pairs = ((one.name, getattr(value, one.name)) for one in fields(value))
-    return {name: value_json(item) for name, item in pairs if item is not None}
+    return {name: value_json(item) for name, item in asdict(value).items() if item is not None}
 
 
 def value_json(value: object) -> Json:
@@ -144,7 +145,7 @@ def value_json(value: object) -> Json:
         return {printable(str(key)): value_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [value_json(item) for item in value]
-    return known(value) if is_dataclass(value) else printable(str(value))
+    return known(value) if isinstance(value, Struct) else printable(str(value))
 
 
 def _scalar(value: str | int | float | None) -> Json:  # noqa: PYI041 - a whole number is not a float here

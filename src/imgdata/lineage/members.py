@@ -10,7 +10,8 @@ import csv
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.places import Where, join
 from imgdata.lineage.answer import How, Member
@@ -42,8 +43,7 @@ def level_at(levels: Mapping[str, Level], prefix: str, path: str) -> Level | Non
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(Struct, frozen=True):
     """What members are found with.
 
     Attributes:
@@ -73,8 +73,7 @@ class Sources:
         return read_name(level.keys, below, None if unit is None else _stem(unit))
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A file whose inputs are looked for.
 
     Attributes:
@@ -92,8 +91,7 @@ class Subject:
     files: tuple[NamedFile, ...] = ()
 
 
-@dataclass
-class MemberSearch:
+class MemberSearch(Struct):
     """Walks from one file to its input files, level by level, down to raw."""
 
     sources: Sources

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from imgdata.lineage.answer import Answer, Edge, InGit, Node, RunNote
 from imgdata.model.commits import Commit

@@ -12,7 +12,8 @@ How a dep finds its producer, in this order:
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import DotDvcDep
 from imgdata.dvc_files.places import Where, join
@@ -24,16 +25,14 @@ from imgdata.model.commits import TreeEntry
 SUBMODULE = "commit"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A producer of a path, and which of its claims leads there."""
 
     stage: Stage
     edge: Edge
 
 
-@dataclass
-class Trace:
+class Trace(Struct):
     """Nodes and edges upstream of one stage, breadth first, each node once.
 
     Attributes:

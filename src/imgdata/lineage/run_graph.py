@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.lineage.answer import Edge, Node, Out, RunNote
 from imgdata.lineage.datalad import Run, Runs, annex_out
@@ -13,8 +14,7 @@ from imgdata.ports import CommitTree, GitObjects, History
 SUBMODULE = "commit"
 
 
-@dataclass
-class RunGraph:
+class RunGraph(Struct):
     """Nodes and edges upstream of runs, breadth first, each run once.
 
     Attributes:

@@ -9,9 +9,10 @@ between them a JSON object with a command. Of several blocks the last is the com
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 BELOW = "=== Do not change lines below ==="
 ABOVE = "^^^ Do not change lines above ^^^"
@@ -24,8 +25,7 @@ _REVERT = re.compile(r"^This reverts commit [0-9a-f]{7,64}", re.MULTILINE)
 _SIDECAR = re.compile(r"[0-9a-zA-Z_-]{8,128}")
 
 
-@dataclass(frozen=True, slots=True)
-class RunRecord:
+class RunRecord(Struct, frozen=True):
     """What `datalad run`, `rerun` or `containers-run` noted in a commit message.
 
     Attributes:
@@ -68,8 +68,7 @@ class RunRecord:
         return next((path for path in self.extra_inputs if path and path in self.cmd), "")
 
 
-@dataclass(frozen=True, slots=True)
-class NoRecord:
+class NoRecord(Struct, frozen=True):
     """A message without a usable run record.
 
     Attributes:
@@ -173,8 +172,7 @@ def _record(raw: dict[str, Any], weak: str, *, quoted: bool) -> RunRecord:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
+class Dataset(Struct, frozen=True):
     """The paths of a dataset at one commit, as far as declared inputs need them.
 
     Attributes:

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.recorded import FOLDER_SUFFIX
 from imgdata.lineage.answer import Edge
@@ -14,8 +16,7 @@ TEXT_SAMPLE = 512
 """Bytes by which DVC before 3 decided whether a file is text."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTimelines:
+class SourceTimelines(Struct, frozen=True):
     """The object ids of some paths over the commits that changed any of them."""
 
     commits: tuple[Commit, ...]

@@ -6,7 +6,8 @@ Column names follow CellProfiler and pycytominer: `Metadata_Plate`, `Metadata_We
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _FIELD = re.compile(
     r"(?:Image_)?Metadata_(?P<name>Plate|Well|Site|Row|Column|Channel)(?:_[xy])?", re.IGNORECASE
@@ -18,8 +19,7 @@ _PATH = re.compile(r"(?:Image_)?(?P<kind>(?:Objects)?)PathName_(?P<name>.+)", re
 OBJECT = "object"
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFile:
+class NamedFile(Struct, frozen=True):
     """An image a row names.
 
     Attributes:
@@ -33,8 +33,7 @@ class NamedFile:
     has_objects: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """The columns of a table that say what its rows were measured on.
 
     Attributes:

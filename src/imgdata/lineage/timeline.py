@@ -6,16 +6,17 @@ ancestor in the history.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from imgdata.model.commits import Commit
 
 Value = TypeVar("Value")
 
 
-@dataclass(frozen=True)
-class Timeline(Generic[Value]):
+class Timeline(Struct, Generic[Value], frozen=True, dict=True):
     """The values of one thing over a history.
 
     Attributes:
@@ -25,11 +26,10 @@ class Timeline(Generic[Value]):
 
     commits: Sequence[Commit]
     values: Mapping[str, Value]
-    _by_id: Mapping[str, Commit] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Index the commits by id."""
-        object.__setattr__(self, "_by_id", {commit.id: commit for commit in self.commits})
+    @cached_property
+    def _by_id(self) -> Mapping[str, Commit]:
+        return {commit.id: commit for commit in self.commits}
 
     @property
     def tip(self) -> Value | None:

@@ -5,8 +5,9 @@ match, and an entry whose inputs, parameters or command changed in a commit that
 as they were.
 """
 
-from dataclasses import replace
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.index import Stage

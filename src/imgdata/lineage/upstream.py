@@ -1,7 +1,9 @@
 """The lineage of a file that DVC tracks: producer, graph and what history says about both."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge, Status
@@ -20,8 +22,7 @@ FolderList = Callable[[str], dict[str, str] | None]
 """Returns md5 by path of a `.dir` object, or None when it is not here."""
 
 
-@dataclass
-class Snapshot:
+class Snapshot(Struct):
     """A repository at one commit, or its working tree on top of the current commit.
 
     Attributes:
@@ -57,8 +58,7 @@ class Snapshot:
         return None if listed is None else listed.get(path)
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The claim that counts for a path, and the others."""
 
     claim: Claim

@@ -5,7 +5,8 @@ parsed, once for each distinct text. A version that cannot be read is skipped an
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
 from imgdata.dvc_files.lazy_lock import HEAD, LazyLock, entry_around, entry_lines, is_regular
@@ -23,8 +24,7 @@ from imgdata.ports import GitObjects, History
 DVC_FILES = (":(top,glob)**/dvc.lock", ":(top,glob)**/*.dvc")
 
 
-@dataclass(frozen=True, slots=True)
-class Recording:
+class Recording(Struct, frozen=True):
     """Which commits recorded the hash a stage's out has now.
 
     Attributes:
@@ -46,8 +46,7 @@ def never_renamed(producer: str) -> tuple[str, ...]:
     return ()
 
 
-@dataclass
-class Versions:
+class Versions(Struct):
     """All versions of all locks and `.dvc` files up to one commit.
 
     Attributes:

@@ -1,14 +1,14 @@
 """Commits and the entries of their trees, as git records them."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 ID_LENGTHS = (40, 64)
 """Hex digits of a git object id: SHA-1 and SHA-256 repositories."""
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """One commit: who recorded something, when, in which words.
 
     Attributes:
@@ -27,8 +27,7 @@ class Commit:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
+class TreeEntry(Struct, frozen=True):
     """One name in the tree of a commit.
 
     Attributes:
@@ -46,8 +45,7 @@ class TreeEntry:
         return f"{self.kind} {self.id}"
 
 
-@dataclass(frozen=True, slots=True)
-class PathChange:
+class PathChange(Struct, frozen=True):
     """What one commit did to one path, against one of its parents.
 
     Attributes:

@@ -1,11 +1,11 @@
 """What people decided about files: what was left out, and what was edited by hand."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Excluded:
+
+class Excluded(Struct, frozen=True):
     """One file that a person left out of what is made next.
 
     Attributes:
@@ -25,8 +25,7 @@ class Excluded:
     at: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class HandNote:
+class HandNote(Struct, frozen=True):
     """What a person said about a file with this very content.
 
     Attributes:

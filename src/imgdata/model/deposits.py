@@ -1,14 +1,14 @@
 """Deposits in data repositories: what is described, sent, remembered and limited."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Creator:
+
+class Creator(Struct, frozen=True):
     """A person or organisation to be cited.
 
     Attributes:
@@ -34,8 +34,7 @@ class Creator:
         return self.name.partition(",")[2].strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Related:
+class Related(Struct, frozen=True):
     """Another work this deposit stands in relation to.
 
     Attributes:
@@ -52,8 +51,7 @@ class Related:
         return "doi" if self.identifier.startswith("10.") else "url"
 
 
-@dataclass(frozen=True, slots=True)
-class DepositMetadata:
+class DepositMetadata(Struct, frozen=True):
     """The description of a deposit, after DataCite 4.5; every repository's form is made from it.
 
     Attributes:
@@ -95,8 +93,7 @@ class Visibility(StrEnum):
     RESTRICTED = "restricted"
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(Struct, frozen=True):
     """Who may read the files, and until when not.
 
     Attributes:
@@ -116,8 +113,7 @@ class Access:
 OPEN = Access()
 
 
-@dataclass(frozen=True, slots=True)
-class DepositLimits:
+class DepositLimits(Struct, frozen=True):
     """What one record of a repository can hold. Bytes; None: no published limit.
 
     Attributes:
@@ -133,8 +129,7 @@ class DepositLimits:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelFile:
+class LevelFile(Struct, frozen=True):
     """One file of a level, as the project has it.
 
     Attributes:
@@ -154,8 +149,7 @@ class LevelFile:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class ListedFile:
+class ListedFile(Struct, frozen=True):
     """A file of a level and what its name means, as `{"well": "B07", "channel": "DAPI"}`."""
 
     file: LevelFile
@@ -179,8 +173,7 @@ class Packing(StrEnum):
     FOLDERS = "folders"
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPack:
+class PlannedPack(Struct, frozen=True):
     """Files that travel as one.
 
     Attributes:
@@ -209,8 +202,7 @@ class PlannedPack:
         return path[len(self.root) + 1 :] if self.root else path
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
+class PlannedFile(Struct, frozen=True):
     """One file that travels as it is; `name` is its name in the deposit."""
 
     name: str
@@ -225,8 +217,7 @@ class PlannedFile:
 PlannedItem = PlannedPack | PlannedFile
 
 
-@dataclass(frozen=True, slots=True)
-class HeldBack:
+class HeldBack(Struct, frozen=True):
     """Files that may not leave.
 
     Attributes:
@@ -242,8 +233,7 @@ class HeldBack:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Something only a person can answer.
 
     Attributes:
@@ -259,8 +249,7 @@ class Question:
     required: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DepositPlan:
+class DepositPlan(Struct, frozen=True):
     """What one deposit would hold, decided without network and token.
 
     Attributes:
@@ -316,8 +305,7 @@ class DepositState(StrEnum):
     REMOVED = "removed"
 
 
-@dataclass(frozen=True, slots=True)
-class DepositedFile:
+class DepositedFile(Struct, frozen=True):
     """A file as the repository describes it.
 
     Attributes:
@@ -331,8 +319,7 @@ class DepositedFile:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class Deposit:
+class Deposit(Struct, frozen=True):
     """A draft or published record, as the repository describes it now.
 
     Attributes:
@@ -354,8 +341,7 @@ class Deposit:
     complaints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DepositRecord:
+class DepositRecord(Struct, frozen=True):
     """One `deposit` event of the project's log.
 
     Attributes:
@@ -391,8 +377,7 @@ class DepositRecord:
         return f"https://doi.org/{self.doi}" if self.doi else self.url
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(Struct, frozen=True):
     """What a person submits: the study's words, its levels, and its files.
 
     Attributes:
@@ -408,8 +393,7 @@ class Package:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True)
-class PackageDraft:
+class PackageDraft(Struct, frozen=True):
     """A package in an account's space: the draft's key, and how many files went there.
 
     Attributes:
@@ -425,22 +409,19 @@ class PackageDraft:
     already: int
 
 
-@dataclass(frozen=True, slots=True)
-class Uploaded:
+class Uploaded(Struct, frozen=True):
     """The file was sent, and the repository's checksum of it is ours."""
 
     file: DepositedFile
 
 
-@dataclass(frozen=True, slots=True)
-class AlreadyDeposited:
+class AlreadyDeposited(Struct, frozen=True):
     """The repository has the file with our checksum; nothing was sent."""
 
     file: DepositedFile
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(Struct, frozen=True):
     """The draft had a file that is no longer part of the deposit."""
 
     name: str

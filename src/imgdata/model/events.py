@@ -1,9 +1,10 @@
 """What imgdata notes for ever: one event a line, never changed afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 CopyEventKind = Literal["stored", "verified", "missing", "damaged", "dropped", "lost"]
 COPY_EVENTS: tuple[CopyEventKind, ...] = (
@@ -19,8 +20,7 @@ ALL_OBJECTS = "all"
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line of the log.
 
     Attributes:

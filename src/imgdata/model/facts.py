@@ -1,8 +1,9 @@
 """What an image file says about itself: facts with their source, and how its pixels are packed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 FactValue = str | int | float | tuple[str | int | float, ...]
 
@@ -17,8 +18,7 @@ class Source(StrEnum):
     INFERRED = "inferred"
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One value with its unit and where it was read.
 
     Attributes:
@@ -42,8 +42,7 @@ class Packing(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Compression:
+class Compression(Struct, frozen=True):
     """The verdict on a file's compression with the reason for it."""
 
     packing: Packing
@@ -55,8 +54,7 @@ class Compression:
         return self if order.index(self.packing) >= order.index(other.packing) else other
 
 
-@dataclass(frozen=True, slots=True)
-class Symptom:
+class Symptom(Struct, frozen=True):
     """Something a reader or a rule noticed about one file; rules turn it into a finding.
 
     Attributes:
@@ -73,16 +71,14 @@ class Symptom:
     weight: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlaneRef:
+class PlaneRef(Struct, frozen=True):
     """One plane that another file holds, as an OME-TIFF or a sidecar names it."""
 
     file_name: str
     planes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """Everything one reader learned about one file without decoding its pixels.
 
     Attributes:
@@ -122,8 +118,7 @@ def text(facts: Mapping[str, Fact], name: str) -> str:
     return fact.value if fact is not None and isinstance(fact.value, str) else ""
 
 
-@dataclass(frozen=True, slots=True)
-class PixelFacts:
+class PixelFacts(Struct, frozen=True):
     """What the pixels themselves show; read plane by plane.
 
     Attributes:
@@ -155,8 +150,7 @@ class PixelFacts:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedImage:
+class ExpectedImage(Struct, frozen=True):
     """An image a sidecar lists, by name or by a part of it.
 
     Attributes:
@@ -170,8 +164,7 @@ class ExpectedImage:
     folder: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sidecar:
+class Sidecar(Struct, frozen=True):
     """What a microscope's index file says about the images beside it.
 
     Attributes:

@@ -1,8 +1,9 @@
 """What a check finds: rules with stable ids, findings, and the report over many files."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct, field
 
 from imgdata.model.facts import Reading
 
@@ -24,8 +25,7 @@ class Severity(StrEnum):
         return self.rank >= other.rank
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One thing a check can find.
 
     Attributes:
@@ -47,16 +47,14 @@ class Rule:
     by_level: Mapping[str, Severity] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SeverityChoice:
+class SeverityChoice(Struct, frozen=True):
     """A severity the lab decided on in imgdata.yaml, with its reason."""
 
     severity: Severity
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One finding about one file, or about several when they share the cause.
 
     Attributes:
@@ -82,8 +80,7 @@ class Finding:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class FileCheck:
+class FileCheck(Struct, frozen=True):
     """One file of a report: its path below the checked folder and what was read from it."""
 
     path: str
@@ -92,8 +89,7 @@ class FileCheck:
     level: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WellState:
+class WellState(Struct, frozen=True):
     """One well of a plate in the report: how many images it has, lacks, and its worst finding."""
 
     plate: str
@@ -103,8 +99,7 @@ class WellState:
     worst: Severity | None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What the file names say about plates.
 
     Attributes:
@@ -124,8 +119,7 @@ class Layout:
     wells: tuple[WellState, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
+class CheckReport(Struct, frozen=True):
     """Everything one check learned.
 
     Attributes:

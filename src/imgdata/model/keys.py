@@ -8,8 +8,9 @@ together give `well`.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+
+from msgspec import Struct
 
 FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?::(.*))?\}", re.DOTALL)
 WELL = re.compile(r"([A-Za-z]{1,2})0*([0-9]{1,2})")
@@ -87,8 +88,7 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(Struct, frozen=True, dict=True):
     """One key pattern, ready to read names.
 
     Raises:
@@ -96,11 +96,19 @@ class Key:
     """
 
     text: str
-    fields: tuple[str, ...] = field(init=False)
-    _lazy: re.Pattern[str] = field(init=False, repr=False, compare=False)
-    _greedy: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        """Read the pattern at once, so that a wrong one is refused where it is written."""
+        _ = self._read
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields, in the order of the pattern."""
+        return self._read[0]
+
+    @cached_property
+    def _read(self) -> tuple[tuple[str, ...], re.Pattern[str], re.Pattern[str]]:
+        """The fields, and the pattern with the shortest and with the longest first fields."""
         names: list[str] = []
         lazy, greedy = [], []
         for part in _parts(self.text):
@@ -123,12 +131,10 @@ class Key:
             lazy.append(f"{opening}{narrowed or '[^/]+?'})")
             greedy.append(f"{opening}{narrowed or '[^/]+'})")
         try:
-            object.__setattr__(self, "_lazy", re.compile("".join(lazy)))
-            object.__setattr__(self, "_greedy", re.compile("".join(greedy)))
+            return tuple(names), re.compile("".join(lazy)), re.compile("".join(greedy))
         except re.error as error:
             msg = f"key {self.text!r}: {error}"
             raise ValueError(msg) from error
-        object.__setattr__(self, "fields", tuple(names))
 
     def readings(self, path: str) -> tuple[Fields, ...]:
         """Return none, the one, or two different readings of a path relative to the level.
@@ -136,10 +142,11 @@ class Key:
         Two readings mean that the name is ambiguous under this key: the shortest and the longest
         first fields both fit.
         """
-        first = self._lazy.fullmatch(path)
+        _, lazy, greedy = self._read
+        first = lazy.fullmatch(path)
         if first is None:
             return ()
-        last = self._greedy.fullmatch(path)
+        last = greedy.fullmatch(path)
         one = _with_well(first.groupdict())
         two = one if last is None else _with_well(last.groupdict())
         return (one,) if one == two else (one, two)

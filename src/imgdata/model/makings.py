@@ -1,10 +1,9 @@
 """How a unit was made, as a deposit tells it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Making:
+class Making(Struct, frozen=True):
     """One run of a stage that made one unit.
 
     Attributes:
@@ -28,8 +27,7 @@ class Making:
     ended: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowFile:
+class WorkflowFile(Struct, frozen=True):
     """A file of the recipe that goes along: dvc.yaml, a script, a list of packages."""
 
     path: str

@@ -1,8 +1,9 @@
 """Names of stored content, as DVC names it: an md5, with `.dir` when it lists a folder."""
 
 import re
-from dataclasses import dataclass
 from typing import NewType
+
+from msgspec import Struct
 
 ObjectId = NewType("ObjectId", str)
 """32 lower-case hex digits, followed by `.dir` when the object lists a folder."""
@@ -38,8 +39,7 @@ def legacy_key(object_id: str) -> str:
     return f"{object_id[:2]}/{object_id[2:]}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredObject:
+class StoredObject(Struct, frozen=True):
     """One object as a storage describes it.
 
     Attributes:

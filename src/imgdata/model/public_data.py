@@ -1,11 +1,11 @@
 """Public data to bring in: a record of a repository, a folder on the web, a plate in a bucket."""
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class PublicFile:
+class PublicFile(Struct, frozen=True):
     """One file of a public record.
 
     Attributes:
@@ -28,8 +28,7 @@ class PublicFile:
     describes_all: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PublicRecord:
+class PublicRecord(Struct, frozen=True):
     """What one reference names, pinned to a version.
 
     Attributes:
@@ -75,8 +74,7 @@ class PublicRecord:
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """The file was brought here.
 
     Attributes:
@@ -95,8 +93,7 @@ class Fetched:
     checked: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NotFetched:
+class NotFetched(Struct, frozen=True):
     """The file could not be brought here; `problem` and `cause` say why.
 
     Attributes:
@@ -117,8 +114,7 @@ class NotFetched:
 FetchOutcome = Fetched | NotFetched
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(Struct, frozen=True):
     """There is no newer version, or the place lists what it listed then."""
 
     level: str
@@ -126,8 +122,7 @@ class Newest:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Newer:
+class Newer(Struct, frozen=True):
     """There is a newer version, with its pinned reference."""
 
     level: str
@@ -136,8 +131,7 @@ class Newer:
     newest: str
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedThere:
+class ChangedThere(Struct, frozen=True):
     """A place without versions lists other files now; `changes` says which, one a line."""
 
     level: str
@@ -146,8 +140,7 @@ class ChangedThere:
     changes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotAsked:
+class NotAsked(Struct, frozen=True):
     """The source could not be asked; `problem` says why."""
 
     level: str

@@ -8,15 +8,15 @@ BioImage Archive asks for them.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from imgdata.model.facts import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One thing the archive asks for.
 
     Attributes:
@@ -134,8 +134,7 @@ _FBBI = re.compile(r"FBbi[:_]\d{8}")
 _TAXON = re.compile(r"\d{1,8}")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What is known of one field, and who says so."""
 
     field: Field
@@ -144,8 +143,7 @@ class Answer:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
+class Completeness(Struct, frozen=True):
     """All fields: answered ones, open questions, and answers that are not of the right form."""
 
     answers: tuple[Answer, ...]

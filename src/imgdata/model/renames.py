@@ -5,8 +5,10 @@ became which, and every reader of older events sees them under the names of toda
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.model.events import COPY_EVENTS, Event, Json
 
@@ -22,8 +24,7 @@ def path_after(path: str, before: str, after: str) -> str:
     return f"{after}/{path[len(before) + 1 :]}" if path.startswith(f"{before}/") else path
 
 
-@dataclass(frozen=True, slots=True)
-class Rename:
+class Rename(Struct, frozen=True):
     """One renaming of a level.
 
     Attributes:
@@ -70,8 +71,7 @@ def _texts(value: Json) -> dict[str, str]:
     return {before: after for before, after in pairs if isinstance(after, str)}
 
 
-@dataclass(frozen=True, slots=True)
-class Renames:
+class Renames(Struct, frozen=True):
     """All renamings of a project, the oldest first.
 
     Attributes:

@@ -1,11 +1,11 @@
 """States that files had in commits."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class RecordedFile:
+
+class RecordedFile(Struct, frozen=True):
     """One state of a file in history.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Selections by key field: `--select well=B03..B06 --select channel=DNA,AGP`."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import UsageError
 from imgdata.model.keys import WELL, Fields, normal_value
@@ -11,8 +12,7 @@ RANGE = ".."
 SHOWN_VALUES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Wanted values by field: one field's values are alternatives, all fields must fit."""
 
     wanted: Mapping[str, tuple[str, ...]]

@@ -1,9 +1,10 @@
 """Does a copy count? One rule for whereis, drop, audit and advice (PRODUCT.md section 6)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, assert_never
+
+from msgspec import Struct
 
 from imgdata.policy.ledger import Belief, Evidence, NothingNoted, NotThere, Unknown
 
@@ -22,8 +23,7 @@ WHY_NOT: Mapping[Presence, str] = {
 CLOCK_SLACK = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What a level asks of its copies.
 
     Attributes:
@@ -35,8 +35,7 @@ class Rule:
     verify_every: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class CopyFact:
+class CopyFact(Struct, frozen=True):
     """One object on one storage.
 
     Attributes:
@@ -55,22 +54,19 @@ class CopyFact:
     never: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     """The copy is there, was checked, and the check still holds."""
 
     checked_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CountsBeside:
+class CountsBeside(Struct, frozen=True):
     """The copy was checked, but cannot be looked at now: it counts beside one that can."""
 
     checked_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class DoesNotCount:
+class DoesNotCount(Struct, frozen=True):
     """Why the copy is no evidence."""
 
     why: str
@@ -115,8 +111,7 @@ def _of_evidence(evidence: Evidence, presence: Presence, rule: Rule, now: dateti
     return Counts(evidence.at) if why is None else DoesNotCount(why)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """The copies of one object that count, and why the others do not.
 
     Attributes:

@@ -1,7 +1,8 @@
 """What one file's facts amount to: description, plausibility, hints from its pixels. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from imgdata.model.facts import (
     Fact,

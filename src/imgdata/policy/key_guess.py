@@ -7,7 +7,8 @@ judged by what its values look like over all files.
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.model.keys import Key
 
@@ -85,8 +86,7 @@ KNOWN: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(Struct, frozen=True):
     """A proposed key: the pattern, how many names it fits, and why."""
 
     pattern: str

@@ -9,8 +9,10 @@ seen nothing. Times only choose between lines that agree.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.model.events import ALL_OBJECTS, COPY_EVENTS, Event, Json
 
@@ -20,8 +22,7 @@ THERE = frozenset({"stored", "verified"})
 VERIFYING = frozenset({"read", "checksum"})
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """That an object is at a storage: since when it is known, and how."""
 
     at: datetime
@@ -33,23 +34,20 @@ class Evidence:
         return self.how in VERIFYING
 
 
-@dataclass(frozen=True, slots=True)
-class NotThere:
+class NotThere(Struct, frozen=True):
     """That an object is not at a storage, or not right there: since when it is known, and why."""
 
     at: datetime
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(Struct, frozen=True):
     """Clones disagree about an object, and none has seen the other's line."""
 
     events: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NothingNoted:
+class NothingNoted(Struct, frozen=True):
     """No event is about the object on this storage."""
 
 
@@ -57,8 +55,7 @@ Belief = Evidence | NotThere | Unknown | NothingNoted
 NOTHING = NothingNoted()
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Which objects of a version an event is about."""
 
     is_all: bool
@@ -87,8 +84,7 @@ def scope_of(objects: Json) -> Scope:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """One event about some objects of a version, and which events about this copy it follows."""
 
     id: str
@@ -104,8 +100,7 @@ class Note:
         return self.event in THERE
 
 
-@dataclass(frozen=True, slots=True)
-class CopyKey:
+class CopyKey(Struct, frozen=True):
     """What a copy is of, and where."""
 
     storage: str
@@ -114,14 +109,14 @@ class CopyKey:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True, dict=True):
     """What the log says about one version on one storage; notes are ordered by time and id."""
 
     notes: tuple[Note, ...] = ()
-    _known: dict[tuple[str, ...], Belief] = field(
-        default_factory=dict, compare=False, repr=False, hash=False
-    )
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, ...], Belief]:
+        return {}
 
     def belief(self, md5: str) -> Belief:
         """Return what is known of one object."""
@@ -204,8 +199,7 @@ def _evidence(about: tuple[Note, ...], heads: list[Note]) -> Evidence:
     return Evidence(last.at, last.how)
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """All copies by storage, level, unit and version; `lost` are notes about whole storages."""
 
     copies: Mapping[CopyKey, Copy]

@@ -1,15 +1,15 @@
 """Which storages are the same place: two names for the same bytes are one copy."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NewType
+
+from msgspec import Struct
 
 Inode = NewType("Inode", tuple[int, int])
 """Device and inode number of a folder: the same through links, bind mounts and spellings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """Where a storage keeps its objects, as far as this machine can tell.
 
     Attributes:

@@ -3,8 +3,10 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.model.facts import PixelFacts, Reading, Symptom, number
 from imgdata.model.findings import Finding, Layout, Severity, WellState
@@ -21,8 +23,7 @@ GROUP = ("plate", "well", "site", "t")
 MEMBER = ("channel", "z")
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
+class Named(Struct, frozen=True):
     """One image with its name and what was read from it."""
 
     name: str
@@ -32,8 +33,7 @@ class Named:
     unit_depth: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Placed(Struct, frozen=True):
     """One image with the fields of its name."""
 
     image: Named

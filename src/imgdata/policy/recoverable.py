@@ -5,9 +5,10 @@ themselves recoverable. Unknown is not recoverable.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
+
+from msgspec import Struct
 
 from imgdata.policy.evidence import CopyFact, Rule, Tally, tally
 
@@ -30,8 +31,7 @@ def node_id(path: str, version: str) -> NodeId:
     return NodeId(f"{path}@{version}")
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """A recomputation that was compared with the record.
 
     Attributes:
@@ -51,8 +51,7 @@ class Proof:
     environment_known: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Struct, frozen=True):
     """How a version can be made again.
 
     Attributes:
@@ -71,8 +70,7 @@ class Recipe:
     tolerance: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """One version with what is known of each of its objects.
 
     Attributes:
@@ -87,21 +85,19 @@ class Node:
     id: NodeId
     title: str
     level: str
-    facts: Mapping[str, tuple[CopyFact, ...]] = field(repr=False)
+    facts: Mapping[str, tuple[CopyFact, ...]]
     rule: Rule
     recipe: Recipe | None
     unreadable: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ByCopies:
+class ByCopies(Struct, frozen=True):
     """Enough copies count."""
 
     tally: Tally
 
 
-@dataclass(frozen=True, slots=True)
-class ByRecipe:
+class ByRecipe(Struct, frozen=True):
     """A proven recipe makes it again from inputs that are recoverable."""
 
     stage: str
@@ -110,8 +106,7 @@ class ByRecipe:
     needs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NotRecoverable:
+class NotRecoverable(Struct, frozen=True):
     """Why not: what is wrong with its copies, and with its recipe; and what to do about it."""
 
     copies: Tally

@@ -5,16 +5,16 @@ from. What is not known counts as restricted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from imgdata.project.config import Origin
 
 _COLLABORATORS = frozenset({"academic-collaborator", "industry-collaborator"})
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A raw unit that something was made from, with the name of its origin.
 
     Attributes:
@@ -26,15 +26,13 @@ class Source:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class MayLeave:
+class MayLeave(Struct, frozen=True):
     """Nothing stands against it. `because` names the rules that release restricted data."""
 
     because: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Restricted:
+class Restricted(Struct, frozen=True):
     """It stays. One reason a line, each naming the unit and its origin."""
 
     reasons: tuple[str, ...]

@@ -1,8 +1,9 @@
 """When may data go? The `keep` rule of a level, against its last use and the clock."""
 
 import re
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+
+from msgspec import Struct
 
 FOREVER = "forever"
 RECOMPUTE = "recompute"
@@ -11,8 +12,7 @@ _DAYS = re.compile(r"(\d+) days after last use")
 _UNTIL = "until "
 
 
-@dataclass(frozen=True, slots=True)
-class UnitLife:
+class UnitLife(Struct, frozen=True):
     """What happened to a unit that its `keep` rule asks about.
 
     Attributes:

@@ -1,10 +1,12 @@
 """imgdata.yaml as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Literal
+
+from msgspec import Struct, field
 
 from imgdata.model.keys import Key, parse_keys
 
@@ -19,8 +21,7 @@ CommitMode = Literal["auto", "ask", "never"]
 Option = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Creator:
+class Creator(Struct, frozen=True):
     """A person who is credited for the data."""
 
     name: str
@@ -29,8 +30,7 @@ class Creator:
     email: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where raw data came from, and what may be done with them."""
 
     name: str
@@ -44,8 +44,7 @@ class Origin:
     note: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StorageConfig:
+class StorageConfig(Struct, frozen=True):
     """A working place for data; `options` are what its backend understands beside the url."""
 
     name: str
@@ -53,8 +52,7 @@ class StorageConfig:
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryConfig:
+class RepositoryConfig(Struct, frozen=True):
     """A data repository that takes deposits."""
 
     name: str
@@ -62,16 +60,14 @@ class RepositoryConfig:
     community: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A level that another is made from; `by` are the key fields their images join on."""
 
     level: str
     by: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedLoss:
+class AcceptedLoss(Struct, frozen=True):
     """An owner's written decision that some units of a level may be lost."""
 
     select: str
@@ -80,8 +76,7 @@ class AcceptedLoss:
     on: date
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(Struct, frozen=True):
     """A processing stage of the data: one folder, its units, its storages and its rules.
 
     Attributes:
@@ -119,16 +114,14 @@ class Level:
         return parse_keys(self.key_texts)
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRule:
+class CheckRule(Struct, frozen=True):
     """A finding whose severity this project changes, and why."""
 
     severity: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True, dict=True):
     """Everything imgdata.yaml says."""
 
     id: str
@@ -146,10 +139,9 @@ class Config:
     repositories: Mapping[str, RepositoryConfig]
     levels: Mapping[str, Level]
     checks: Mapping[str, CheckRule]
-    by_path: Mapping[str, Level] = field(init=False, compare=False, repr=False)
-    """The levels by their folders, which are disjoint."""
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def by_path(self) -> Mapping[str, Level]:
+        """The levels by their folders, which are disjoint."""
         levels = self.levels.values()
-        by_path = {PurePosixPath(level.path).as_posix(): level for level in levels}
-        object.__setattr__(self, "by_path", by_path)
+        return {PurePosixPath(level.path).as_posix(): level for level in levels}

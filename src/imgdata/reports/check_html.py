@@ -6,8 +6,9 @@ No script, no font and no image is loaded from elsewhere; the page can be mailed
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.model.findings import CheckReport, Finding, WellState
 from imgdata.model.sizes import format_size
@@ -50,8 +51,7 @@ Thumbnail = Callable[[Path], bytes | None]
 """Returns a small PNG of a file, or None where it cannot be shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One line of the list of causes."""
 
     finding: Finding
@@ -62,8 +62,7 @@ class Cause:
     more: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plate:
+class Plate(Struct, frozen=True):
     """One plate as a grid: rows of (label, cells), a cell a (class, tooltip)."""
 
     name: str
@@ -72,8 +71,7 @@ class Plate:
     missing: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """One thumbnail with what was found about its file."""
 
     path: str

@@ -5,10 +5,10 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import yaml
+from msgspec import Struct
 
 from imgdata.model.deposits import Creator, Deposit, DepositMetadata, DepositPlan
 from imgdata.model.makings import Making, WorkflowFile
@@ -31,8 +31,7 @@ _PRIVATE_LEVEL_KEYS = frozenset({"storage", "copies", "verify_every_days", "acce
 _CITATION_MESSAGE = "If you use these data, please cite them as below."
 
 
-@dataclass(frozen=True, slots=True)
-class Documented:
+class Documented(Struct, frozen=True):
     """What the metadata files tell beside the plan.
 
     Attributes:

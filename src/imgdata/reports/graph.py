@@ -1,14 +1,14 @@
 """All answers of a question as one graph of activities and the files between them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.lineage.answer import Answer, Edge, Node, Out
 from imgdata.lineage.decisions import exclusion_words, note_words
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """A file in one version.
 
     Attributes:
@@ -22,8 +22,7 @@ class File:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """An exclusion or a note of a person.
 
     Attributes:
@@ -37,8 +36,7 @@ class Remark:
     at: str | None
 
 
-@dataclass
-class Graph:
+class Graph(Struct):
     """Activities by id, files, and who used and made which. Everything in the order found."""
 
     nodes: dict[str, Node] = field(default_factory=dict)

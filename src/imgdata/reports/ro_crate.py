@@ -8,9 +8,10 @@ Source: https://w3id.org/ro/crate/1.1, https://w3id.org/ro/wfrun/process/0.5.
 import json
 import mimetypes
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from imgdata.model.deposits import Creator, DepositMetadata, Related
 from imgdata.model.makings import Making
@@ -20,8 +21,7 @@ PROCESS = "https://w3id.org/ro/wfrun/process/0.5"
 Entity = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CrateFile:
+class CrateFile(Struct, frozen=True):
     """A file of the deposit, as a crate lists it."""
 
     name: str

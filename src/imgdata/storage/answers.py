@@ -5,13 +5,13 @@ used; none of its text reaches a message.
 """
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import CredentialsError, ImgdataError, StorageError
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One kind of failure, recognised by a pattern in the foreign error.
 
     Attributes:

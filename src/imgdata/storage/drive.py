@@ -4,9 +4,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from imgdata.errors import InvalidProjectError, StorageError
 from imgdata.model.objects import StoredObject
@@ -26,13 +27,11 @@ _ESCAPED_OCTAL = re.compile(r"\\([0-7]{3})")
 _PLAIN_LABEL = re.compile(r"[^\s/\\\0]([^/\\\0]{0,62}[^\s/\\\0])?")
 
 
-@dataclass(frozen=True, slots=True)
-class DriveSettings:
+class DriveSettings(Struct, frozen=True):
     """A drive needs no settings beyond its url."""
 
 
-@dataclass(frozen=True, slots=True)
-class DriveAddress:
+class DriveAddress(Struct, frozen=True):
     """A drive's label and the folder on it; an empty folder is the drive's top."""
 
     label: str

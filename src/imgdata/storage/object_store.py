@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import obstore
+from msgspec import Struct
+from msgspec.structs import replace
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore
 
@@ -35,8 +36,7 @@ _OUT_OF_RANGE = re.compile(r"status code: 416|Invalid range requested")
 _NO_RANGES = re.compile(r"non-partial response")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Numbers that decide how objects travel; sizes are bytes.
 
     Attributes:
@@ -380,8 +380,7 @@ class _NoRangesError(Exception):
     """The server answers a range with the whole object."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(Struct, frozen=True):
     """One version of an object: a later range of another version is refused by its ETag."""
 
     key: str

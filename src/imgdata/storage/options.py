@@ -1,8 +1,9 @@
 """Settings of a storage, from the plain values that imgdata.yaml gives."""
 
-import dataclasses
 import typing
 from collections.abc import Mapping
+
+from msgspec import Struct
 
 from imgdata.errors import InvalidProjectError
 from imgdata.model.nearest import nearest
@@ -12,11 +13,11 @@ EVERY_STORAGE = frozenset({"note", "price_per_tb_month", "public", "purged_after
 
 _PLAIN = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
 
-Settings = typing.TypeVar("Settings")
+Settings = typing.TypeVar("Settings", bound=Struct)
 
 
 def read_options(kind: type[Settings], name: str, options: Mapping[str, object]) -> Settings:
-    """Return the backend's settings dataclass filled from the options of storage `name`.
+    """Return the backend's settings filled from the options of storage `name`.
 
     Raises:
         InvalidProjectError: Keys that are unknown or values of another type; all of them at once.
@@ -33,12 +34,9 @@ def read_options(kind: type[Settings], name: str, options: Mapping[str, object])
     return kind(**mine)
 
 
-def _required(kind: type[object]) -> list[str]:
-    if not dataclasses.is_dataclass(kind):
-        return []
-    missing = dataclasses.MISSING
-    fields = dataclasses.fields(kind)
-    return [f.name for f in fields if f.default is missing and f.default_factory is missing]
+def _required(kind: type[Struct]) -> tuple[str, ...]:
+    names, defaults = kind.__struct_fields__, kind.__struct_defaults__
+    return names[: len(names) - len(defaults)]
 
 
 def _fault(key: str, value: object, wanted: Mapping[str, object]) -> str:

@@ -1,11 +1,12 @@
 """Amazon S3 and what speaks like it: MinIO, Ceph, and many others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError
 from imgdata.storage.answers import NETWORK, S3, explain
@@ -21,8 +22,7 @@ DEFAULT_REGION = "us-east-1"
 RETRIES_OF_STRANGERS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class S3Settings:
+class S3Settings(Struct, frozen=True):
     """What imgdata.yaml may say about an S3 storage.
 
     Attributes:
@@ -50,8 +50,7 @@ class S3Settings:
     storage_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """A bucket and the folder in it."""
 
     bucket: str
@@ -122,8 +121,7 @@ def connect(
     return opened
 
 
-@dataclass(frozen=True, slots=True)
-class _Server:
+class _Server(Struct, frozen=True):
     """Where a bucket is, whoever asks for it."""
 
     settings: S3Settings

@@ -6,12 +6,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import obstore
+from msgspec import Struct
 from obstore.store import S3Store
 
 from imgdata.errors import ImgdataError
@@ -29,8 +29,7 @@ _ANSWERED = re.compile(r"status code: [45]\d\d|<Code>")
 Explain = Callable[[str, BaseException], ImgdataError]
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
+class Audience(Struct, frozen=True):
     """Finds out who can read a bucket below a prefix.
 
     Attributes:

@@ -5,11 +5,11 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import asyncssh
+from msgspec import Struct
 
 from imgdata.errors import CredentialsError, ImgdataError, InvalidProjectError, StorageError
 from imgdata.model.objects import StoredObject
@@ -28,8 +28,7 @@ ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADir
 FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 
 
-@dataclass(frozen=True, slots=True)
-class SshSettings:
+class SshSettings(Struct, frozen=True):
     """What imgdata.yaml may say about an SSH storage; ~/.ssh/config holds for the rest.
 
     Attributes:
@@ -45,8 +44,7 @@ class SshSettings:
     known_hosts: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SshAddress:
+class SshAddress(Struct, frozen=True):
     """A folder on a server, without anything secret."""
 
     host: str
@@ -126,8 +124,7 @@ def ssh_address(name: str, url: str, settings: SshSettings) -> SshAddress:
     return SshAddress(parts.hostname, folder, settings.user or parts.username, port)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """One name in a folder."""
 
     name: str

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import httpx
+from msgspec import Struct
 
 from imgdata.errors import (
     CredentialsError,
@@ -30,8 +30,7 @@ REFUSED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 ATTEMPTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class WebSettings:
+class WebSettings(Struct, frozen=True):
     """What imgdata.yaml may say about a web server.
 
     Attributes:

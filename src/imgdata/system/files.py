@@ -8,9 +8,10 @@ import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, MachineError
 from imgdata.model.sizes import format_size
@@ -23,8 +24,7 @@ _NUMBERS = count()
 FICLONE = 0x40049409  # linux/fs.h: share the blocks of another file
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(Struct, frozen=True):
     """What tells whether a file is still the one that was hashed: inode, time, size."""
 
     inode: int

@@ -5,8 +5,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, MachineError
 
@@ -29,8 +30,7 @@ OTHER_REPOSITORY = frozenset(
 """Variables that make git read another repository than the one around the project."""
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """What a program left behind: exit status and everything it printed."""
 
     args: tuple[str, ...]

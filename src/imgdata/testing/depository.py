@@ -10,11 +10,11 @@ The service may keep what earlier tests deposited.
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.errors import NothingFoundError, RefusedError
 from imgdata.model.deposits import (

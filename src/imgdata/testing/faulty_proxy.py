@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from msgspec import Struct, field
 
 SLOW_DOWN = (
     b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
@@ -22,8 +23,7 @@ INTERNAL_ERROR = b"<Error><Code>InternalError</Code><Message>We failed.</Message
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What a rule sees of a request.
 
     Attributes:
@@ -41,18 +41,15 @@ class Request:
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(Struct, frozen=True):
     """Close the connection; the server never hears of the request."""
 
 
-@dataclass(frozen=True, slots=True)
-class DropAnswer:
+class DropAnswer(Struct, frozen=True):
     """Let the server do it, then close the connection without an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(Struct, frozen=True):
     """Answer without asking the server."""
 
     status: int
@@ -60,39 +57,33 @@ class Say:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Truncate:
+class Truncate(Struct, frozen=True):
     """Announce the whole body, send a part, close."""
 
     keep: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lie:
+class Lie(Struct, frozen=True):
     """Announce so many bytes more (or fewer) than are sent."""
 
     extra: int
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(Struct, frozen=True):
     """Pass everything on, late."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Lose:
+class Lose(Struct, frozen=True):
     """Say that an upload is stored, with the right checksum, and forget it."""
 
 
-@dataclass(frozen=True, slots=True)
-class CorruptUpload:
+class CorruptUpload(Struct, frozen=True):
     """Change one byte of what is sent to the server."""
 
 
-@dataclass(frozen=True, slots=True)
-class CorruptDownload:
+class CorruptDownload(Struct, frozen=True):
     """Change one byte of what the server sends."""
 
 
@@ -141,8 +132,7 @@ def first(count: int, fault: Fault, *methods: str) -> Rule:
     return rule
 
 
-@dataclass
-class FaultyProxy:
+class FaultyProxy(Struct):
     """A running proxy; its rule may be changed at any time.
 
     Attributes:

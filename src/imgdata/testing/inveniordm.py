@@ -11,11 +11,11 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import gettempdir
 
 import platformdirs
+from msgspec import Struct
 
 START_SECONDS = 120
 PYTHON = "3.11"
@@ -23,8 +23,7 @@ CACHE = Path(platformdirs.user_cache_dir("imgdata-tests")) / "inveniordm"
 """Found when this is imported: tests have homes of their own later."""
 
 
-@dataclass(frozen=True, slots=True)
-class RealInvenio:
+class RealInvenio(Struct, frozen=True):
     """A running server: its address without `/api`, and a token of its one account."""
 
     address: str

@@ -10,9 +10,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 PROGRAMS = Path(sys.executable).parent
 WELLS = ("B02", "B03")
@@ -90,8 +91,7 @@ TEMPLATE: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """What one command said."""
 
     status: int
@@ -118,8 +118,7 @@ class Answer:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """A folder with `project`, `archive`, `mirror` and `microscope`."""
 
     base: Path

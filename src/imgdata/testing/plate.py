@@ -6,11 +6,12 @@ processors. Files are uncompressed, because compressors differ between builds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 from zlib import crc32
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,8 +63,7 @@ _OME = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Nucleus:
+class Nucleus(Struct, frozen=True):
     """Where one nucleus was drawn; all in pixels."""
 
     row: int

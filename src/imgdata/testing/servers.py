@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
 START_SECONDS = 30.0
 BUCKET = "imgdata-tests"
@@ -78,8 +79,7 @@ class S3Server:
         return f"s3://{BUCKET}/{secrets.token_hex(6)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SshServer:
+class SshServer(Struct, frozen=True):
     """An SSH server that serves this machine's files to one key.
 
     Attributes:

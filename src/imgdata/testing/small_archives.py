@@ -11,10 +11,11 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
+
+from msgspec import Struct, field
 
 from imgdata.testing.small_figshare import Exchange
 
@@ -23,8 +24,7 @@ DRYAD_TOKEN = "the-small-dryads-token"  # noqa: S105 - of a server that lives as
 FIGSHARE_PAGE = 10
 
 
-@dataclass
-class Request:
+class Request(Struct):
     """One request as it came."""
 
     method: str
@@ -33,8 +33,7 @@ class Request:
     authorization: str | None
 
 
-@dataclass
-class SmallArchive:
+class SmallArchive(Struct):
     """The server's content and what it was asked.
 
     Attributes:

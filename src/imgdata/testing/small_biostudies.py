@@ -7,19 +7,19 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from email.parser import BytesParser
 from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from msgspec import Struct, field
+
 USER, PASSWORD = "ada@lab.example", "the-small-password"
 SESSION = "the-small-session"
 
 
-@dataclass
-class SmallBioStudies:
+class SmallBioStudies(Struct):
     """The account's state.
 
     Attributes:

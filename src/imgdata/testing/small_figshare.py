@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
+
+from msgspec import Struct, field
 
 from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
@@ -33,8 +34,7 @@ LICENSES = [
 ]
 
 
-@dataclass
-class Exchange:
+class Exchange(Struct):
     """One request and its answer, for validation."""
 
     method: str
@@ -45,8 +45,7 @@ class Exchange:
     answer: bytes
 
 
-@dataclass
-class _File:
+class _File(Struct):
     number: int
     name: str
     size: int
@@ -65,8 +64,7 @@ class _File:
         return max(1, -(-self.size // PART))
 
 
-@dataclass
-class _Article:
+class _Article(Struct):
     number: int
     body: dict[str, Any]
     files: dict[int, _File] = field(default_factory=dict)

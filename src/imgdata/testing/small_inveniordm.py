@@ -8,10 +8,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct, field
 
 from imgdata.testing.small_site import Reply, Request, SmallSite, serve_site
 
@@ -27,8 +28,7 @@ FIELDS = frozenset(
 )
 
 
-@dataclass
-class _Record:
+class _Record(Struct):
     identifier: str
     concept: str
     body: dict[str, Any]

@@ -9,8 +9,9 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 PROGRAMS = Path(sys.executable).parent
 
@@ -70,8 +71,7 @@ def write_random_plate(folder: Path, *, files: int = 3, size: int = 2_000, seed:
     return folder
 
 
-@dataclass(frozen=True, slots=True)
-class SmallProject:
+class SmallProject(Struct, frozen=True):
     """A project's folder, the storage of its two levels, and the commands in it."""
 
     root: Path

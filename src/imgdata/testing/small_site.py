@@ -6,18 +6,18 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+from msgspec import Struct, field
+
 Reply = tuple[int, Any, dict[str, str]]
 """Status, body (bytes, or what becomes JSON, or None) and headers of an answer."""
 
 
-@dataclass
-class Fault:
+class Fault(Struct):
     """Something that goes wrong the next `times` times a request fits.
 
     Attributes:
@@ -39,8 +39,7 @@ class Fault:
     cut: int | None = None
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Struct, frozen=True):
     """One request as a small server sees it."""
 
     method: str
@@ -50,8 +49,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """Bytes of a file that were sent for one request; `range` is the header that asked."""
 
     path: str

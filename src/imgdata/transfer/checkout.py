@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.model.objects import legacy_key, object_key
 from imgdata.system.files import (
@@ -30,8 +31,7 @@ WRITABLE_MODE = 0o666
 CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """One file of the workspace and the content it must get.
 
     Attributes:
@@ -56,8 +56,7 @@ class Placement:
         return md5 if md5 == self.md5 or not self.legacy else legacy_md5(source)
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """The file is in place. Stamps are those of the workspace file and of the cache object."""
 
     placement: Placement
@@ -66,8 +65,7 @@ class Placed:
     object_stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class CacheDamaged:
+class CacheDamaged(Struct, frozen=True):
     """The cache object has other content than its name says; the workspace was not touched."""
 
     placement: Placement

@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.model.deposits import LevelFile, PlannedFile, PlannedItem, PlannedPack
 from imgdata.system.progress import SILENT, Progress
@@ -17,8 +19,7 @@ from imgdata.transfer.packing import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class BytesContent:
+class BytesContent(Struct, frozen=True):
     """A small file made in memory."""
 
     name: str
@@ -41,8 +42,7 @@ class BytesContent:
             yield self.data[at : min(end, at + CHUNK)]
 
 
-@dataclass(frozen=True, slots=True)
-class FileContent:
+class FileContent(Struct, frozen=True):
     """A file on disk, whose md5 was read, not believed."""
 
     name: str
@@ -64,8 +64,7 @@ class FileContent:
         return file_chunks(self.source, start, max(0, end - start))
 
 
-@dataclass(frozen=True, slots=True)
-class PackContent:
+class PackContent(Struct, frozen=True):
     """A pack under its name in the deposit."""
 
     name: str
@@ -85,8 +84,7 @@ class PackContent:
 Sendable = BytesContent | FileContent | PackContent
 
 
-@dataclass(frozen=True, slots=True)
-class ManifestLine:
+class ManifestLine(Struct, frozen=True):
     """One file of a deposit, or one member of a pack in it.
 
     Attributes:
@@ -110,8 +108,7 @@ class ManifestLine:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """What was read and hashed of a plan: the contents to send, and what is in them."""
 
     contents: tuple[Sendable, ...]

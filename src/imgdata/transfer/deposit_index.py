@@ -11,8 +11,9 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.errors import CredentialsError, NothingFoundError
@@ -32,8 +33,7 @@ class CanListFiles(Protocol):
 ReadWhole = Callable[[DepositRecord, DepositedFile], bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the bytes of a content lie in a deposit."""
 
     record: DepositRecord
@@ -43,8 +43,7 @@ class Place:
     damaged: str = ""
 
 
-@dataclass(slots=True)
-class Index:
+class Index(Struct):
     """What the deposits of one repository hold, by key; and what is wrong with some of them."""
 
     places: dict[str, Place] = field(default_factory=dict)
@@ -116,8 +115,7 @@ def _manifest(
     return _parse(data)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(Struct, frozen=True):
     file: str
     path: str
     level: str

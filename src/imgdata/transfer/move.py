@@ -5,8 +5,10 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import DamagedError, StorageError
 from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, legacy_key, object_key
@@ -21,8 +23,7 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One object to move or to check.
 
     Attributes:
@@ -60,8 +61,7 @@ class Item:
         return self if found is None else replace(self, size=found.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Struct, frozen=True):
     """The object arrived, and how that is known."""
 
     item: Item
@@ -69,8 +69,7 @@ class Moved:
     how: How
 
 
-@dataclass(frozen=True, slots=True)
-class Intact:
+class Intact(Struct, frozen=True):
     """The object is in place and has the right content, and how that is known."""
 
     item: Item
@@ -78,8 +77,7 @@ class Intact:
     how: How
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Struct, frozen=True):
     """The object's bytes at a place are not what its name says."""
 
     item: Item
@@ -87,8 +85,7 @@ class Damaged:
     found: str
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """The place has no such object; `why` where it says more."""
 
     item: Item
@@ -264,8 +261,7 @@ def _work_all(
             raise done.error
 
 
-@dataclass(frozen=True, slots=True)
-class _Group(Generic[Made]):
+class _Group(Struct, Generic[Made], frozen=True):
     """What was made of a group before it ended, or before an error ended it."""
 
     made: tuple[Made, ...]
@@ -305,8 +301,7 @@ class _Opened:
         yield self._chunks
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(Struct, frozen=True):
     """A worker ended: it found nothing more to do, or met this error."""
 
     error: BaseException | None

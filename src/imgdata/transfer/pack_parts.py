@@ -3,14 +3,14 @@
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 MANIFEST_NAME = "MANIFEST.csv"
 MANIFEST_COLUMNS = ("path", "size", "md5", "sha256", "offset")
 
 
-@dataclass(frozen=True, slots=True)
-class PackSource:
+class PackSource(Struct, frozen=True):
     """A file that is to become a member.
 
     Attributes:
@@ -26,8 +26,7 @@ class PackSource:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredSource:
+class MeasuredSource(Struct, frozen=True):
     """A source whose bytes were read once."""
 
     source: PackSource
@@ -36,8 +35,7 @@ class MeasuredSource:
     crc32: int
 
 
-@dataclass(frozen=True, slots=True)
-class PackMember:
+class PackMember(Struct, frozen=True):
     """One line of a pack's manifest.
 
     Attributes:
@@ -55,8 +53,7 @@ class PackMember:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Consecutive bytes of a pack: given ones, or those of a file."""
 
     offset: int
@@ -65,8 +62,7 @@ class Piece:
     source: MeasuredSource | None
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where everything of a pack lies: its pieces in order, its members, its size in bytes."""
 
     pieces: tuple[Piece, ...]

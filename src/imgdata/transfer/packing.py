@@ -17,8 +17,9 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, assert_never
+
+from msgspec import Struct
 
 from imgdata.errors import DamagedError, MachineError
 from imgdata.model.deposits import PackFormat
@@ -109,8 +110,7 @@ def file_chunks(source: PackSource, start: int, length: int) -> Iterator[bytes]:
         raise MachineError(msg, cause=str(error.strerror)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Style:
+class Style(Struct, frozen=True):
     """How a pack is laid out.
 
     Attributes:

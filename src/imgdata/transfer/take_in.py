@@ -6,8 +6,9 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.model.objects import object_key
 from imgdata.system.files import (
@@ -30,16 +31,14 @@ ATTEMPTS = 3
 SETTLE_S = 0.2
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One file to take in: where it is read from and its path below the unit."""
 
     path: str
     relpath: str
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """The file's content is in the cache. `object_stamp` is the cache object's."""
 
     source: SourceFile
@@ -48,16 +47,14 @@ class Taken:
     object_stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True):
     """The file could not be read; nothing of it is kept."""
 
     source: SourceFile
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class StillChanging:
+class StillChanging(Struct, frozen=True):
     """The file changed each time while it was read; nothing of it is kept."""
 
     source: SourceFile
@@ -95,8 +92,7 @@ def take_in(
     return in_parallel(work, files, JOBS)
 
 
-@dataclass(frozen=True, slots=True)
-class _Into:
+class _Into(Struct, frozen=True):
     """The cache.
 
     Attributes:

@@ -3,8 +3,9 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
@@ -33,16 +34,14 @@ from imgdata.workflows.originals import Originals, originals_anew, recorded_orig
 SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(Struct, frozen=True):
     """A path of the source that is not taken, and why; the source still has it."""
 
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitToAdd:
+class UnitToAdd(Struct, frozen=True):
     """What would be added as one unit.
 
     Attributes:
@@ -78,8 +77,7 @@ class UnitToAdd:
         return self.level.name if self.name is None else f"{self.level.name} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class AddPlan:
+class AddPlan(Struct, frozen=True):
     """Everything an add would do."""
 
     units: tuple[UnitToAdd, ...]
@@ -90,8 +88,7 @@ class AddPlan:
         return sum(unit.size for unit in self.units)
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
+class Added(Struct, frozen=True):
     """One unit as it was added.
 
     Attributes:

@@ -8,9 +8,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from imgdata.dvc_files.collecting import dvc_roots
 from imgdata.dvc_files.config import REMOTE, DvcConfig, Setting, config_sections, read_config
@@ -41,8 +42,7 @@ RAW = DataPath("data/raw", is_folder=True)
 Ask = Callable[[Path], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptionPlan:
+class AdoptionPlan(Struct, frozen=True):
     """What adopting a repository would write.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
@@ -55,8 +56,7 @@ def audit(clone: Clone, *, remote: bool = False) -> tuple[Judged, ...]:
     return judge(_Gathering(clone, remote).facts())
 
 
-@dataclass
-class _Gathering:
+class _Gathering(Struct, dict=True):
     clone: Clone
     remote: bool
 

@@ -8,7 +8,9 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
@@ -43,8 +45,7 @@ def leaks(clone: Clone, gate: Gate, copies: Copies, contents: Contents) -> Itera
     yield from _in_git(clone, gate, contents)
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
+class _Search(Struct, frozen=True):
     """Looks for restricted content on one storage, or on a remote that only DVC knows."""
 
     clone: Clone

@@ -5,12 +5,14 @@ storage. So status, whereis, push and pull are the same code as in a project; wh
 nothing is remembered, and that DVC's files decide what goes where.
 """
 
+import dataclasses
 import os
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.config import DvcConfig, Section
 from imgdata.dvc_files.stages import Stage
@@ -47,7 +49,7 @@ BY_FILE_NAME = ("version_aware", "worktree")
 SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Remote:
     """A DVC remote as a storage.
 
@@ -58,7 +60,7 @@ class Remote:
     """
 
     storage: StorageConfig
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     unspoken: str = ""
 
     def refuse(self) -> None:
@@ -221,8 +223,7 @@ def how_to_get(unit: Unit) -> str:
     return f"dvc repro {unit.stage.dvc_name}" if unit.stage.kind == "stage" else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """What some words on the command line mean.
 
     Attributes:
@@ -269,8 +270,7 @@ def _sort_key(path: str) -> list[str]:
     return path.split("/")
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
+class _Words(Struct, frozen=True):
     clone: Clone
     paths: list[str]
     here: Path

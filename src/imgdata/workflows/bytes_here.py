@@ -2,8 +2,9 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.recorded import Recorded
 from imgdata.lineage.answer import InGit, Status
@@ -18,8 +19,7 @@ COMPARED = 1 << 30
 """Bytes of a folder up to which its files are read; `imgdata status` and `--verify` read all."""
 
 
-@dataclass(frozen=True, slots=True)
-class BytesHere:
+class BytesHere(Struct, frozen=True):
     """Bytes of recorded versions that are on this machine: working tree, cache, git."""
 
     root: Path

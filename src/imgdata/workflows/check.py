@@ -9,9 +9,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.model.facts import Fact, PixelFacts, Reading, Sidecar, Symptom
 from imgdata.model.findings import CheckReport, FileCheck, Finding, Layout
@@ -44,8 +46,7 @@ class Pixels(Enum):
     ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOptions:
+class CheckOptions(Struct, frozen=True):
     """How files are judged.
 
     Attributes:
@@ -77,8 +78,7 @@ class CheckOptions:
     below: tuple[FileCheck, ...] = ()
 
 
-@dataclass(slots=True)
-class _Checked:
+class _Checked(Struct):
     """One file on its way to the report."""
 
     candidate: Candidate

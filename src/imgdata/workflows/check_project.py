@@ -3,8 +3,9 @@
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import NothingFoundError, UsageError
 from imgdata.model.findings import Severity, SeverityChoice
@@ -21,8 +22,7 @@ _WELLS = ("well_position", "well", "metadata_well", "well_id", "imageid_well")
 _PLATES = ("plate", "barcode", "assay_plate_barcode", "metadata_plate", "plate_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One level, file or folder to check, and what its paths are relative to."""
 
     path: Path

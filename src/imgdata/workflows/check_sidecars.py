@@ -3,8 +3,9 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import PurePosixPath
+
+from msgspec.structs import replace
 
 from imgdata.model.facts import ExpectedImage, Fact, Sidecar, Symptom
 from imgdata.ports import ImageReader

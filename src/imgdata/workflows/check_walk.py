@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pathspec
+from msgspec import Struct
 
 from imgdata.errors import NothingFoundError
 
@@ -15,8 +15,7 @@ SKIPPED = frozenset(
 ZARR = ".zarr"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One file that may be an image, and its stat.
 
     Attributes:

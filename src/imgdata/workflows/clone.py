@@ -3,10 +3,12 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.config import DvcConfig
 from imgdata.dvc_files.directory import FolderEntry, read_folder, write_folder
@@ -45,8 +47,7 @@ LOCK_WAIT_S = 2.0
 LIST_ABSENT = "(its file list is not here)"
 
 
-@dataclass(frozen=True)
-class Clone:
+class Clone(Struct, frozen=True, dict=True):
     """A project's working folder with everything a workflow asks of the outside.
 
     Attributes:

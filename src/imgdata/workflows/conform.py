@@ -6,10 +6,11 @@
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from imgdata.dvc_files.config import (
     DvcConfig,
@@ -53,8 +54,7 @@ MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
 
-@dataclass(frozen=True, slots=True)
-class FileChange:
+class FileChange(Struct, frozen=True):
     """One file that must say something else."""
 
     path: Path

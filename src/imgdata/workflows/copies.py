@@ -1,10 +1,11 @@
 """What is known of the copies of a version, object by object: from the log, or by asking now."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from imgdata.errors import ImgdataError, StorageError
 from imgdata.model.objects import StoredObject
@@ -40,16 +41,14 @@ def key_of(version: Version, storage: str) -> CopyKey:
     return CopyKey(storage, version.level, version.unit, version.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Reached:
+class Reached(Struct, frozen=True):
     """A storage that answered, and its marker."""
 
     storage: Storage
     marker: Marker | None
 
 
-@dataclass(frozen=True, slots=True)
-class Offline:
+class Offline(Struct, frozen=True):
     """A storage that cannot be asked now, and why."""
 
     error: ImgdataError
@@ -58,8 +57,7 @@ class Offline:
 Answer = Reached | Offline
 
 
-@dataclass
-class Copies:
+class Copies(Struct, dict=True):
     """Answers for the copies of versions.
 
     Attributes:

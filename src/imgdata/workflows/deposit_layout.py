@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from itertools import groupby
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.model.deposits import (
     DepositLimits,
@@ -24,8 +26,7 @@ Unit = tuple[str, str]
 _NEVER = frozenset({Packing.NONE, Packing.FOLDERS})
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """What a layout is asked for.
 
     Attributes:
@@ -48,16 +49,14 @@ class Layout:
         return PackFormat.TAR if self.pack.get(level) is Packing.TAR else PackFormat.ZIP
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Struct, frozen=True):
     """What counts as one file: a file, or a folder `*.zarr` with all of its."""
 
     root: str
     files: tuple[LevelFile, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True):
     """One unit and its pieces."""
 
     unit: Unit

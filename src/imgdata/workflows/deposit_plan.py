@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.model.deposits import (
     Access,
@@ -36,8 +38,7 @@ DOCUMENTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DepositRequest:
+class DepositRequest(Struct, frozen=True):
     """All that a plan is made from.
 
     Attributes:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct
 
 from imgdata.dvc_files.lock import LOCK_NAME
 from imgdata.dvc_files.yaml12 import read_yaml
@@ -42,8 +43,7 @@ _PLATE_MAPS = "metadata/"
 FETCHED = "without --dry-run they are fetched from the storages first"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What was asked for on the command line.
 
     Attributes:

@@ -5,9 +5,11 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.rwlock import dvc_lock, is_alive, refuse_busy_paths
 from imgdata.errors import DamagedError, RefusedError, StorageError
@@ -30,8 +32,7 @@ LOCK_NAME = "imgdata-drop.json"
 LOCK_HOLDS = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """One version after the drop.
 
     Attributes:

@@ -1,7 +1,9 @@
 """What a drop would delete, why each file is safe to delete or not, and what depends on it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.errors import DamagedError, RefusedError, UsageError
 from imgdata.levels.changes import Comparison
@@ -33,8 +35,7 @@ from imgdata.workflows.retention import Retention, superseded
 CONFIG_FILE = "imgdata.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class DropOptions:
+class DropOptions(Struct, frozen=True):
     """What to drop, and from where.
 
     Attributes:
@@ -56,8 +57,7 @@ class DropOptions:
     ask: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """One thing to delete: a workspace file (with the stamp it must still have) or an object."""
 
     path: str
@@ -66,8 +66,7 @@ class Piece:
     stamp: Stamp | None
 
 
-@dataclass(frozen=True, slots=True)
-class Safe:
+class Safe(Struct, frozen=True):
     """Files that may go for one reason."""
 
     why: str
@@ -75,8 +74,7 @@ class Safe:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Unsafe:
+class Unsafe(Struct, frozen=True):
     """Files that stay because nothing else has them for sure: why, and what makes them safe."""
 
     names: tuple[str, ...]
@@ -85,8 +83,7 @@ class Unsafe:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class VersionPlan:
+class VersionPlan(Struct, frozen=True):
     """One version and what of it goes.
 
     Attributes:
@@ -118,8 +115,7 @@ class VersionPlan:
         return sum(one.size for one in self.safe)
 
 
-@dataclass(frozen=True, slots=True)
-class DropPlan:
+class DropPlan(Struct, frozen=True):
     """All that a drop would do.
 
     Attributes:
@@ -194,8 +190,7 @@ def _refuse_foreign(clone: Clone, copies: Copies, options: DropOptions) -> None:
         )
 
 
-@dataclass(slots=True)
-class _Planner:
+class _Planner(Struct):
     clone: Clone
     options: DropOptions
     graph: Graph
@@ -383,8 +378,7 @@ def _fields(level: Level, version: Version, name: str) -> Fields | None:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Workspace:
+class _Workspace(Struct, frozen=True):
     """The files of a version's unit that are in the workspace."""
 
     version: Version
@@ -413,8 +407,7 @@ class _Workspace:
         return name[len(self.version.path) + 1 :] if name != self.version.path else ""
 
 
-@dataclass(slots=True)
-class _Sorter:
+class _Sorter(Struct):
     """Sorts the objects of one version into what may go and what stays."""
 
     version: Version

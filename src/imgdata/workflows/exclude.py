@@ -4,9 +4,10 @@ The decision goes into a list that stages read and, with who, when and why, into
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.index import Index
 from imgdata.errors import NothingFoundError, UsageError
@@ -32,8 +33,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.objects import fields_of
 
 
-@dataclass(frozen=True, slots=True)
-class UnitDecision:
+class UnitDecision(Struct, frozen=True):
     """What a decision means for one unit.
 
     Attributes:
@@ -62,8 +62,7 @@ class UnitDecision:
         return self.level if self.unit is None else f"{self.level} {self.unit}"
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludePlan:
+class ExcludePlan(Struct, frozen=True):
     """A decision about files of a level; without `undo` they are left out."""
 
     undo: bool
@@ -226,8 +225,7 @@ def _unitless(clone: Clone) -> tuple[str, ...]:
     return tuple(level.name for level in clone.config.levels.values() if level.unit is None)
 
 
-@dataclass
-class _Chooser:
+class _Chooser(Struct, dict=True):
     clone: Clone
     level: Level
     selection: Selection

@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import DamagedError
 from imgdata.system.files import write_text
@@ -14,8 +15,7 @@ from imgdata.workflows.check_walk import find, is_thumb
 FOLDER = ".imgdata/fingerprints"
 
 
-@dataclass(frozen=True, slots=True)
-class Print:
+class Print(Struct, frozen=True):
     """One file's fingerprint; the hash is empty and the error says why where there is none."""
 
     path: str
@@ -26,8 +26,7 @@ class Print:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprints:
+class Fingerprints(Struct, frozen=True):
     """All fingerprints, the groups of files that show the same image, and where they were kept."""
 
     files: tuple[Print, ...]

@@ -1,8 +1,9 @@
 """The lists of tracked folders (`.dir` objects) that are on this machine, cache first."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.config import DvcConfig, read_config
 from imgdata.dvc_files.directory import read_folder
@@ -12,8 +13,7 @@ from imgdata.model.objects import FOLDER_SUFFIX, object_key
 DVC_FOLDER = ".dvc"
 
 
-@dataclass
-class FolderLists:
+class FolderLists(Struct):
     """Reads `.dir` objects from the caches and local remotes of the DVC roots of a repository.
 
     Attributes:

@@ -1,9 +1,10 @@
 """The graph that recoverability is decided on: versions, their copies, proofs and inputs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.stages import Stage
 from imgdata.model.decisions import HandNote
@@ -26,8 +27,7 @@ def id_of(version: Version) -> NodeId:
     return node_id(version.path, version.version)
 
 
-@dataclass
-class Graph:
+class Graph(Struct, dict=True):
     """Collects nodes for versions and everything their recipes need."""
 
     clone: Clone

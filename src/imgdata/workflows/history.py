@@ -1,9 +1,10 @@
 """Every version that any commit, branch, tag or stash records, and which of them are in use."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
 from imgdata.dvc_files.lock import LOCK_NAME, read_lock
@@ -16,8 +17,7 @@ from imgdata.workflows.clone import Clone
 WORKING_TREE = "working tree"
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One recorded content of a path.
 
     Attributes:

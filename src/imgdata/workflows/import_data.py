@@ -5,8 +5,10 @@ import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
 from imgdata.levels.units import Unit
@@ -30,8 +32,7 @@ _LONGEST_SLUG = 60
 FILE = "file"
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
+class ImportPlan(Struct, frozen=True):
     """What an import would bring.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import RefusedError
 from imgdata.model.public_data import PublicFile, PublicRecord
@@ -20,8 +21,7 @@ _WINDOWS = frozenset(
 _WINDOWS_LETTERS = frozenset('<>:"|?*')
 
 
-@dataclass(frozen=True, slots=True)
-class NamedFiles:
+class NamedFiles(Struct, frozen=True):
     """The files of a record that may be written, and what a person should know of the others.
 
     Attributes:

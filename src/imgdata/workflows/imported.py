@@ -1,7 +1,8 @@
 """What the log remembers of imports: which record a unit came from, and which of its files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.model.events import Event
 from imgdata.model.public_data import ChangedThere, Newest, PublicFile, PublicRecord
@@ -10,8 +11,7 @@ KIND = "imported"
 SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class KnownFile:
+class KnownFile(Struct, frozen=True):
     """A file as it was when it was imported."""
 
     size: int | None
@@ -30,8 +30,7 @@ class KnownFile:
         return bool(self.stamp and file.stamp and self.stamp != file.stamp)
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     """All imports of one record into one unit, together.
 
     Attributes:

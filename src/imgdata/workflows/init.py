@@ -3,10 +3,11 @@
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.config import Setting, edited_config
 from imgdata.errors import RefusedError, UsageError
@@ -31,8 +32,7 @@ BEGINNING = re.compile(
 InitKind = Literal["new", "adopt", "complete"]
 
 
-@dataclass(frozen=True, slots=True)
-class InitOptions:
+class InitOptions(Struct, frozen=True):
     """What a new project is made from.
 
     Attributes:
@@ -58,8 +58,7 @@ class InitOptions:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class InitPlan:
+class InitPlan(Struct, frozen=True):
     """The files that will be written, by path relative to the project, and folders to make.
 
     Attributes:

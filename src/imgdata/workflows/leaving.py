@@ -5,9 +5,10 @@ along the pipeline; what was ever recorded as restricted stays so under any othe
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.errors import RefusedError
 from imgdata.levels.raw_units import RawUnits
@@ -32,8 +33,7 @@ CUT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Withheld:
+class Withheld(Struct, frozen=True):
     """A unit that stays: where it was to go, why that is public, why it may not, what may."""
 
     unit: Unit
@@ -43,8 +43,7 @@ class Withheld:
     may: tuple[str, ...]
 
 
-@dataclass
-class Gate:
+class Gate(Struct, dict=True):
     """Judges units and storages of one clone; reads every rule and list once.
 
     Attributes:

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import UsageError
 from imgdata.levels.units import choose_levels
@@ -16,8 +18,7 @@ from imgdata.workflows.level_move_plan import refuse_name
 from imgdata.workflows.storages import find_storage
 
 
-@dataclass(frozen=True, slots=True)
-class NewLevel:
+class NewLevel(Struct, frozen=True):
     """A level as it is asked for; empty where a default is to be found.
 
     Attributes:
@@ -44,8 +45,7 @@ class NewLevel:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelPlan:
+class LevelPlan(Struct, frozen=True):
     """A new level with all it says, the files that change with it, and what a person should know.
 
     `changes` is empty when the level is there already and says just this.

@@ -1,6 +1,6 @@
 """Add and rename levels: what `imgdata level` and the Python API ask for."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import apply_changes
@@ -10,8 +10,7 @@ from imgdata.workflows.level_move import Journal, apply_move, complete_move, unf
 from imgdata.workflows.level_move_plan import MovePlan, plan_move
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChanges:
+class LevelChanges(Struct, frozen=True):
     """The levels of one clone, to be added to or renamed; what is written is staged in git."""
 
     clone: Clone

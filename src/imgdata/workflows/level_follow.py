@@ -6,8 +6,9 @@ where they are looked for now.
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.model.renames import Rename
@@ -15,8 +16,7 @@ from imgdata.system.files import machine_error
 from imgdata.workflows.clone import Clone
 
 
-@dataclass(frozen=True, slots=True)
-class LeftBehind:
+class LeftBehind(Struct, frozen=True):
     """Data of a level that another clone renamed.
 
     Attributes:

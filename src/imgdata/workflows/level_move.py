@@ -8,10 +8,11 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.errors import ImgdataError, MachineError, RefusedError
@@ -25,8 +26,7 @@ from imgdata.workflows.partial_notes import move_partial_notes
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """A renaming that was begun.
 
     Attributes:

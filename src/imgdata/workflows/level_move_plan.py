@@ -8,8 +8,10 @@ must be the one it was, with this level's folder in its new place.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.ignoring import GIT_DEFAULTS, IgnoreRules
 from imgdata.dvc_files.index import Index, read_index
@@ -47,8 +49,7 @@ IGNORE_FILES = (".gitignore", ".dvcignore")
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class MovePlan:
+class MovePlan(Struct, frozen=True):
     """What renaming a level does.
 
     Attributes:

@@ -1,9 +1,11 @@
 """`imgdata lineage`: from a file to its answer, in any git repository."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.dvc_files.places import folder_of
 from imgdata.errors import NothingFoundError
@@ -20,8 +22,7 @@ from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView, project_folder, read_project
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is asked about a file beside how it was made.
 
     Attributes:
@@ -45,8 +46,7 @@ class Question:
     brief: bool = False
 
 
-@dataclass
-class Repository:
+class Repository(Struct, dict=True):
     """A git repository with everything lineage reads, joined by the caller.
 
     Attributes:

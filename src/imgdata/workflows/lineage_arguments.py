@@ -4,8 +4,10 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import NothingFoundError
 from imgdata.lineage.answer import Answer
@@ -23,8 +25,7 @@ _FOLDER = re.compile(rb"[0-9a-f]{32}\.dir")
 _WORD = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundByContent:
+class FoundByContent(Struct, frozen=True):
     """A record of the content of a file that lies elsewhere."""
 
     path: str

@@ -2,7 +2,9 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.places import join
 from imgdata.lineage.answer import Answer, Edge, Note
@@ -19,8 +21,7 @@ from imgdata.workflows.lineage_project import ProjectView
 Folders = dict[tuple[str, str | None], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(Struct, frozen=True):
     """What people decided, as far as one answer is concerned."""
 
     repository: Repository

@@ -1,9 +1,11 @@
 """What an imgdata project adds to lineage: levels, units, origins and run records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.errors import InvalidProjectError
@@ -25,8 +27,7 @@ from imgdata.project.log import LOG_FOLDER, parse_event, renames_of
 IMGDATA = "imgdata"
 
 
-@dataclass
-class ProjectView:
+class ProjectView(Struct, dict=True):
     """The imgdata project a file belongs to, as one tree has it.
 
     Attributes:

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.errors import MachineError, NothingFoundError, UsageError
@@ -34,8 +36,7 @@ from imgdata.workflows.lineage_project import (
 from imgdata.workflows.table_reading import read_table
 
 
-@dataclass
-class Asking:
+class Asking(Struct):
     """One file and everything needed to answer questions about it."""
 
     repository: Repository

@@ -1,6 +1,6 @@
 """`imgdata storage lost`: a storage is gone, and every copy on it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from imgdata.errors import UsageError
 from imgdata.model.events import Json
@@ -10,8 +10,7 @@ from imgdata.workflows.copies import Copies, rule_of
 from imgdata.workflows.versions import current_versions
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """What a loss means.
 
     Attributes:

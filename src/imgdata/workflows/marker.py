@@ -2,7 +2,8 @@
 
 import json
 import secrets
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import RefusedError
 from imgdata.ports import CanWriteIfAbsent, Storage
@@ -10,8 +11,7 @@ from imgdata.ports import CanWriteIfAbsent, Storage
 MARKER_NAME = "imgdata-project.json"
 
 
-@dataclass(frozen=True, slots=True)
-class Marker:
+class Marker(Struct, frozen=True):
     """What a marker says; texts are empty where it does not say.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.workflows.clone import Clone
 
@@ -10,8 +11,7 @@ OWN = (".imgdata/", ".dvc/")
 _LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """One line of a file, by its path below the git repository's root."""
 
     path: str

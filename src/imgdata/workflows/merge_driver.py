@@ -9,8 +9,9 @@ import re
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.dvc_files.lock_text import IrregularError
 from imgdata.ports import Git
@@ -24,8 +25,7 @@ _PROGRAM = re.compile(r"for p in (\S+|'[^']*') imgdata;")
 _BY_LINES = "git merge-file -L ours -L base -L theirs"
 
 
-@dataclass(frozen=True, slots=True)
-class MergeResult:
+class MergeResult(Struct, frozen=True):
     """What became of one merge.
 
     Attributes:

@@ -5,7 +5,8 @@ recoverable without the former one. A rerun goes on where the last one stopped.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.errors import RefusedError, StorageError, UsageError
 from imgdata.levels.units import Unit
@@ -27,8 +28,7 @@ from imgdata.workflows.retention import Retention
 from imgdata.workflows.versions import version_of
 
 
-@dataclass(frozen=True, slots=True)
-class MoveOptions:
+class MoveOptions(Struct, frozen=True):
     """What to move, and between which storages.
 
     Attributes:
@@ -49,8 +49,7 @@ class MoveOptions:
     ask: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
+class Leg(Struct, frozen=True):
     """The units of one level that go from one storage to another.
 
     Attributes:
@@ -70,8 +69,7 @@ class Leg:
         return sum(unit.size for unit in self.to_copy)
 
 
-@dataclass(frozen=True, slots=True)
-class Stays:
+class Stays(Struct, frozen=True):
     """What drop would not take from the former storage, with its reasons."""
 
     plan: DropPlan

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import DamagedError, NothingFoundError, UsageError
 from imgdata.levels.units import ZARR, Unit
@@ -12,8 +13,7 @@ from imgdata.project.hand_notes import EVENT
 from imgdata.workflows.clone import Clone
 
 
-@dataclass(frozen=True, slots=True)
-class NotedFile:
+class NotedFile(Struct, frozen=True):
     """One file that a note is about.
 
     Attributes:
@@ -38,8 +38,7 @@ class NotedFile:
         return self.recorded is not None and self.recorded != self.md5
 
 
-@dataclass(frozen=True, slots=True)
-class NotePlan:
+class NotePlan(Struct, frozen=True):
     """What would be noted."""
 
     reason: str

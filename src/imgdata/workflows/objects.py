@@ -1,7 +1,8 @@
 """The objects of a unit's version, with the files they are, and their evidence on a storage."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.dvc_files.directory import FolderEntry
 from imgdata.levels.units import Unit
@@ -15,8 +16,7 @@ from imgdata.transfer.move import Item
 from imgdata.workflows.history import Version
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What a unit's version consists of.
 
     Attributes:

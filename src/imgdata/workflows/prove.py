@@ -8,8 +8,9 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from imgdata.dvc_files.index import read_index
 from imgdata.dvc_files.stages import Out, Stage
@@ -38,8 +39,7 @@ SHOWN = 5
 RunCommand = Callable[[str | Sequence[str], Path], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Proved:
+class Proved(Struct, frozen=True):
     """One stage that was made again.
 
     Attributes:
@@ -58,8 +58,7 @@ class Proved:
     certificate: Path
 
 
-@dataclass(frozen=True, slots=True)
-class NotProved:
+class NotProved(Struct, frozen=True):
     """A stage that could not be made again from what is committed, and what to do."""
 
     stage: Stage
@@ -109,8 +108,7 @@ def prove(
                 attempt.clean()
 
 
-@dataclass(slots=True)
-class _Attempt:
+class _Attempt(Struct):
     clone: Clone
     stage: Stage
     head: str
@@ -307,8 +305,7 @@ class _Attempt:
         return path
 
 
-@dataclass(slots=True)
-class _Compared:
+class _Compared(Struct):
     """One output made again, compared with its record.
 
     Attributes:

@@ -1,7 +1,8 @@
 """Which storages strangers can read: by what is written, by where they lie, and by looking."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.errors import ImgdataError
 from imgdata.policy.places import Location, same_place
@@ -18,8 +19,7 @@ GIT_SERVER = (
 )
 
 
-@dataclass
-class PublicPlaces:
+class PublicPlaces(Struct):
     """Tells public storages from others; what is written is read once."""
 
     clone: Clone

@@ -6,7 +6,9 @@ taken back, so that a rerun goes on and never opens a second record.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import (
     CredentialsError,
@@ -46,8 +48,7 @@ _OPEN = frozenset({DepositState.DRAFT, DepositState.VERIFIED, DepositState.PUBLI
 _SENT_TWICE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(Struct, frozen=True):
     """Where a deposit is made: the service, its name in imgdata.yaml, and the memory."""
 
     repository: str
@@ -56,8 +57,7 @@ class Desk:
     progress: Progress = SILENT
 
 
-@dataclass(frozen=True, slots=True)
-class Deposited:
+class Deposited(Struct, frozen=True):
     """A draft whose every file the repository holds with our checksum; nothing is public yet."""
 
     deposit: Deposit

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import (
     DamagedError,
@@ -20,8 +21,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.pull_unit import SHOWN, Doors, Fetch, Pulled, PullOptions
 
 
-@dataclass(frozen=True, slots=True)
-class NotPulled:
+class NotPulled(Struct, frozen=True):
     """A unit that is not brought back, why, and the command that makes it (may be empty)."""
 
     unit: Unit
@@ -29,8 +29,7 @@ class NotPulled:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class PullFailed:
+class PullFailed(Struct, frozen=True):
     """A unit that could not be brought back, and why; the others were."""
 
     unit: Unit

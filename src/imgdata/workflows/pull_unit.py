@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
@@ -53,8 +55,7 @@ SHOWN = 20
 EXECUTABLE = 0o111
 
 
-@dataclass(frozen=True, slots=True)
-class PullOptions:
+class PullOptions(Struct, frozen=True):
     """How to pull.
 
     Attributes:
@@ -71,8 +72,7 @@ class PullOptions:
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """One unit after the pull.
 
     Attributes:
@@ -96,8 +96,7 @@ class Pulled:
     sources: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Doors:
+class Doors(Struct):
     """The storages of one pull: opened once, left alone after they failed."""
 
     clone: Clone
@@ -120,8 +119,7 @@ class Doors:
         return found
 
 
-@dataclass(slots=True)
-class Fetch:
+class Fetch(Struct):
     """One unit on its way back."""
 
     clone: Clone

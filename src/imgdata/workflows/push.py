@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
 from imgdata.levels.units import Unit
@@ -32,16 +33,14 @@ WEAKEST_FIRST: tuple[How, ...] = ("size", "checksum", "read")
 SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class StorageFailed:
+class StorageFailed(Struct, frozen=True):
     """A storage could not be used; the others were."""
 
     storage: str
     error: StorageError
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(Struct, frozen=True):
     """One unit on one storage after the push.
 
     Attributes:
@@ -68,8 +67,7 @@ class Pushed:
         return not (self.damaged or self.missing)
 
 
-@dataclass(frozen=True, slots=True)
-class Unlisted:
+class Unlisted(Struct, frozen=True):
     """A unit of which nobody here knows what it consists of: its file list is out of reach."""
 
     unit: Unit
@@ -129,8 +127,7 @@ def _fetch_list(clone: Clone, unit: Unit) -> DamagedError | StorageError | None:
     return None
 
 
-@dataclass(slots=True)
-class _Doors:
+class _Doors(Struct):
     """The storages of one push: opened once, left alone when they fail, guarded when public."""
 
     clone: Clone
@@ -269,8 +266,7 @@ def _push_unit(
     )
 
 
-@dataclass(slots=True)
-class _Shipment:
+class _Shipment(Struct):
     """One unit on its way to one storage; remembers what was reached, also when interrupted."""
 
     clone: Clone

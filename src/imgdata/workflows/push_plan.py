@@ -1,7 +1,9 @@
 """What a push has to do: which unit goes where, what a storage lacks, what must be read back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.errors import InvalidProjectError, UsageError
 from imgdata.levels.units import Unit
@@ -19,8 +21,7 @@ from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
 
 
-@dataclass(frozen=True, slots=True)
-class PushOptions:
+class PushOptions(Struct, frozen=True):
     """How to push.
 
     Attributes:
@@ -44,24 +45,21 @@ class PushOptions:
         return not self.selection and unit.level not in self.parts
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One unit and one storage it goes to."""
 
     unit: Unit
     storage: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotPushed:
+class NotPushed(Struct, frozen=True):
     """A unit that is not sent, and why."""
 
     unit: Unit
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class UnitPlan:
+class UnitPlan(Struct, frozen=True):
     """What a push of one unit to one storage has to do.
 
     Attributes:

@@ -6,9 +6,10 @@ else the project's others, until one answers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError
 from imgdata.ports import CanTellTime, Storage
@@ -16,8 +17,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.release_rules import ReleaseRules
 
 
-@dataclass
-class ReleaseClock:
+class ReleaseClock(Struct, dict=True):
     """Tells the day by which release dates are judged.
 
     Attributes:

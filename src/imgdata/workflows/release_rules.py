@@ -1,8 +1,9 @@
 """imgdata.yaml as the release branch has it: only a rule committed there lets data leave."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError
 from imgdata.project.config import DEFAULT_BRANCH, Config, Origin
@@ -13,8 +14,7 @@ REMOTES = "remotes/"
 PASSING = ("tags/", "stash@")
 
 
-@dataclass
-class ReleaseRules:
+class ReleaseRules(Struct, dict=True):
     """The rules as every branch states them that is, or was, the release branch.
 
     A branch that a git remote has counts as last fetched; the local one only where no remote has

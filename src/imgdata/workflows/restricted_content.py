@@ -6,8 +6,9 @@ made from it, through levels that have other names now and through paths that ar
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
+
+from msgspec import Struct, field
 
 from imgdata.policy.ledger import NotThere
 from imgdata.policy.restrictions import Source
@@ -28,8 +29,7 @@ Judge = Callable[[Version, tuple[Source, ...]], tuple[str, ...]]
 """Says why a version made from these sources may not leave; nothing where it may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Content of a version that may not leave.
 
     Attributes:
@@ -118,8 +118,7 @@ class Ancestry:
             at += 1
 
 
-@dataclass
-class RestrictedContent:
+class RestrictedContent(Struct, dict=True):
     """The content that may not leave.
 
     Attributes:

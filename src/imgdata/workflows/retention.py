@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.dvc_files.stages import Stage
 from imgdata.levels.staleness import Freshness
@@ -45,8 +46,7 @@ def superseded(clone: Clone, history: History, levels: Sequence[str]) -> tuple[V
     return tuple(one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1].path)))
 
 
-@dataclass
-class Retention:
+class Retention(Struct, dict=True):
     """Answers about units from the pipeline, the log and the clock."""
 
     clone: Clone

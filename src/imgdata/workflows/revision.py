@@ -1,7 +1,9 @@
 """A project as it was at a tag or commit: its levels, records and recipe, read from git."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import UsageError
 from imgdata.ports import GitObjects, Tree
@@ -9,8 +11,7 @@ from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 
 
-@dataclass(frozen=True, slots=True)
-class FolderOf:
+class FolderOf(Struct, frozen=True):
     """One folder of a tree, as a tree of its own."""
 
     tree: Tree

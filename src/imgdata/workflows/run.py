@@ -3,9 +3,10 @@
 import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.rwlock import refuse_busy_paths
@@ -49,24 +50,21 @@ class FoundEnvironment(Protocol):
 FindEnvironment = Callable[[str | Sequence[str], Path], FoundEnvironment]
 
 
-@dataclass(frozen=True, slots=True)
-class StageToRun:
+class StageToRun(Struct, frozen=True):
     """A stage that would run, and why."""
 
     stage: Stage
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RunPlan:
+class RunPlan(Struct, frozen=True):
     """The stages to run in order, and how many are up to date."""
 
     stages: tuple[StageToRun, ...]
     fresh: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """A stage that ran, or that dvc found up to date after all."""
 
     stage: Stage
@@ -75,15 +73,13 @@ class Ran:
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class UpToDate:
+class UpToDate(Struct, frozen=True):
     """A stage that did not have to run: what it waited for came out the same."""
 
     stage: Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Starting:
+class Starting(Struct, frozen=True):
     """A stage that is about to run, as number so and so of so many."""
 
     stage: Stage

@@ -2,10 +2,11 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Literal
+
+from msgspec import Struct, field
 
 from imgdata.errors import StorageError
 from imgdata.levels.changes import Comparison
@@ -28,8 +29,7 @@ from imgdata.workflows.partial_notes import partial_note
 Here = Literal["complete", "partial", "changed", "absent", "unknown", "unrecorded"]
 
 
-@dataclass(frozen=True, slots=True)
-class UnitCopy:
+class UnitCopy(Struct, frozen=True):
     """One storage's copy of a unit's version, as far as it is known.
 
     Attributes:
@@ -62,8 +62,7 @@ class UnitCopy:
         return self.evidence is not None and self.evidence.is_verified and complete
 
 
-@dataclass(frozen=True, slots=True)
-class UnitStatus:
+class UnitStatus(Struct, frozen=True):
     """One line of the status.
 
     Attributes:
@@ -99,8 +98,7 @@ class UnitStatus:
         return bool(self.noted) and len(self.noted) == len(changes.changed) + len(changes.extra)
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectStatus:
+class ProjectStatus(Struct, frozen=True):
     """All units of the chosen levels, and what is wrong with the project itself.
 
     Attributes:
@@ -278,8 +276,7 @@ def _copies(clone: Clone, level: Level, unit: Unit, asked: "_Asked | None") -> I
         yield UnitCopy(name, copy.weakest, present, wanted)
 
 
-@dataclass
-class _Asked:
+class _Asked(Struct, dict=True):
     """What the storages say now, each asked once for all units.
 
     A folder whose list is not here is asked for by its list alone, which is sent last.

@@ -3,9 +3,11 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
 from imgdata.levels.units import choose_levels
@@ -28,23 +30,20 @@ StepName = Literal["write", "read", "list", "erase"]
 STEPS: tuple[StepName, ...] = ("write", "read", "list", "erase")
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """One step of the trial went well."""
 
     step: StepName
 
 
-@dataclass(frozen=True, slots=True)
-class Lacking:
+class Lacking(Struct, frozen=True):
     """The storage cannot do this step at all, by its nature."""
 
     step: StepName
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """One step of the trial did not go well; the later ones were not tried."""
 
     step: StepName
@@ -54,8 +53,7 @@ class Failed:
 TrialOutcome = Passed | Lacking | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class StorageLine:
+class StorageLine(Struct, frozen=True):
     """One storage of the project as `storage list` shows it.
 
     Attributes:
@@ -68,8 +66,7 @@ class StorageLine:
     in_dvc: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AddPlan:
+class AddPlan(Struct, frozen=True):
     """A new storage and the files that change with it; no changes when it is known already."""
 
     storage: StorageConfig

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import UsageError
 from imgdata.policy.evidence import tally
@@ -21,8 +22,7 @@ from imgdata.workflows.versions import current_versions
 IGNORED = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """Whether a version is on as many storages as its level asks.
 
     Attributes:
@@ -41,8 +41,7 @@ class Stored:
         return not self.missing
 
 
-@dataclass(frozen=True, slots=True)
-class Unpushed:
+class Unpushed(Struct, frozen=True):
     """A branch, tag or stash with commits that no git remote has."""
 
     name: str
@@ -121,8 +120,7 @@ def _ask(copies: Copies, contents: Contents, version: Version, needed: int) -> S
     return Stored(version, tuple(places), needed, tuple(sorted(short)))
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFile:
+class SourceFile(Struct, frozen=True):
     """One file of a folder outside: what it is in this project, and its copies that count."""
 
     path: str

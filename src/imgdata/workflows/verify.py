@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
+
+from msgspec import Struct, field
 
 from imgdata.errors import StorageError
 from imgdata.model.events import Json, parse_time, time_text
@@ -59,8 +60,7 @@ CACHE_NOTE = PRIVATE_FOLDER / "cache-checked.json"
 GONE = frozenset({"dropped", "lost"})
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """One version at one place, its objects in the order they are to be read."""
 
     version: Version
@@ -88,8 +88,7 @@ def verify(
         yield from _Verification(clone.reread(), levels, options, progress).run()
 
 
-@dataclass(slots=True)
-class _Verification:
+class _Verification(Struct):
     clone: Clone
     levels: Sequence[str]
     options: VerifyOptions
@@ -358,8 +357,7 @@ def _task(
     return Task(version, name, storage, items, ages[0][0], total)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """What was found of one task, noted as it goes."""
 
     clone: Clone

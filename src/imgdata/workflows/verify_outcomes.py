@@ -1,7 +1,8 @@
 """What `imgdata verify` found, place by place, and the error it adds up to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from imgdata.errors import DamagedError, ImgdataError
 from imgdata.transfer.move import DEFAULT_JOBS
@@ -10,8 +11,7 @@ from imgdata.workflows.history import Version
 SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
+class VerifyOptions(Struct, frozen=True):
     """How to verify.
 
     Attributes:
@@ -27,8 +27,7 @@ class VerifyOptions:
     repair: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Bad:
+class Bad(Struct, frozen=True):
     """Files whose bytes at a place are not right: how, and whether they are now."""
 
     names: tuple[str, ...]
@@ -36,8 +35,7 @@ class Bad:
     repaired_from: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """One version at one place after reading it back.
 
     Attributes:
@@ -66,8 +64,7 @@ class Verified:
         return tuple(one for one in self.bad if not one.repaired_from)
 
 
-@dataclass(frozen=True, slots=True)
-class NotVerified:
+class NotVerified(Struct, frozen=True):
     """A storage that could not be read; a drive in a drawer is only told of."""
 
     storage: str
@@ -75,8 +72,7 @@ class NotVerified:
     is_drawer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Extra:
+class Extra(Struct, frozen=True):
     """Objects on a storage that no recorded version of this clone's history has."""
 
     storage: str

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError, NothingFoundError, UsageError
 from imgdata.levels.units import Unit
@@ -13,8 +14,7 @@ from imgdata.workflows.contents import Contents, Files
 from imgdata.workflows.history import History, Version
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """One version, and the one file of it that was asked for; empty for all of it."""
 
     version: Version

@@ -1,9 +1,11 @@
 """`imgdata whereis`: the copies of levels, units or one file, against the rule."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.policy.evidence import CopyFact, Rule, standing, tally
 from imgdata.policy.evidence import Counts as CountsFully
@@ -22,8 +24,7 @@ from imgdata.workflows.versions import Asked, choose
 TB = 10**12
 
 
-@dataclass(frozen=True, slots=True)
-class CopyLine:
+class CopyLine(Struct, frozen=True):
     """One storage's copy of a version.
 
     Attributes:
@@ -53,8 +54,7 @@ class CopyLine:
     known: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class RecipeLine:
+class RecipeLine(Struct, frozen=True):
     """Whether a stage makes a version again, as `drop` would judge it.
 
     Attributes:
@@ -74,8 +74,7 @@ class RecipeLine:
     faults: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Whereabouts(Struct, frozen=True):
     """The copies of one version, or of one file of it.
 
     Attributes:
@@ -101,8 +100,7 @@ class Whereabouts:
     recipe: RecipeLine | None
 
 
-@dataclass(frozen=True, slots=True)
-class WhereisOptions:
+class WhereisOptions(Struct, frozen=True):
     """How to answer.
 
     Attributes:
@@ -138,8 +136,7 @@ def whereis(clone: Clone, names: Sequence[str], options: WhereisOptions) -> Iter
         yield look.at(one)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
+class _Look(Struct, frozen=True):
     clone: Clone
     copies: Copies
     contents: Contents

@@ -1,11 +1,11 @@
 """Missing, doubled and odd images, told from names and facts alone."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from imgdata.model.facts import Compression, Fact, Packing, PixelFacts, Reading
 from imgdata.model.keys import Key

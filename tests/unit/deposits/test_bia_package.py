@@ -1,10 +1,10 @@
 """A package for the BioImage Archive from real images passes the validator; broken ones do not."""
 
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.api import init_project, open_project
 from imgdata.deposits.bia import (

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.deposits.figshare import Figshare
 from imgdata.deposits.invenio import InvenioRdm
@@ -29,8 +30,7 @@ from imgdata.testing.small_site import Fault
 from imgdata.workflows.publish import Desk, deposit, publish
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A repository: how it is served and spoken with, and how its requests look."""
 
     name: str
@@ -79,8 +79,7 @@ STEPS = [
 ]
 
 
-@dataclass
-class Stage:
+class Stage(Struct):
     kind: Kind
     site: Any
     desk: Desk

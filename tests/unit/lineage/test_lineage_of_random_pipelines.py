@@ -3,10 +3,10 @@
 import random
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import Struct, field
 
 from tests.unit.lineage.repository_builder import Repository, md5, stage
 
@@ -15,8 +15,7 @@ pytestmark = pytest.mark.dvc
 DVC = Path(sys.executable).with_name("dvc")
 
 
-@dataclass
-class Truth:
+class Truth(Struct):
     """What really happened: file contents, and what each stage read when it last ran."""
 
     inputs: dict[str, list[str]]

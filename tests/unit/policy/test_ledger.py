@@ -1,11 +1,11 @@
 """The state of copies does not depend on the order of lines, only on who had seen what."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, field
 
 from imgdata.model.events import Event, Json
 from imgdata.policy.ledger import (
@@ -25,8 +25,7 @@ A, B = "aa" + "0" * 30, "bb" + "0" * 30
 KEY = CopyKey("lab", "raw", "P1", "f" * 32 + ".dir")
 
 
-@dataclass
-class CloneLog:
+class CloneLog(Struct):
     """One clone's log: what it knows, and what it writes on top of it."""
 
     name: str

@@ -1,11 +1,11 @@
 """Whatever is called recoverable can be recovered: examples, and a machine that attacks it."""
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec import Struct, field
 
 from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import CopyFact, Presence, Rule
@@ -141,8 +141,7 @@ LEVELS = ("raw", "masks", "crops", "raw before", "masks before")
 ABOVE = {"masks": "raw", "crops": "masks", "masks before": "raw before"}
 
 
-@dataclass
-class Shelf:
+class Shelf(Struct):
     """What a storage really holds of each level: right, wrong, or nothing."""
 
     content: dict[str, str] = field(default_factory=dict)

@@ -6,13 +6,13 @@ import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 from datacite import schema45
+from msgspec.structs import replace
 
 from imgdata.model.deposits import Deposit, DepositState, HeldBack
 from imgdata.model.makings import Making, WorkflowFile

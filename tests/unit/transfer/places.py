@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from threading import Lock
+
+from msgspec import Struct, field
 
 from imgdata.errors import DamagedError, StorageError
 from imgdata.model.objects import StoredObject, object_key
@@ -20,8 +21,7 @@ def item(data: bytes, *, size: int | None = None) -> Item:
     return Item(md5(data), (data.decode() or "empty",), size)
 
 
-@dataclass
-class Memory:
+class Memory(Struct):
     """Keeps objects in a dictionary, as the contract says."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class Losing(Memory):
 class Breaking(Memory):
     """Cannot be reached after some writes."""
 
-    left = 2
+    left: int = 2
 
     def write(self, key: str, chunks: Iterable[bytes], size: int) -> StoredObject:
         with self.lock:

@@ -1,12 +1,12 @@
 """A plan fits the repository's limits, names what is missing, and holds back what may not leave."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from imgdata.model.deposits import (
     OPEN,
@@ -58,7 +58,7 @@ def _request(files: tuple[LevelFile, ...], **changes: object) -> DepositRequest:
         today=TODAY,
         pack={},
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
 def _paths(items: tuple[PlannedItem, ...]) -> list[str]:
@@ -154,7 +154,7 @@ def test_restricted_units_stay_and_are_told() -> None:
     ],
 )
 def test_what_a_doi_needs_is_asked_for(change: dict[str, object], name: str) -> None:
-    metadata: DepositMetadata = replace(METADATA, **change)  # type: ignore[arg-type]
+    metadata: DepositMetadata = replace(METADATA, **change)
     plan = plan_deposit(_request(_files("masks", "P1", 1), metadata=metadata))
     assert name in [question.name for question in plan.missing]
 

@@ -1,10 +1,10 @@
 """Names in a stranger's record: what would do harm is refused, what is odd is told."""
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.errors import RefusedError
 from imgdata.model.public_data import PublicFile, PublicRecord

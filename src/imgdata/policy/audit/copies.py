@@ -3,9 +3,10 @@
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
+
+from msgspec.structs import replace
 
 from imgdata.policy.audit.facts import AuditFacts, ObjectsFact, StorageFact, VersionFact
 from imgdata.policy.audit.remarks import Remark

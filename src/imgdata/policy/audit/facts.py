@@ -1,9 +1,10 @@
 """What an audit knows before it judges; gathered once, judged by pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
+
+from msgspec import Struct, field
 
 from imgdata.policy.evidence import CopyFact, Rule
 from imgdata.project.config import Origin
@@ -22,8 +23,7 @@ committed on another branch; `nowhere`: the release branch has none.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectsFact:
+class ObjectsFact(Struct, frozen=True):
     """Files of a version whose copies are in the same state.
 
     Attributes:
@@ -35,8 +35,7 @@ class ObjectsFact:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionFact:
+class VersionFact(Struct, frozen=True):
     """A version that a level wants stored.
 
     Attributes:
@@ -58,8 +57,7 @@ class VersionFact:
     is_made: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OldVersion:
+class OldVersion(Struct, frozen=True):
     """A version that a branch, tag or stash still records, and no storage has.
 
     Attributes:
@@ -75,8 +73,7 @@ class OldVersion:
     is_checked_out: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyUnit:
+class LegacyUnit(Struct, frozen=True):
     """A unit that DVC before 3 recorded, which cannot be stored as it is."""
 
     level: str
@@ -85,8 +82,7 @@ class LegacyUnit:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unproven:
+class Unproven(Struct, frozen=True):
     """A version that is stored nowhere by rule, and is not recoverable: why, and the remedy."""
 
     level: str
@@ -96,8 +92,7 @@ class Unproven:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class StorageFact:
+class StorageFact(Struct, frozen=True):
     """One storage.
 
     Attributes:
@@ -120,8 +115,7 @@ class StorageFact:
     is_unplugged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UnitHere:
+class UnitHere(Struct, frozen=True):
     """A unit whose files here are not what its record says."""
 
     level: str
@@ -133,8 +127,7 @@ class UnitHere:
     extra: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(Struct, frozen=True):
     """Units of a level whose `keep` rule lets them go from a place.
 
     Attributes:
@@ -151,8 +144,7 @@ class Due:
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Superseded:
+class Superseded(Struct, frozen=True):
     """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere."""
 
     level: str
@@ -162,8 +154,7 @@ class Superseded:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ToMove:
+class ToMove(Struct, frozen=True):
     """Units of a level that belong on the storage named by `then` by now, and why."""
 
     level: str
@@ -173,8 +164,7 @@ class ToMove:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class RawOrigin:
+class RawOrigin(Struct, frozen=True):
     """The origin recorded with a raw unit; empty where none is."""
 
     level: str
@@ -184,8 +174,7 @@ class RawOrigin:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Leak:
+class Leak(Struct, frozen=True):
     """Restricted content at a place that others can read.
 
     Attributes:
@@ -210,8 +199,7 @@ class Leak:
     add_again: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PublicRemote:
+class PublicRemote(Struct, frozen=True):
     """A restricted unit that plain DVC would send to a public remote."""
 
     level: str
@@ -222,8 +210,7 @@ class PublicRemote:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """A loss that somebody accepted, in imgdata.yaml now or in any commit."""
 
     level: str
@@ -233,8 +220,7 @@ class Loss:
     on: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigState:
+class ConfigState(Struct, frozen=True):
     """imgdata.yaml against the release branch."""
 
     state: CommitState
@@ -243,8 +229,7 @@ class ConfigState:
     has_remote: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AuditFacts:
+class AuditFacts(Struct, frozen=True):
     """All that an audit judges.
 
     Attributes:

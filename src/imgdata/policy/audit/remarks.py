@@ -1,8 +1,9 @@
 """What a rule says of a project where it does not simply hold."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from imgdata.policy.audit.facts import AuditFacts
 
@@ -13,8 +14,7 @@ Only a broken rule makes an audit fail.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(Struct, frozen=True):
     """One thing a rule has to say.
 
     Attributes:
@@ -34,8 +34,7 @@ class Remark:
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRule:
+class AuditRule(Struct, frozen=True):
     """One rule of the project.
 
     Attributes:
@@ -51,8 +50,7 @@ class AuditRule:
     needs_remote: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One rule after the audit; `is_judged` is False where storages would have to be asked."""
 
     rule: AuditRule

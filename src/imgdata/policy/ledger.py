@@ -118,8 +118,15 @@ class Copy(Struct, frozen=True, dict=True):
     def _known(self) -> dict[tuple[str, ...], Belief]:
         return {}
 
+    @cached_property
+    def _of_all(self) -> Belief | None:
+        """What is known of every object alike; None where some event is about some objects."""
+        return _believe(self.notes) if all(note.scope.is_all for note in self.notes) else None
+
     def belief(self, md5: str) -> Belief:
         """Return what is known of one object."""
+        if self._of_all is not None:
+            return self._of_all
         about = tuple(note for note in self.notes if note.scope.covers(md5))
         ids = tuple(note.id for note in about)
         if ids not in self._known:

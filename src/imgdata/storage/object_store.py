@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import obstore
@@ -82,14 +83,14 @@ class ObjectStorage:
 
     def __init__(
         self,
-        store: ObjectStore,
+        open_store: Callable[[], ObjectStore],
         prefix: str,
         description: str,
         explain: Explain,
         limits: Limits = STANDARD,
         storage_class: str = "",
     ) -> None:
-        self._store = store
+        self._open_store = open_store
         self._prefix = f"{prefix}/" if prefix else ""
         self._description = description
         self._explain = explain
@@ -99,6 +100,11 @@ class ObjectStorage:
         self._memory = ByteBudget(limits.memory)
         self._answered = threading.Event()
         self._no_ranges = threading.Event()
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        """The service, opened when first spoken to: its client takes 6 ms to make."""
+        return self._open_store()
 
     @property
     def description(self) -> str:

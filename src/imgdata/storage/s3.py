@@ -101,9 +101,12 @@ def connect(
     known = settings.conditional_put
     conditional = not endpoint if known is None else known
     kind = ConditionalS3Storage if conditional else S3Storage
-    store = server.store(account, limits.retries)
     written_as = settings.storage_class or ""
-    opened = kind(store, address.prefix, place, explained, limits, written_as)
+
+    def opened_store() -> "S3Store":
+        return server.store(account, limits.retries)
+
+    opened = kind(opened_store, address.prefix, place, explained, limits, written_as)
     trusted = settings.ssl_verify
     opened.audience = Audience(
         store=lambda: server.store(None, retries=RETRIES_OF_STRANGERS),

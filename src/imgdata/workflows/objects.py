@@ -10,7 +10,7 @@ from imgdata.model.events import ALL_OBJECTS, Json
 from imgdata.model.keys import Fields, read_name
 from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
-from imgdata.policy.ledger import CopyKey, Evidence, Ledger
+from imgdata.policy.ledger import Copy, CopyKey, Evidence
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.workflows.history import Version
@@ -99,11 +99,9 @@ def copy_key(unit: Unit, storage: str) -> CopyKey:
     return CopyKey(storage, unit.level, unit.name, str(unit.version))
 
 
-def evidence_of(
-    ledger: Ledger, unit: Unit, storage: str, present: StoredObject, md5: str
-) -> Evidence | None:
+def evidence_of(copy: Copy, present: StoredObject, md5: str) -> Evidence | None:
     """Return evidence that still stands: verified content, not written to since."""
-    evidence = ledger.copy(copy_key(unit, storage)).evidence(md5)
+    evidence = copy.evidence(md5)
     if evidence is None or not evidence.is_verified:
         return None
     if present.changed_at is not None and present.changed_at > evidence.at.timestamp() + 1.0:

@@ -9,7 +9,7 @@ from imgdata.errors import InvalidProjectError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
-from imgdata.policy.ledger import NotThere
+from imgdata.policy.ledger import Copy, NotThere
 from imgdata.ports import Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
@@ -212,14 +212,16 @@ def plan_unit(
     # What the storage itself vouches for is not looked up in the cache.
     vouched = {key for key, found in there.items() if found.md5 is not None}
     cached = present_objects(clone.cache, [one.key for one in files if one.key not in vouched])
+    known = clone.ledger.copy(copy_key(target.unit, target.storage))
     send, check, damaged, present = [], [], [], 0
-    for item in (*(one.sized(cached) for one in files), *lists):
+    sized = (one.sized(cached) for one in files) if cached else files
+    for item in (*sized, *lists):
         found = there.get(item.key)
         if found is None:
             send.append(item)
         elif item.is_contradicted_by(found):
             damaged.append(Damaged(item, storage.description, _found_words(item, found.size)))
-        elif _is_trusted(clone, target, found, item, options):
+        elif _is_trusted(clone, known, found, item, options):
             present += 1
         else:
             check.append(replace(item, size=found.size))
@@ -230,7 +232,7 @@ def plan_unit(
 
 
 def _is_trusted(
-    clone: Clone, target: Target, found: StoredObject, item: Item, options: PushOptions
+    clone: Clone, known: Copy, found: StoredObject, item: Item, options: PushOptions
 ) -> bool:
     """Tell whether an object that is there need not be read back.
 
@@ -239,7 +241,7 @@ def _is_trusted(
     """
     if clone.by_path:
         return not options.repair
-    return evidence_of(clone.ledger, target.unit, target.storage, found, item.md5) is not None
+    return evidence_of(known, found, item.md5) is not None
 
 
 def _found_words(item: Item, size: int) -> str:

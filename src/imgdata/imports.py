@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.api import Project
 from imgdata.backends import open_source
@@ -133,7 +134,7 @@ class Importing:
             edited = dump_edited(document, text)
             changed = parse_config(edited)
             write_text(path, edited)
-        object.__setattr__(self._project.clone, "config", changed)
+        self._project.clone = replace(self._project.clone, config=changed)
         self._project.clone.git.stage([path])
         return name
 

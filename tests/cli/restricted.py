@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.testing.lab import PROGRAMS, Answer, Lab
+from imgdata.testing.lab import Answer, Lab
+from imgdata.testing.programs import PROGRAMS
 
 DROPPED = "--bounding-set=-dac_override,-dac_read_search"
 

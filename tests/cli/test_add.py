@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from imgdata.system.files import file_md5
-from imgdata.testing.lab import PROGRAMS, Lab
+from imgdata.testing.lab import Lab
+from imgdata.testing.programs import PROGRAMS
 from tests.cli.restricted import restricted
 
 pytestmark = pytest.mark.dvc

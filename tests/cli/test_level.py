@@ -12,7 +12,8 @@ from pathlib import Path
 
 from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.state import State
-from imgdata.testing.lab import PROGRAMS, Lab
+from imgdata.testing.lab import Lab
+from imgdata.testing.programs import PROGRAMS
 
 NOTHING_LOST = "Data and pipelines are up to date."
 

@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,8 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from imgdata.testing import programs
 from imgdata.testing.servers import S3Server, free_port
-
-BIN = Path(sys.executable).parent
 
 
 class Lab(Struct, frozen=True):
@@ -35,16 +32,11 @@ class Lab(Struct, frozen=True):
         return document
 
     def _run(self, program: str, words: tuple[str, ...], status: int) -> str:
-        done = subprocess.run(
-            [str(BIN / program), *words],
-            cwd=self.root,
-            env={**os.environ, **self.environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == status, f"{done.returncode}: {done.stdout}{done.stderr}"
-        return done.stdout + done.stderr
+        env = {**os.environ, **self.environment}
+        done = programs.run(program, *words, cwd=self.root, env=env)
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == status, f"{done.returncode}: {said}"
+        return said
 
     def text(self, name: str) -> str:
         return (self.root / name).read_text()

@@ -10,13 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.testing.small_project import (
-    PROGRAMS,
-    SmallProject,
-    call,
-    make_small_project,
-    write_random_plate,
-)
+from imgdata.testing.programs import PROGRAMS
+from imgdata.testing.small_project import SmallProject, call, make_small_project, write_random_plate
 from tests.cli.restricted import obeying
 
 

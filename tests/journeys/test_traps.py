@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.testing.lab import PROGRAMS, Lab
+from imgdata.testing.lab import Lab
+from imgdata.testing.programs import PROGRAMS
 
 pytestmark = pytest.mark.dvc
 

@@ -8,14 +8,14 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
 
-PROGRAMS = Path(sys.executable).parent
+from imgdata.testing import programs
+
 WELLS = ("B02", "B03")
 CHANNELS = ("DNA", "AGP")
 
@@ -165,12 +165,11 @@ class Lab(Struct, frozen=True):
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        decoded = (data.decode("utf-8", "backslashreplace") for data in (done.stdout, done.stderr))
-        return Answer(done.returncode, *decoded)
+        return _answer(done)
 
     def imgdata(self, *args: str | Path, cwd: Path | None = None) -> Answer:
         """Run the installed imgdata in the project; a traceback is never an answer."""
-        answer = self.call(PROGRAMS / "imgdata", *args, cwd=cwd)
+        answer = self._program("imgdata", *args, cwd=cwd)
         assert "Traceback" not in answer.err, answer.err
         assert answer.status != 70, answer.err + answer.out
         return answer
@@ -183,7 +182,10 @@ class Lab(Struct, frozen=True):
 
     def dvc(self, *args: str | Path) -> Answer:
         """Run plain dvc."""
-        return self.call(PROGRAMS / "dvc", *args)
+        return self._program("dvc", *args)
+
+    def _program(self, name: str, *args: str | Path, cwd: Path | None = None) -> Answer:
+        return _answer(programs.run(name, *args, cwd=cwd or self.project, env=self.environment))
 
     def git(self, *args: str | Path) -> str:
         """Run git, which must end well; return what it printed."""
@@ -231,6 +233,11 @@ class Lab(Struct, frozen=True):
         lab = Lab(base, self.name, self.variables)
         lab.git("commit", "--quiet", "--allow-empty", "-m", "Move the lab", "--", ".dvc/config")
         return lab
+
+
+def _answer(done: subprocess.CompletedProcess[bytes]) -> Answer:
+    decoded = (data.decode("utf-8", "backslashreplace") for data in (done.stdout, done.stderr))
+    return Answer(done.returncode, *decoded)
 
 
 def make_lab(base: Path) -> Lab:

@@ -7,13 +7,13 @@ stage a plate. Everything is done through the installed commands.
 import os
 import random
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
-PROGRAMS = Path(sys.executable).parent
+from imgdata.testing import programs
+from imgdata.testing.programs import PROGRAMS
 
 SUMS_LEVEL = """\
   sums:
@@ -49,14 +49,16 @@ def call(
     folder: Path, *words: str | Path, check: bool = True, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a program (`imgdata`, `dvc`, `git`) in a folder; say what it printed when it fails."""
-    done = subprocess.run(
-        [str(word) for word in words],
-        cwd=folder,
-        env=environment() if env is None else dict(env),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    env = environment() if env is None else dict(env)
+    line = [str(word) for word in words]
+    if line[0] in programs.ENTRIES:
+        said = programs.run(*line, cwd=folder, env=env)
+        streams = (data.decode().replace("\r\n", "\n") for data in (said.stdout, said.stderr))
+        done = subprocess.CompletedProcess(line, said.returncode, *streams)
+    else:
+        done = subprocess.run(
+            line, cwd=folder, env=env, capture_output=True, text=True, check=False
+        )
     if check:
         assert done.returncode == 0, f"{words} in {folder}\n{done.stdout}{done.stderr}"
     return done

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from imgdata.testing.small_project import call
 from tests.copies.conftest import Lab
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "json"
@@ -21,13 +21,7 @@ LONG_NAMES = {
 
 
 def type_(lab: Lab, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "imgdata", *words],
-        cwd=lab.root,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return call(lab.root, "imgdata", *words, check=False)
 
 
 def answer(lab: Lab, *words: str) -> Any:

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from os import environ
 from pathlib import Path
@@ -20,6 +18,7 @@ from imgdata.errors import DamagedError, UsageError
 from imgdata.imports import Importing
 from imgdata.model.public_data import ChangedThere
 from imgdata.model.selection import parse_selection
+from imgdata.testing.small_project import call
 
 SOURCE = "cpg0016-jump/source_4"
 BATCH = "2021_04_26_Batch1"
@@ -104,14 +103,8 @@ def _bring(project: Project, reference: str, *select: str) -> set[str]:
 @pytest.mark.usefixtures("gallery")
 def test_one_plate_comes_with_its_load_data_and_lineage_knows_it(project: Project) -> None:
     root = project.root
-    program = Path(sys.executable).parent / "imgdata"
-    done = subprocess.run(
-        [program, "--project", root, "--json", "import", REFERENCE, "--unit", "BR00117006"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = ("--project", root, "--json", "import", REFERENCE, "--unit", "BR00117006")
+    done = call(root.parent, "imgdata", *words)
     listed = json.loads(done.stdout)["results"][0]
     assert listed["reference"] == REFERENCE.replace("cpg0016", "cpg0016-jump")
     assert listed["license"] == "CC0-1.0"

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -25,6 +23,7 @@ from imgdata.model.public_data import Fetched, NotFetched, PublicFile, PublicRec
 from imgdata.model.selection import parse_selection
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
+from imgdata.testing.small_project import call
 from imgdata.transfer.fetch import PART, fetch_one
 from imgdata.workflows.import_data import plan_import
 
@@ -79,14 +78,7 @@ def project(tmp_path: Path, site: SmallInvenio) -> Project:
 
 
 def _imgdata(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).parent / "imgdata"
-    return subprocess.run(
-        [program, "--project", project.root, "--json", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ},
-    )
+    return call(project.root, "imgdata", "--json", *words, check=False)
 
 
 def test_a_record_becomes_a_unit_with_origin_licence_and_citation(

@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +18,7 @@ from imgdata.model.deposits import DepositState
 from imgdata.repositories import DepositOptions, Publishing
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
+from imgdata.testing.small_project import call
 from imgdata.transfer import packing
 from imgdata.workflows.objects import copy_key
 
@@ -86,19 +84,11 @@ def project(tmp_path: Path, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch)
             (source / f"B03_{number}.tif").write_bytes(f"{plate} {number}".encode() * 50)
         list(opened.add(opened.plan_add("raw", [source], origin=origin)))
         opened = open_project(root, writing=True)
-    _run(root, "dvc", "repro")
-    _run(root, "git", "add", "-A")
-    _run(root, "git", "commit", "-qm", "All")
+    call(root, "dvc", "repro")
+    call(root, "git", "add", "-A")
+    call(root, "git", "commit", "-qm", "All")
     monkeypatch.delenv("IMGDATA_ZENODO_TOKEN", raising=False)
     return open_project(root, writing=True)
-
-
-def _run(root: Path, *words: str) -> None:
-    programs = Path(sys.executable).parent
-    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
-    program = programs / words[0]
-    first = str(program) if program.exists() else words[0]
-    subprocess.run([first, *words[1:]], cwd=root, check=True, env={**os.environ, "PATH": path})
 
 
 @pytest.mark.dvc
@@ -166,16 +156,7 @@ def test_the_same_by_the_command_line(
     project: Project, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def imgdata(*words: str) -> tuple[int, dict[str, Any], str]:
-        program = Path(sys.executable).parent / "imgdata"
-        command: list[str | Path] = [
-            program,
-            "--project",
-            project.root,
-            "--json",
-            "publish",
-            *words,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = call(project.root, "imgdata", "--json", "publish", *words, check=False)
         assert small_inveniordm.TOKEN not in done.stdout + done.stderr
         return done.returncode, json.loads(done.stdout), done.stderr
 
@@ -186,13 +167,11 @@ def test_the_same_by_the_command_line(
     assert imgdata("bulk_profiles", "--to", "zenodo", "--publish")[0] == 1
     assert site.seen == []
     monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", small_inveniordm.TOKEN)
-    program = Path(sys.executable).parent / "imgdata"
-    here: list[str | Path] = [program, "--project", project.root]
     (project.root.parent / "archive").mkdir()
-    subprocess.run([*here, "storage", "apply", "--yes"], check=True)
-    subprocess.run([*here, "push"], check=True)
+    call(project.root, "imgdata", "storage", "apply", "--yes")
+    call(project.root, "imgdata", "push")
     assert site.seen == []
-    subprocess.run([*here, "push", "bulk_profiles"], check=True)
+    call(project.root, "imgdata", "push", "bulk_profiles")
     (draft,) = site.live
     assert "P1.csv" in draft.files
     status, told, said = imgdata("bulk_profiles")
@@ -216,7 +195,7 @@ def test_a_rule_that_is_not_committed_releases_nothing(project: Project) -> None
     (project.root / "imgdata.yaml").write_text(loose)
     before = Publishing(open_project(project.root).clone, "zenodo").plan(["bulk_profiles"])
     assert [held.unit for held in before.held] == ["P2"]
-    _run(project.root, "git", "commit", "-qam", "The agreement lets profiles go")
+    call(project.root, "git", "commit", "-qam", "The agreement lets profiles go")
     after = Publishing(open_project(project.root).clone, "zenodo").plan(["bulk_profiles"])
     assert after.held == ()
 

@@ -1,9 +1,6 @@
 import csv
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from imgdata.project.loader import load_config
 from imgdata.project.unit_list import add_to_unit_list
+from imgdata.testing import small_project
 from imgdata.testing.plate import illumination, nuclei, write_plate
 
 pytestmark = [pytest.mark.dvc, pytest.mark.xdist_group("cell-painting")]
@@ -58,16 +56,13 @@ def call(project: Path, *args: str, accept: int = 0) -> str:
     home = project.parent / "home"
     home.mkdir(exist_ok=True)
     environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **small_project.environment(),
         "HOME": str(home),
         "GIT_CONFIG_NOSYSTEM": "1",
         "DVC_NO_ANALYTICS": "1",
         "DVC_SITE_CACHE_DIR": str(home / "dvc-site"),
     }
-    done = subprocess.run(
-        args, cwd=project, env=environment, capture_output=True, text=True, check=False
-    )
+    done = small_project.call(project, *args, check=False, env=environment)
     assert done.returncode == accept, done.stdout + done.stderr
     return done.stdout + done.stderr
 

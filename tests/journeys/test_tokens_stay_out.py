@@ -1,8 +1,6 @@
 """A repository's token is in no output, no file, no record, no deposit, and at no other host."""
 
 import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -66,10 +64,7 @@ def test_a_token_is_found_nowhere(
     told: list[str] = []
 
     def imgdata(*words: str, status: int = 0) -> None:
-        program = Path(sys.executable).parent / "imgdata"
-        done = subprocess.run(
-            [program, "--debug", *words], cwd=root, capture_output=True, text=True, check=False
-        )
+        done = call(root, "imgdata", "--debug", *words, check=False)
         told.append(done.stdout + done.stderr)
         assert done.returncode == status, (words, done.stdout, done.stderr)
 

@@ -10,6 +10,7 @@ that Python ends it as it ends any program.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -135,10 +136,10 @@ def _load(program: str) -> None:
 
 def _wait(waiting: socket.socket) -> None:
     """Fork for every request; return in each fork, which is the program from then on."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         sent, descriptors, _, _ = socket.recv_fds(waiting, 1, 4)
+        _bury_the_dead()
         if not sent:
             os._exit(0)
         if os.fork():
@@ -146,7 +147,6 @@ def _wait(waiting: socket.socket) -> None:
                 os.close(descriptor)
             continue
         waiting.close()
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, interrupted)
         asking, *streams = descriptors
         with socket.socket(fileno=asking) as connection:
@@ -156,6 +156,12 @@ def _wait(waiting: socket.socket) -> None:
                 _tell_end(process, connection)
         _become(request, streams)
         return
+
+
+def _bury_the_dead() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _tell_end(process: int, connection: socket.socket) -> NoReturn:

@@ -1,18 +1,15 @@
 """A random pipeline, run by real dvc over several edits and commits: the truth is known."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from msgspec import Struct, field
 
+from imgdata.testing.small_project import call
 from tests.unit.lineage.repository_builder import Repository, md5, stage
 
 pytestmark = pytest.mark.dvc
-
-DVC = Path(sys.executable).with_name("dvc")
 
 
 class Truth(Struct):
@@ -43,7 +40,7 @@ class Truth(Struct):
 
 
 def dvc(repository: Repository, *args: str) -> None:
-    subprocess.run([str(DVC), *args], cwd=repository.root, check=True, capture_output=True)
+    call(repository.root, "dvc", *args)
 
 
 def make_pipeline(repository: Repository, chance: random.Random) -> Truth:

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imgdata.errors import NoProjectError, UsageError
+from imgdata.testing.small_project import call
 from imgdata.tracking.git_lineage import lineage
 from imgdata.workflows.lineage import Question
 from tests.unit.lineage.repository_builder import Repository, entry, lock, run_message, stage
@@ -33,15 +33,8 @@ def two_versions(repository: Repository) -> tuple[str, str]:
 
 
 def imgdata(root: Path, *args: str, **environment: str) -> tuple[int, Any, str]:
-    program = Path(sys.executable).with_name("imgdata")
-    done = subprocess.run(
-        [str(program), "lineage", *args, "--json"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-    )
+    line = ("imgdata", "lineage", *args, "--json")
+    done = call(root, *line, check=False, env={**os.environ, **environment})
     assert "Traceback" not in done.stderr
     return done.returncode, json.loads(done.stdout), done.stderr
 

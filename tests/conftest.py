@@ -6,11 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from imgdata.testing.inveniordm import RealInvenio, serve_inveniordm
 from imgdata.testing.lab import Lab, make_lab
 
 pytest_plugins = ["imgdata.testing.servers"]
+
+# On a busy machine any example may take longer than hypothesis allows it by default.
+_PROFILE = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("untimed", _PROFILE, deadline=None)
+settings.load_profile("untimed")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("IMGDATA_SHARED", REPOSITORY.parent / "shared"))

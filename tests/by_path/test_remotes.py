@@ -62,7 +62,7 @@ def test_a_web_server_is_pulled_from_and_never_pushed_to(repository: Repository)
     repository.imgdata("push")
     handler = partial(QuietHandler, directory=str(repository.base / "store"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     clone = repository.clone()
     (clone.root / ".dvc" / "config.local").write_text(

@@ -66,7 +66,7 @@ def test_a_damaged_file_is_not_asked_for_its_description() -> None:
     assert list(describe(broken)) == []
 
 
-@given(st.sampled_from([1, 2, 3, 4, 8]), st.integers(300, 3000), st.integers(300, 3000))
+@given(st.sampled_from([1, 2, 3, 4, 8]), st.integers(400, 3000), st.integers(400, 3000))
 def test_binning_explains_the_shape_of_a_camera_image(binning: int, x: int, y: int) -> None:
     facts = {
         "binning": Fact(binning),

@@ -16,7 +16,15 @@ from imgdata.errors import DamagedError, InvalidProjectError
 ASK = Path(__file__).with_name("ask_dvc_data.py")
 NAME = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=8)
 PATHS = st.lists(NAME.filter(lambda name: name not in {".", ".."}), min_size=1, max_size=3)
-FILES = st.dictionaries(PATHS.map("/".join), st.binary(max_size=3), max_size=8)
+
+
+def no_file_is_a_folder(files: dict[str, bytes]) -> bool:
+    return not any(path.startswith(f"{other}/") for path in files for other in files)
+
+
+FILES = st.dictionaries(PATHS.map("/".join), st.binary(max_size=3), max_size=8).filter(
+    no_file_is_a_folder
+)
 
 
 def md5(data: bytes) -> str:

@@ -70,9 +70,9 @@ def test_a_mutated_file_is_read_without_a_crash(
     def read_mutated(changes: list[tuple[int, bool, bytes, int]], cut: int) -> None:
         data = edited(seeds[name], changes)
         path.write_bytes(data[: len(data) * cut // 60] if cut < 60 else data)
-        begin = time.monotonic()
+        begin = time.process_time()
         reading = readers.read(path)
-        assert time.monotonic() - begin < SECONDS
+        assert time.process_time() - begin < SECONDS
         assert reading is not None
 
     read_mutated()
@@ -94,9 +94,9 @@ def test_pixels_of_a_mutated_file_are_measured_or_refused(
         path.write_bytes(edited(seeds[name], changes))
         reading = readers.read(path)
         assert reading is not None
-        begin = time.monotonic()
+        begin = time.process_time()
         pixels = readers.pixels(path, reading, planes=1)
-        assert time.monotonic() - begin < SECONDS
+        assert time.process_time() - begin < SECONDS
         assert pixels.planes or pixels.error or reading.compression
 
     measure_mutated()

@@ -264,9 +264,9 @@ def test_a_hostile_file_is_a_finding_in_no_time(tmp_path: Path, name: str) -> No
     path = tmp_path / "hostile.tif"
     path.write_bytes(data)
     tracemalloc.start()
-    begin = time.monotonic()
+    begin = time.process_time()
     reading = read(path)
-    spent = time.monotonic() - begin
+    spent = time.process_time() - begin
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert expected in rules(reading)
@@ -281,9 +281,9 @@ def test_a_long_chain_of_directories_ends(tmp_path: Path) -> None:
         classic(SMALL, following=8 + (index + 1) * size)[8:] for index in range(30_000)
     )
     path.write_bytes(b"II*\0" + struct.pack("<I", 8) + chain)
-    begin = time.monotonic()
+    begin = time.process_time()
     reading = read(path)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
     assert value(reading, "planes") == 30_000
 
 

@@ -82,7 +82,7 @@ def test_names_that_differ_in_case_only_are_told_and_refused_where_they_are_one(
 
 def test_a_hundred_thousand_names_twice_each_are_judged_quickly() -> None:
     names = [f"d{n % 100}/{n:06d}.tif" for n in range(100_000)]
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(RefusedError, match="100000 file names"):
         checked_names(record_of(*names, *names))
-    assert time.monotonic() - begin < 20
+    assert time.process_time() - begin < 20

@@ -99,7 +99,11 @@ RUNS_STAGES = {"finished_lab"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests whose fixtures run stages, so that `-m "not dvc"` leaves them out."""
+    """Mark tests whose fixtures run stages, so that `-m "not dvc"` leaves them out.
+
+    The slow ones come first: a worker with a long test at the end keeps the other one waiting.
+    """
     for item in items:
         if RUNS_STAGES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.dvc)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

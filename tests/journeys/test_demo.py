@@ -9,7 +9,7 @@ import pytest
 
 DEMO = Path(__file__).resolve().parents[2] / "tools" / "demo.py"
 
-pytestmark = pytest.mark.dvc
+pytestmark = [pytest.mark.dvc, pytest.mark.slow]
 
 
 def test_the_demo_frees_the_disk_and_brings_every_byte_back(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_nothing_stale_is_nothing_to_do(lab: Lab) -> None:
     assert len(runs(lab)) == 2
 
 
+def test_a_run_goes_on_after_a_dvc_was_killed_while_it_wrote_its_locks(lab: Lab) -> None:
+    lab.file(".dvc/tmp/rwlock").write_bytes(b"")
+    lab.file("params.yaml").write_text("threshold: 4\n")
+    lab.ok("run")
+    assert len(runs(lab)) == 4
+
+
 def test_a_changed_original_stops_the_run(lab: Lab) -> None:
     rewrite(lab.file("data/raw/P1/B02_1_DNA.tif"), b"other")
     lab.file("params.yaml").write_text("threshold: 4\n")

@@ -27,10 +27,10 @@ class Holder(Struct, frozen=True):
 def holders(tmp_dir: Path) -> Iterator[Holder]:
     """Yield the paths of `rwlock` that a live process reads or writes.
 
-    What cannot be understood holds nothing: DVC replaces such a file too.
+    What cannot be understood holds nothing; `mend_rwlock` removes it.
     """
     try:
-        content = json.loads((tmp_dir / "rwlock").read_text("utf-8"))
+        content = _read(tmp_dir)
     except (OSError, ValueError):
         return
     for kind in ("write", "read"):
@@ -40,6 +40,29 @@ def holders(tmp_dir: Path) -> Iterator[Holder]:
                 pid = one.get("pid") if isinstance(one, dict) else None
                 if isinstance(pid, int) and is_alive(pid):
                     yield Holder(path, pid, str(one.get("cmd", "")))
+
+
+def _read(tmp_dir: Path) -> object:
+    return json.loads((tmp_dir / "rwlock").read_text("utf-8"))
+
+
+def mend_rwlock(tmp_dir: Path) -> None:
+    """Remove a `rwlock` that a killed dvc left half written: each later dvc would stop at it.
+
+    DVC writes the file in place while it holds `rwlock.lock`, so nobody is writing it now.
+
+    Raises:
+        MachineError: Another dvc command keeps that lock.
+    """
+    if not (tmp_dir / "rwlock").exists():
+        return
+    with hold(tmp_dir / "rwlock.lock", wait_s=DVC_LOCK_WAIT_S, owner="a dvc command"):
+        try:
+            _read(tmp_dir)
+        except FileNotFoundError:
+            return
+        except ValueError:
+            (tmp_dir / "rwlock").unlink()
 
 
 def is_alive(pid: int) -> bool:

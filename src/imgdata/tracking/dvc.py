@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from imgdata.dvc_files.rwlock import mend_rwlock
 from imgdata.errors import MachineError, StageFailedError
 from imgdata.system.process import CommandError, Completed, run
 
@@ -48,6 +49,7 @@ class DvcRunner:
 
     def run(self, stage: str, *, force: bool) -> str:
         """Run one stage through dvc, which records it in dvc.lock; return what it printed."""
+        mend_rwlock(self._root / ".dvc" / "tmp")
         args = ("--wait-for-lock", "repro", "--single-item", *(("--force",) if force else ()))
         try:
             done = call_dvc((*args, "--", stage), self._root)

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.dvc_files.rwlock import dvc_lock, holders, is_alive, refuse_busy_paths
+from imgdata.dvc_files.rwlock import (
+    dvc_lock,
+    holders,
+    is_alive,
+    mend_rwlock,
+    refuse_busy_paths,
+)
 from imgdata.errors import Exit, MachineError
 from imgdata.system.locks import hold
 
@@ -94,6 +100,21 @@ def test_half_a_file_or_none_holds_nothing(tmp_path: Path) -> None:
     assert list(holders(tmp_path)) == []
     (tmp_path / "rwlock").write_bytes(b"\xff")
     assert list(holders(tmp_path)) == []
+
+
+@pytest.mark.parametrize("left", [b"", b'{"write": {"/p', b"\xff"])
+def test_what_a_killed_dvc_left_half_written_is_removed(tmp_path: Path, left: bytes) -> None:
+    (tmp_path / "rwlock").write_bytes(left)
+    mend_rwlock(tmp_path)
+    assert not (tmp_path / "rwlock").exists()
+
+
+def test_whole_records_of_who_reads_and_writes_stay(tmp_path: Path) -> None:
+    mend_rwlock(tmp_path)
+    assert not (tmp_path / "rwlock.lock").exists(), "nothing is written where nothing is to mend"
+    text = (write(tmp_path, {"write": {"/p/a": entry(1)}}) / "rwlock").read_text()
+    mend_rwlock(tmp_path)
+    assert (tmp_path / "rwlock").read_text() == text
 
 
 def test_a_lock_names_who_holds_it_and_is_free_afterwards(tmp_path: Path) -> None:

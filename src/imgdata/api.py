@@ -407,7 +407,8 @@ class Project(DvcRepository):
         return dropping.drop(self.clone, chosen, options, plan, progress)
 
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
-        """Decide which stages run, and why."""
+        """Decide which stages run, and why; a dvc.lock that a killed run tore is mended first."""
+        self.clone = run.mended(self.clone)
         return run.plan_run(self.clone, names, force=force)
 
     def run(self, plan: run.RunPlan) -> Iterator[run.RunOutcome]:

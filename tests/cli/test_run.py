@@ -2,12 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from imgdata.project.log import read_events
 from imgdata.testing.lab import Lab
+from imgdata.testing.programs import PROGRAMS
 
 pytestmark = pytest.mark.dvc
 MASK = "data/masks/P1/B02_1_DNA.tif"
@@ -52,6 +55,29 @@ def test_a_run_goes_on_after_a_dvc_was_killed_while_it_wrote_its_locks(lab: Lab)
     lab.file("params.yaml").write_text("threshold: 4\n")
     lab.ok("run")
     assert len(runs(lab)) == 4
+
+
+def test_records_of_other_stages_survive_a_dvc_killed_while_it_wrote_them(lab: Lab) -> None:
+    before = lab.file("dvc.lock").read_bytes()
+    script = lab.file("scripts/segment.sh")
+    good = script.read_text()
+    script.write_text(f"head -c 40 dvc.lock > torn; cat torn > dvc.lock; kill -9 0\n{good}")
+    killed = subprocess.run(
+        [PROGRAMS / "imgdata", "run"],
+        cwd=lab.project,
+        env=lab.environment,
+        start_new_session=True,
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert lab.file("dvc.lock").read_bytes() == before[:40]
+    script.write_text(good)
+    lab.ok("run")
+    assert lab.file("dvc.lock").read_bytes() == before, "both stages were right as recorded"
+    lab.file("params.yaml").write_text("threshold: 4\n")
+    lab.ok("run")
+    assert "up to date" in lab.dvc("status").out
 
 
 def test_a_changed_original_stops_the_run(lab: Lab) -> None:

@@ -128,6 +128,19 @@ def _pipeline(index: Index) -> list[Stage]:
     return [stage for stage in index.stages if stage.kind == "stage"]
 
 
+def mended(clone: Clone) -> Clone:
+    """Return the clone with each dvc.lock brought back that dvc was writing when it was killed.
+
+    Raises:
+        MachineError: Another command is at work, perhaps the one that writes it.
+    """
+    if not any(leftovers.torn_locks(clone.root)):
+        return clone
+    with clone.writing():
+        leftovers.mend_locks(clone.root)
+    return clone.reread()
+
+
 def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
     """Decide which stages run: stale ones, what they need, and named ones that are not here."""
     named = choose_stages(clone, names)

@@ -13,7 +13,8 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.workflows.drop import Dropped
-    from imgdata.workflows.drop_plan import DropPlan, Unsafe, VersionPlan
+    from imgdata.workflows.drop_plan import DropPlan
+    from imgdata.workflows.drop_sorting import Unsafe, VersionPlan
 
 SHOWN = 3
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,27 @@ def test_a_lost_storage_leaves_its_levels_below_their_rule(sound: Lab) -> None:
     assert found.what == "0 of 1 copy (archive: lost)"
     do(sound, found.next_step)
     assert said(sound) == {}
+
+
+def test_a_storage_taken_out_of_imgdata_yaml_with_the_only_copies_is_added_again(
+    sound: Lab,
+) -> None:
+    sound.drop("raw")
+    sound.share()
+    config = sound.root / "imgdata.yaml"
+    before = config.read_text()
+    config.write_text(re.sub(r"(?m)^  archive: .*\n", "", before).replace("archive", "second"))
+    sound.open().apply(sound.open().plan_apply())
+    sound.share()
+    remark = only(sound, "copies")
+    assert "only on a storage that imgdata.yaml does not name any more" in remark.what
+    command = f"imgdata storage add archive {sound.base}/archive --option price_per_tb_month=20"
+    assert remark.next_step == command
+    refused = type_(sound, "pull", "raw")
+    assert (refused.returncode, command in refused.stderr) == (6, True)
+    do(sound, command)
+    assert type_(sound, "pull", "raw").returncode == 0
+    assert "copies" not in said(sound)
 
 
 def test_a_damaged_copy_that_verify_found_is_mended_by_the_command_named(sound: Lab) -> None:

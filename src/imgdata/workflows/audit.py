@@ -41,6 +41,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import PURGED_OPTION, Copies, Offline, Reached, rule_of
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import WORKING_TREE, History, Version
 from imgdata.workflows.leaving import Gate
@@ -100,6 +101,10 @@ class _Gathering(Struct, dict=True):
         return Copies(self.clone, ask=self.remote)
 
     @cached_property
+    def former(self) -> FormerStorages:
+        return FormerStorages(self.clone)
+
+    @cached_property
     def graph(self) -> Graph:
         reached = [self.copies.reach(name) for name in self._asked]
         storages = [one.storage for one in reached if isinstance(one, Reached)]
@@ -130,6 +135,7 @@ class _Gathering(Struct, dict=True):
                 objects=self._objects(version),
                 is_here=self._is_here(version),
                 is_made=not unit.is_raw,
+                way_back=self.former.way_back(version),
             )
 
     def _objects(self, version: Version) -> tuple[ObjectsFact, ...]:
@@ -194,6 +200,7 @@ class _Gathering(Struct, dict=True):
             version.version,
             name.removeprefix("remotes/").removeprefix("tags/"),
             is_checked_out=not elsewhere,
+            way_back=self.former.way_back(version),
         )
 
     def _has_or_had_copy(self, version: Version) -> bool:

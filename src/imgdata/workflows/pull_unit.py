@@ -42,6 +42,7 @@ from imgdata.transfer.move import (
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.former_files import former_files
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.objects import (
     Content,
     content_of,
@@ -51,6 +52,7 @@ from imgdata.workflows.objects import (
     list_item_of,
 )
 from imgdata.workflows.partial_notes import partial_note
+from imgdata.workflows.versions import version_of
 
 SHOWN = 20
 EXECUTABLE = 0o111
@@ -86,6 +88,8 @@ class Pulled(Struct, frozen=True):
         bad: Files that could not be brought back, with the reason.
         healed: Files whose copy on one storage was damaged, but another had a good one.
         sources: Storages that gave something.
+        way_back: Where files are bad, the command that makes a storage known again that has them,
+            as the log says, and that imgdata.yaml does not name any more; empty for none.
     """
 
     unit: Unit
@@ -98,6 +102,7 @@ class Pulled(Struct, frozen=True):
     bad: tuple[str, ...]
     healed: tuple[str, ...]
     sources: tuple[str, ...]
+    way_back: str = ""
 
 
 class Doors(Struct):
@@ -202,6 +207,7 @@ class Fetch(Struct):
             bad=tuple(f"{path}: {why}" for path, why in sorted(self.bad.items())),
             healed=tuple(sorted(self.healed)),
             sources=tuple(self.gave),
+            way_back=self.way_back() if self.bad else "",
         )
 
     def run_to_cache(self) -> None:
@@ -217,6 +223,12 @@ class Fetch(Struct):
             lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
             problem = f"{len(lines)} of {self.unit.title} cannot be had"
             raise DamagedError(problem, cause="\n".join(lines[:SHOWN]))
+
+    def way_back(self) -> str:
+        """Return the command that makes a storage known again that has the unit; or nothing."""
+        if self.clone.by_path:
+            return ""
+        return FormerStorages(self.clone).way_back(version_of(self.unit))
 
     def _parts(self) -> tuple[str, ...] | None:
         return self.options.parts.get(self.unit.level)
@@ -236,7 +248,7 @@ class Fetch(Struct):
                 if item.object_id not in self.fetched:
                     why = next(iter(self.bad.values()), "on no storage")
                     problem = f"the file list of {unit.title} is {why}"
-                    remedy = f"imgdata pull {unit.level} --from STORAGE"
+                    remedy = self.way_back() or f"imgdata pull {unit.level} --from STORAGE"
                     raise DamagedError(problem, remedy=remedy)
         return content_of(unit, self.clone.folder_list(unit))
 

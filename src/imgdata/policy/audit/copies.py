@@ -15,6 +15,7 @@ from imgdata.policy.ledger import Evidence, NotThere, Unknown
 
 WRONG_BYTES = frozenset({"damaged", "missing"})
 SHORT = 8
+FORMER = "has its copies only on a storage that imgdata.yaml does not name any more"
 
 
 def too_few_copies(facts: AuditFacts) -> Iterator[Remark]:
@@ -31,6 +32,7 @@ def too_few_copies(facts: AuditFacts) -> Iterator[Remark]:
             what = f"{held} of {asked}" + (f" ({where})" if where else "")
             if not held and not version.is_here:
                 what = f"no copy, and not here either{f' ({where})' if where else ''}"
+                what = FORMER if version.way_back else what
             step = _store(version, reasons, purged, held=held)
             yield Remark(
                 "broken", version.title, what, step, version.level, version.unit, "", files
@@ -74,6 +76,8 @@ def _store(
     """Return the command that makes a copy that is owed."""
     level = version.level
     if not held and not version.is_here:
+        if version.way_back:
+            return version.way_back
         return f"imgdata run {level}" if version.is_made else f"imgdata add {level} FOLDER"
     open_places = [
         storage
@@ -169,11 +173,12 @@ def unstored_versions(facts: AuditFacts) -> Iterator[Remark]:
         there, back = f"git checkout {shlex.quote(old.where)}", "git checkout -"
         if old.is_checked_out:
             there, back = "git stash", "git stash pop"
+        where = FORMER if old.way_back else "is on no storage"
         yield Remark(
             "broken",
             old.title,
-            f"version {old.version[:SHORT]} of {old.where} is on no storage",
-            f"{there} && imgdata push {old.level} && {back}",
+            f"version {old.version[:SHORT]} of {old.where} {where}",
+            old.way_back or f"{there} && imgdata push {old.level} && {back}",
             old.level,
             old.unit,
         )

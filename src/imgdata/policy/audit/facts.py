@@ -45,6 +45,8 @@ class VersionFact(Struct, frozen=True):
         objects: Its files by the state of their copies.
         is_here: Whether this clone's cache or workspace has all of it.
         is_made: Whether a stage makes it, so that it can be made again.
+        way_back: The command that makes a storage known again that has it, as the log says, and
+            that imgdata.yaml does not name any more; empty for none.
     """
 
     level: str
@@ -55,6 +57,7 @@ class VersionFact(Struct, frozen=True):
     objects: tuple[ObjectsFact, ...]
     is_here: bool
     is_made: bool
+    way_back: str = ""
 
 
 class OldVersion(Struct, frozen=True):
@@ -63,6 +66,7 @@ class OldVersion(Struct, frozen=True):
     Attributes:
         where: The branch, tag or stash.
         is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
+        way_back: As of `VersionFact`.
     """
 
     level: str
@@ -71,6 +75,7 @@ class OldVersion(Struct, frozen=True):
     version: str
     where: str
     is_checked_out: bool = False
+    way_back: str = ""
 
 
 class LegacyUnit(Struct, frozen=True):

@@ -98,9 +98,13 @@ def superseded_somewhere(clone: Clone, graph: Graph) -> Iterator[Superseded]:
         some = [one for one in found if one.level == level.name]
         for place in (HERE, *clone.config.storages):
             held = [one for one in some if _has(clone, graph, one, place)]
-            if held:
-                size = sum(one.size for one in held)
-                yield Superseded(level.name, level.versions, place, len(held), size)
+            safe = [one for one in held if not _remedy(clone, graph, one, place)]
+            for is_safe, part in ((True, safe), (False, [one for one in held if one not in safe])):
+                if part:
+                    size = sum(one.size for one in part)
+                    yield Superseded(
+                        level.name, level.versions, place, len(part), size, is_safe=is_safe
+                    )
 
 
 def _has(clone: Clone, graph: Graph, version: Version, place: str) -> bool:

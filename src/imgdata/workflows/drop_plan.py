@@ -59,12 +59,14 @@ class DropPlan(Struct, frozen=True):
         downstream: Sentences about what is made from it.
         asked: Whether storages were asked, or the plan is as remembered.
         offline: Storages that could not be asked.
+        unlisted: Versions whose file list was not found, so that nothing of them goes.
     """
 
     versions: tuple[VersionPlan, ...]
     downstream: tuple[str, ...]
     asked: bool
     offline: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
     @property
     def unsafe(self) -> tuple[Unsafe, ...]:
@@ -134,6 +136,7 @@ class _Planner(Struct):
     levels: Sequence[Level]
     matched: bool = False
     seen: list[Fields] = field(default_factory=list)
+    unlisted: dict[str, None] = field(default_factory=dict)
 
     def plan(self) -> DropPlan:
         targets = self._targets()
@@ -153,7 +156,8 @@ class _Planner(Struct):
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
         downstream = tuple(downstream_words(below, judge, nodes))
-        return DropPlan(tuple(plans), downstream, self.options.ask, offline)
+        unlisted = tuple(self.unlisted)
+        return DropPlan(tuple(plans), downstream, self.options.ask, offline, unlisted)
 
     def _place(self) -> str:
         name = self.options.source
@@ -195,12 +199,13 @@ class _Planner(Struct):
         other version of all history that was not dropped there.
         """
         going = {id_of(version) for version in targets}
+        levels = {version.level for version in targets}
         kept: set[str] = set()
         used = self.graph.history.in_use
         others = used if self.options.source == HERE else {**self.graph.history.ever, **used}
         for version in others:
             is_going = id_of(version) in going
-            if not is_going and self._was_dropped(version, version in used):
+            if not is_going and self._was_dropped(version, in_use=version in used):
                 continue
             items = self.graph.contents.items(version)
             if items is not None:
@@ -208,10 +213,10 @@ class _Planner(Struct):
                 kept |= {item.object_id for item in items if item not in leave}
             elif is_going:
                 continue
-            elif (
-                self.options.source != HERE
-                and self.graph.copies.copy(version, self.options.source).notes
-            ):
+            elif self._is_noted(version) and not self.options.ask:
+                if version.level in levels:
+                    self._not_listed(version)
+            elif self._is_noted(version):
                 problem = (
                     f"the file list of {version.title} (version {version.version[:8]}) is lost"
                 )
@@ -222,7 +227,15 @@ class _Planner(Struct):
                 )
         return frozenset(kept)
 
-    def _was_dropped(self, version: Version, in_use: bool) -> bool:  # noqa: FBT001 - private
+    def _is_noted(self, version: Version) -> bool:
+        """Tell whether the log says anything of a version on the storage that is dropped from."""
+        source = self.options.source
+        return source != HERE and bool(self.graph.copies.copy(version, source).notes)
+
+    def _not_listed(self, version: Version) -> None:
+        self.unlisted[f"{version.title} (version {version.version[:8]})"] = None
+
+    def _was_dropped(self, version: Version, *, in_use: bool) -> bool:
         if self.options.source == HERE or in_use:
             return False
         beliefs = self.graph.copies.copy(version, self.options.source).beliefs
@@ -235,12 +248,16 @@ class _Planner(Struct):
     ) -> VersionPlan | None:
         items = self.graph.items(version)
         if items is None:
+            if self._is_noted(version) and not self._was_dropped(version, in_use=False):
+                self._not_listed(version)
             return None
         chosen = self._chosen(version, items)
         here = self._workspace(version) if self.options.source == HERE else None
         there = self._present(version, chosen)
         current = not self.options.old_versions
-        sorter = Sorter(version, judge, keep, self._accepted(version.level), current)
+        sorter = Sorter(
+            version, judge, keep, self._accepted(version.level), self.graph.history, current
+        )
         for item in chosen:
             size = there.get(item.object_id)
             is_list = item.object_id.endswith(FOLDER_SUFFIX)

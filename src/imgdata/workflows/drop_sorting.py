@@ -15,7 +15,8 @@ from imgdata.project.config import AcceptedLoss
 from imgdata.system.files import Stamp
 from imgdata.transfer.move import Item
 from imgdata.workflows.graph import id_of
-from imgdata.workflows.history import Version
+from imgdata.workflows.history import History, Version
+from imgdata.workflows.old_remedies import remedy_for
 from imgdata.workflows.places import HERE
 
 BY_HAND = "hand-edited, the only copy"
@@ -132,6 +133,7 @@ class Sorter(Struct):
     judge: Recoverability
     keep: frozenset[str]
     accepted: tuple[AcceptedLoss, ...]
+    history: History
     is_current: bool
     safe: dict[str, list[int]] = field(default_factory=dict)
     unsafe: dict[tuple[str, str], tuple[list[str], list[int]]] = field(default_factory=dict)
@@ -169,7 +171,8 @@ class Sorter(Struct):
         if isinstance(verdict, NotRecoverable) and reason is None:
             self.held.add(item.key)
             if not is_list:
-                self._stays(item.names, _against(verdict), verdict.remedy, bytes_here)
+                remedy = remedy_for(self.version, verdict.remedy, self.history)
+                self._stays(item.names, _against(verdict), remedy, bytes_here)
             return
         self._goes(item, size, files, str(reason))
 

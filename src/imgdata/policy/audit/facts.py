@@ -150,13 +150,18 @@ class Due(Struct, frozen=True):
 
 
 class Superseded(Struct, frozen=True):
-    """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere."""
+    """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere.
+
+    Attributes:
+        is_safe: Whether they are recoverable without what is at that place.
+    """
 
     level: str
     rule: str
     place: str
     count: int
     size: int
+    is_safe: bool = True
 
 
 class ToMove(Struct, frozen=True):

@@ -162,6 +162,33 @@ def test_what_a_tag_records_must_be_stored_and_the_command_stores_it(lab: Lab) -
     assert said(lab) == {}
 
 
+def test_what_plain_dvc_gc_took_from_a_storage_is_missed_when_it_is_asked(sound: Lab) -> None:
+    sound.git("tag", "v1")
+    sound.git("push", "--quiet", "origin", "v1")
+    shutil.rmtree(sound.root / "data/raw/P1")
+    (sound.root / "data/raw/P1.dvc").unlink()
+    sound.add("P1", count=2, mark="again")
+    sound.push()
+    sound.share()
+    gc = ("gc", "--workspace", "--cloud", "--remote", "archive", "--force", "--quiet")
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *gc],
+        cwd=sound.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert said(sound, remote=False) == {}
+    (old,) = answer(sound, "whereis", "raw", "--all-versions", "--remote")["results"][1:]
+    assert [(one["storage"], one["files"]) for one in old["copies"]] == [(None, 0), ("archive", 0)]
+    remark = only(sound, "versions-stored")
+    assert "of v1 is on no storage" in remark.what
+    assert remark.next_step == (
+        "in a clone that still has it: git checkout v1 && imgdata push raw && git checkout -"
+    )
+
+
 def test_an_old_version_that_was_dropped_by_rule_is_no_loss(lab: Lab) -> None:
     lab.add()
     lab.push(to=("archive", "second"))

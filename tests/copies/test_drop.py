@@ -470,7 +470,7 @@ def test_an_old_version_names_what_makes_it_recoverable_and_that_works_when_type
     assert (plan.files, len(plan.unsafe)) == (0, 2)
     for bad in plan.unsafe:
         assert re.fullmatch(
-            r"git checkout [0-9a-f]{8} && imgdata run masks --prove; git checkout -", bad.remedy
+            r"git checkout [0-9a-f]{8} && imgdata run masks --prove && git checkout -", bad.remedy
         )
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
         env = {**os.environ, "PATH": path}

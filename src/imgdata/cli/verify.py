@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imgdata.workflows.verify import VerifyOutcome
 
 SHOWN = 20
+SHORT = 8
 
 
 def register(app: typer.Typer) -> None:
@@ -107,9 +108,11 @@ def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
     from imgdata.workflows.verify import Verified  # noqa: PLC0415 - keeps --help fast
 
     assert isinstance(outcome, Verified), "asked before"  # noqa: S101 - for the type checker
+    version = outcome.version
+    which = f"{version.title} {version.version[:SHORT]}" if outcome.bad else version.title
     left = f", {outcome.left:,} left for the next time" if outcome.left else ""
     session.say(
-        f"{outcome.version.title} on {outcome.storage}: {outcome.checked:,} objects right "
+        f"{which} on {outcome.storage}: {outcome.checked:,} objects right "
         f"({format_size(outcome.size)} read){left}"
     )
     for why in outcome.why:
@@ -117,7 +120,6 @@ def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
     for bad in outcome.bad[:SHOWN]:
         cure = f"; repaired from {bad.repaired_from}" if bad.repaired_from else ""
         session.say(f"  {bad.names[0]}: {bad.how}{cure}")
-    version = outcome.version
     session.add(
         {
             "level": version.level,

@@ -165,7 +165,8 @@ class _Gathering(Struct, dict=True):
                 known = beliefs[name] or (NothingNoted(),)
                 belief = known[min(position, len(known) - 1)]
                 place = self.copies.place_of.get(name, name)
-                facts.append(CopyFact(name, place, belief, "not asked", self.copies.never(name)))
+                presence = self.copies.presence_unlisted(version, name)
+                facts.append(CopyFact(name, place, belief, presence, self.copies.never(name)))
             yield ObjectsFact(tuple(facts), (version.path,))
 
     def _is_here(self, version: Version) -> bool:
@@ -201,6 +202,7 @@ class _Gathering(Struct, dict=True):
             name.removeprefix("remotes/").removeprefix("tags/"),
             is_checked_out=not elsewhere,
             way_back=self.former.way_back(version),
+            is_here=self._is_here(version),
         )
 
     def _has_or_had_copy(self, version: Version) -> bool:
@@ -209,7 +211,9 @@ class _Gathering(Struct, dict=True):
             copy = self.copies.copy(version, name)
             was_dropped = any(isinstance(one, NotThere) and one.why == "dropped" for one in
                               copy.beliefs)  # fmt: skip
-            if copy.is_whole or (copy.notes and was_dropped):
+            if copy.notes and was_dropped:
+                return True
+            if copy.is_whole and self.copies.is_there(version, name, self.graph.items(version)):
                 return True
         return False
 

@@ -109,8 +109,10 @@ def superseded_somewhere(clone: Clone, graph: Graph) -> Iterator[Superseded]:
 
 def _has(clone: Clone, graph: Graph, version: Version, place: str) -> bool:
     if place != HERE:
-        beliefs = graph.copies.copy(version, place).beliefs
-        return any(isinstance(one, Evidence) for one in beliefs)
+        copy, items = graph.copies.copy(version, place), graph.items(version)
+        if items is None and not graph.copies.is_there(version, place, items):
+            return False  # its list is lost: nothing that remains there can be told to be of it
+        return any(isinstance(one, Evidence) for one in copy.beliefs)
     return clone.cache.stat(version.key) is not None
 
 

@@ -8,14 +8,11 @@ AT_ITS_COMMIT = ("imgdata run ", "imgdata push ")
 
 
 def remedy_for(version: Version, remedy: str, history: History) -> str:
-    """Return a remedy as it works for a version: from a commit that records it, if it is old.
-
-    The way back to the branch is typed with it, whether the command ends well or not.
-    """
+    """Return a remedy as it works for a version: from a commit that records it, if it is old."""
     if version in history.current or not remedy.startswith(AT_ITS_COMMIT):
         return remedy
     if remedy.endswith(" --repair"):  # verify mends old versions from here
         storage = remedy.split(" --to ")[1]
         return f"imgdata verify {version.level} --on {storage} --repair"
     commit = history.commits.get(version)
-    return f"git checkout {commit[:SHORT]} && {remedy}; git checkout -" if commit else remedy
+    return f"git checkout {commit[:SHORT]} && {remedy} && git checkout -" if commit else remedy

@@ -67,6 +67,7 @@ class OldVersion(Struct, frozen=True):
         where: The branch, tag or stash.
         is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
         way_back: As of `VersionFact`.
+        is_here: Whether this clone's cache has all of it.
     """
 
     level: str
@@ -76,6 +77,7 @@ class OldVersion(Struct, frozen=True):
     where: str
     is_checked_out: bool = False
     way_back: str = ""
+    is_here: bool = True
 
 
 class LegacyUnit(Struct, frozen=True):

@@ -162,6 +162,23 @@ def test_what_a_tag_records_must_be_stored_and_the_command_stores_it(lab: Lab) -
     assert said(lab) == {}
 
 
+def test_an_old_version_of_a_renamed_level_is_stored_by_its_name_of_then(lab: Lab) -> None:
+    lab.add()
+    lab.commit()
+    lab.git("tag", "v1")
+    shutil.rmtree(lab.root / "data/raw/P1")
+    (lab.root / "data/raw/P1.dvc").unlink()
+    lab.add("P1", count=2, mark="again")
+    lab.push()
+    lab.commit()
+    assert type_(lab, "level", "mv", "raw", "originals", "--yes").returncode == 0
+    lab.share()
+    step = said(lab)["versions-stored"][0].next_step
+    assert step == "git checkout v1 && imgdata push raw && git checkout -"
+    do(lab, step)
+    assert "versions-stored" not in said(lab)
+
+
 def test_what_plain_dvc_gc_took_from_a_storage_is_missed_when_it_is_asked(sound: Lab) -> None:
     sound.git("tag", "v1")
     sound.git("push", "--quiet", "origin", "v1")

@@ -527,3 +527,19 @@ def test_with_another_storage_the_remedy_names_it(lab: Lab) -> None:
     assert bad.remedy == "imgdata push raw --to second"
     assert type_(lab, *bad.remedy.split()[1:]).returncode == 0
     assert lab.plan_drop("raw", source="archive").files == 4
+
+
+def test_where_the_only_copy_is_on_a_storage_that_is_away_the_remedy_is_about_that_storage(
+    lab: Lab,
+) -> None:
+    lab.edit_config('  second: {url: "' + f"{lab.base}" + '/second"}\n', "")
+    lab.add()
+    lab.push()
+    (lab.base / "archive").rename(lab.base / "unplugged")
+    (bad,) = lab.plan_drop("raw").unsafe
+    assert bad.remedy == "imgdata storage test archive"
+    told = type_(lab, *bad.remedy.split()[1:])
+    assert (told.returncode, "mount the disk" in told.stderr) == (4, True)
+    (lab.base / "unplugged").rename(lab.base / "archive")
+    assert type_(lab, *bad.remedy.split()[1:]).returncode == 0
+    assert lab.plan_drop("raw").unsafe == ()

@@ -251,13 +251,17 @@ def _remedy(node: Node, counted: Tally, faults: tuple[str, ...], gone: frozenset
     for word, command in RECIPE_REMEDIES:
         if node.recipe is not None and any(word in fault for fault in faults):
             return command.format(level=node.level)
-    place = next((name for name in node.places if name not in gone), None)
+    away = [storage for storage, why in counted.against if why.startswith("offline")]
+    place = next((name for name in node.places if name not in gone and name not in away), None)
+    if place is None and away:
+        return TEST.format(storage=away[0])
     if place is None:
         return NOWHERE_ELSE.format(level=node.level)
     return PUSH.format(level=node.level, storage=place)
 
 
 NOWHERE_ELSE = "edit imgdata.yaml: give {level} a storage at another place"
+TEST = "imgdata storage test {storage}"
 VERIFY = "imgdata verify {level} --on {storage}"
 REPAIR = "imgdata push {level} --to {storage} --repair"
 PUSH = "imgdata push {level} --to {storage}"

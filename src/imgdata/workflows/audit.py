@@ -45,6 +45,7 @@ from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import WORKING_TREE, History, Version
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.old_remedies import level_at
 from imgdata.workflows.status import look_at
 from imgdata.workflows.versions import version_of
 
@@ -203,6 +204,7 @@ class _Gathering(Struct, dict=True):
             is_checked_out=not elsewhere,
             way_back=self.former.way_back(version),
             is_here=self._is_here(version),
+            level_there=level_at(self.clone, name, version.level),
         )
 
     def _has_or_had_copy(self, version: Version) -> bool:

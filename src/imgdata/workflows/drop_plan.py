@@ -255,9 +255,8 @@ class _Planner(Struct):
         here = self._workspace(version) if self.options.source == HERE else None
         there = self._present(version, chosen)
         current = not self.options.old_versions
-        sorter = Sorter(
-            version, judge, keep, self._accepted(version.level), self.graph.history, current
-        )
+        accepted, history = self._accepted(version.level), self.graph.history
+        sorter = Sorter(version, judge, keep, accepted, self.clone, history, current)
         for item in chosen:
             size = there.get(item.object_id)
             is_list = item.object_id.endswith(FOLDER_SUFFIX)

@@ -14,6 +14,7 @@ from imgdata.policy.recoverable import ByCopies, ByRecipe, NotRecoverable, Recov
 from imgdata.project.config import AcceptedLoss
 from imgdata.system.files import Stamp
 from imgdata.transfer.move import Item
+from imgdata.workflows.clone import Clone
 from imgdata.workflows.graph import id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.old_remedies import remedy_for
@@ -133,6 +134,7 @@ class Sorter(Struct):
     judge: Recoverability
     keep: frozenset[str]
     accepted: tuple[AcceptedLoss, ...]
+    clone: Clone
     history: History
     is_current: bool
     safe: dict[str, list[int]] = field(default_factory=dict)
@@ -171,7 +173,7 @@ class Sorter(Struct):
         if isinstance(verdict, NotRecoverable) and reason is None:
             self.held.add(item.key)
             if not is_list:
-                remedy = remedy_for(self.version, verdict.remedy, self.history)
+                remedy = remedy_for(self.clone, self.version, verdict.remedy, self.history)
                 self._stays(item.names, _against(verdict), remedy, bytes_here)
             return
         self._goes(item, size, files, str(reason))

@@ -174,12 +174,13 @@ def unstored_versions(facts: AuditFacts) -> Iterator[Remark]:
         if old.is_checked_out:
             there, back = "git stash", "git stash pop"
         where = FORMER if old.way_back else "is on no storage"
+        level = old.level_there or old.level
         elsewhere = "" if old.is_here else "in a clone that still has it: "
         yield Remark(
             "broken",
             old.title,
             f"version {old.version[:SHORT]} of {old.where} {where}",
-            old.way_back or f"{elsewhere}{there} && imgdata push {old.level} && {back}",
+            old.way_back or f"{elsewhere}{there} && imgdata push {level} && {back}",
             old.level,
             old.unit,
         )

@@ -68,6 +68,7 @@ class OldVersion(Struct, frozen=True):
         is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
         way_back: As of `VersionFact`.
         is_here: Whether this clone's cache has all of it.
+        level_there: What the level is called at that branch, tag or stash; empty for the same.
     """
 
     level: str
@@ -78,6 +79,7 @@ class OldVersion(Struct, frozen=True):
     is_checked_out: bool = False
     way_back: str = ""
     is_here: bool = True
+    level_there: str = ""
 
 
 class LegacyUnit(Struct, frozen=True):

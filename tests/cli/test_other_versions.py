@@ -110,6 +110,17 @@ def test_status_says_pull_and_a_drop_calls_them_what_they_are(rerun: Lab) -> Non
     rerun.ok("drop", "masks", "--yes")
 
 
+def test_an_audit_has_nothing_against_them(rerun: Lab) -> None:
+    rerun.ok("pull", "masks", "--select", "well=B03")
+    found = {one["rule"]: one["findings"] for one in rerun.imgdata("audit", "--json").results}
+    assert found["outputs"] == []
+    rewritten = rerun.file(MASK)
+    rewritten.unlink()
+    rewritten.write_bytes(b"mine")
+    found = {one["rule"]: one["findings"] for one in rerun.imgdata("audit", "--json").results}
+    assert len(found["outputs"]) == 1
+
+
 def test_a_run_deletes_them_and_sends_one_that_reads_them_to_pull(rerun: Lab) -> None:
     rerun.ok("pull", "masks", "--select", "well=B03")
     rerun.file("plates.yaml").write_text("plates: [P1]\n")

@@ -46,7 +46,7 @@ from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import WORKING_TREE, History, Version
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.old_remedies import level_at
-from imgdata.workflows.status import look_at
+from imgdata.workflows.status import is_former, look_at
 from imgdata.workflows.versions import version_of
 
 DECISIONS = ("excluded", "note")
@@ -295,7 +295,9 @@ class _Gathering(Struct, dict=True):
     def _here(self) -> Iterator[UnitHere]:
         for unit in self.clone.units.of(self.clone.config.levels):
             state, comparison = look_at(self.clone, unit)
-            if comparison is not None and state == "changed":
+            if comparison is None or state != "changed":
+                continue
+            if not is_former(self.clone, unit, comparison):  # those are not pulled yet
                 yield UnitHere(
                     unit.level, unit.name, unit.title, unit.is_raw,
                     comparison.changed, comparison.missing, comparison.extra,

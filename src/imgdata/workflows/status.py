@@ -210,7 +210,7 @@ def _unit_status(
         next_step=_dvc_step(unit, level, here, stale, owed)
         if clone.by_path
         else _next_step(
-            unit, level, here, stale, owed, is_former=_is_former(clone, unit, comparison)
+            unit, level, here, stale, owed, is_former=is_former(clone, unit, comparison)
         ),
         noted=_noted(clone, unit, comparison),
     )
@@ -322,7 +322,7 @@ class _Asked(Struct, dict=True):
         return [*keys, content.list_item.key] if content.list_item else keys
 
 
-def _is_former(clone: Clone, unit: Unit, comparison: Comparison | None) -> bool:
+def is_former(clone: Clone, unit: Unit, comparison: Comparison | None) -> bool:
     """Tell whether all that differs here is of another recorded version."""
     differing = (*comparison.changed, *comparison.extra) if comparison is not None else ()
     return bool(differing) and former_files(clone, unit.path, differing) >= set(differing)

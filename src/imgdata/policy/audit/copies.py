@@ -78,7 +78,9 @@ def _store(
     if not held and not version.is_here:
         if version.way_back:
             return version.way_back
-        return f"imgdata run {level}" if version.is_made else f"imgdata add {level} FOLDER"
+        if version.is_made:
+            return f"imgdata run {level}"
+        return f"in the clone where it was added: imgdata push {level}"
     open_places = [
         storage
         for storage, why in reasons

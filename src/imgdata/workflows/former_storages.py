@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from imgdata.errors import ImgdataError
 from imgdata.policy.ledger import CopyKey
@@ -26,8 +27,7 @@ def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-@dataclass
-class FormerStorages:
+class FormerStorages(Struct, dict=True):
     """Answers about storages that were taken out of imgdata.yaml, or renamed there."""
 
     clone: Clone

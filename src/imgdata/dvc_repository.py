@@ -207,9 +207,11 @@ class DvcRepository:
         """Return what a push would send, as remembered: asks no storage."""
         chosen = self.choose(names)
         options = replace(options or push_plans.PushOptions(), parts=chosen.parts)
-        targets, skipped = push_plans.choose_targets(
-            self.clone, chosen.levels, options, leaving.Gate(self.clone, ask=False)
-        )
+        gate = leaving.Gate(self.clone, ask=False)
+        targets, skipped = push_plans.choose_targets(self.clone, chosen.levels, options, gate)
+        if not self.clone.by_path:
+            targets, withheld = push_plans.without_withheld(self.clone, targets, gate)
+            skipped = (*skipped, *withheld)
         listed = [one for one in targets if self.clone.has_list(one.unit)]
         unlisted = {one.unit.path: one.unit for one in targets if one not in listed}
         why = "its file list is not here; a push gets it from a storage"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -101,6 +102,27 @@ def test_a_lost_storage_leaves_its_levels_below_their_rule(sound: Lab) -> None:
     assert said(sound) == {}
 
 
+def test_a_storage_taken_out_of_imgdata_yaml_with_the_only_copies_is_added_again(
+    sound: Lab,
+) -> None:
+    sound.drop("raw")
+    sound.share()
+    config = sound.root / "imgdata.yaml"
+    before = config.read_text()
+    config.write_text(re.sub(r"(?m)^  archive: .*\n", "", before).replace("archive", "second"))
+    sound.open().apply(sound.open().plan_apply())
+    sound.share()
+    remark = only(sound, "copies")
+    assert "only on a storage that imgdata.yaml does not name any more" in remark.what
+    command = f"imgdata storage add archive {sound.base}/archive --option price_per_tb_month=20"
+    assert remark.next_step == command
+    refused = type_(sound, "pull", "raw")
+    assert (refused.returncode, command in refused.stderr) == (6, True)
+    do(sound, command)
+    assert type_(sound, "pull", "raw").returncode == 0
+    assert "copies" not in said(sound)
+
+
 def test_a_damaged_copy_that_verify_found_is_mended_by_the_command_named(sound: Lab) -> None:
     victim = next(path for path in sound.objects("archive") if path.suffix != ".dir")
     victim.chmod(0o644)
@@ -138,6 +160,50 @@ def test_what_a_tag_records_must_be_stored_and_the_command_stores_it(lab: Lab) -
     assert found.next_step == "git checkout v1 && imgdata push raw && git checkout -"
     do(lab, found.next_step)
     assert said(lab) == {}
+
+
+def test_an_old_version_of_a_renamed_level_is_stored_by_its_name_of_then(lab: Lab) -> None:
+    lab.add()
+    lab.commit()
+    lab.git("tag", "v1")
+    shutil.rmtree(lab.root / "data/raw/P1")
+    (lab.root / "data/raw/P1.dvc").unlink()
+    lab.add("P1", count=2, mark="again")
+    lab.push()
+    lab.commit()
+    assert type_(lab, "level", "mv", "raw", "originals", "--yes").returncode == 0
+    lab.share()
+    step = said(lab)["versions-stored"][0].next_step
+    assert step == "git checkout v1 && imgdata push raw && git checkout -"
+    do(lab, step)
+    assert "versions-stored" not in said(lab)
+
+
+def test_what_plain_dvc_gc_took_from_a_storage_is_missed_when_it_is_asked(sound: Lab) -> None:
+    sound.git("tag", "v1")
+    sound.git("push", "--quiet", "origin", "v1")
+    shutil.rmtree(sound.root / "data/raw/P1")
+    (sound.root / "data/raw/P1.dvc").unlink()
+    sound.add("P1", count=2, mark="again")
+    sound.push()
+    sound.share()
+    gc = ("gc", "--workspace", "--cloud", "--remote", "archive", "--force", "--quiet")
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *gc],
+        cwd=sound.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert said(sound, remote=False) == {}
+    (old,) = answer(sound, "whereis", "raw", "--all-versions", "--remote")["results"][1:]
+    assert [(one["storage"], one["files"]) for one in old["copies"]] == [(None, 0), ("archive", 0)]
+    remark = only(sound, "versions-stored")
+    assert "of v1 is on no storage" in remark.what
+    assert remark.next_step == (
+        "in a clone that still has it: git checkout v1 && imgdata push raw && git checkout -"
+    )
 
 
 def test_an_old_version_that_was_dropped_by_rule_is_no_loss(lab: Lab) -> None:

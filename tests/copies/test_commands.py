@@ -98,3 +98,14 @@ def test_a_lost_storage_needs_a_yes_and_lists_what_is_below_its_rule(lab: Lab) -
     done = type_(lab, "storage", "lost", "archive", "--reason", "fell", "--yes")
     assert "below its rule now: raw P1" in done.stdout
     assert "lost since" in type_(lab, "whereis", "raw").stdout
+
+
+@pytest.mark.dvc
+def test_a_copy_that_no_rule_asks_for_is_counted_in_words(lab: Lab) -> None:
+    lab.add()
+    lab.run("masks")
+    assert "none by rule" in type_(lab, "status", "masks").stdout
+    lab.push("masks", to=("archive",))
+    assert "1 though none by rule" in type_(lab, "status", "masks").stdout
+    (lab.root / ".imgdata/log").rename(lab.base / "log")  # nothing is known of it any more
+    assert "  none by rule" in type_(lab, "status", "masks").stdout

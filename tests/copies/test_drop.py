@@ -1,19 +1,25 @@
 """`imgdata drop` deletes only what is recoverable by evidence, and says why."""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from imgdata.errors import RefusedError
 from imgdata.model.events import parse_time, time_text
+from imgdata.workflows.drop_plan import DropOptions
 from imgdata.workflows.prove import NotProved, ProofOutcome, Proved
 from imgdata.workflows.pull_unit import Pulled
 from imgdata.workflows.verify import Verified
-from tests.copies.conftest import Lab
+from tests.copies.conftest import SEGMENT, Lab
+from tests.copies.test_commands import type_
 
 
 def files(folder: Path) -> list[Path]:
@@ -437,3 +443,103 @@ def test_a_committed_version_that_was_never_pushed_is_not_deleted(lab: Lab) -> N
     lab.git("checkout", "--quiet", "HEAD~1")
     list(lab.open().pull(["tables"]))
     assert table.read_bytes() == first
+
+
+@pytest.fixture
+def reruns(lab: Lab) -> Lab:
+    """Masks that a model made three times, each on one storage; one version is asked for."""
+    lab.edit_config("storage: none", "storage: archive\n    versions: last 1")
+    project = lab.open()
+    project.apply(project.plan_apply())
+    lab.add()
+    lab.push("raw")
+    for number in range(3):
+        script = lab.root / "segment.py"
+        script.write_text(SEGMENT.replace("[::-1]", f"[::-1] + b'{number}'"))
+        lab.run("masks")
+        lab.push("masks")
+        lab.share()
+    return lab
+
+
+@pytest.mark.dvc
+def test_an_old_version_names_what_makes_it_recoverable_and_that_works_when_typed(
+    reruns: Lab,
+) -> None:
+    plan = reruns.plan_drop("masks", source="archive", old=True)
+    assert (plan.files, len(plan.unsafe)) == (0, 2)
+    for bad in plan.unsafe:
+        assert re.fullmatch(
+            r"git checkout [0-9a-f]{8} && imgdata run masks --prove && git checkout -", bad.remedy
+        )
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        env = {**os.environ, "PATH": path}
+        subprocess.run(bad.remedy, shell=True, cwd=reruns.root, env=env, check=True)
+    reruns.share()
+    assert reruns.git("branch", "--show-current") == "main"
+    plan = reruns.drop("masks", source="archive", old=True)
+    assert (plan.files, plan.unsafe) == (8, ())
+
+
+@pytest.mark.dvc
+def test_an_audit_tells_old_versions_that_may_go_from_those_nothing_else_has(reruns: Lab) -> None:
+    judged = reruns.open().audit(remote=False)
+    said = {
+        one.storage: one for rule in judged for one in rule.remarks if rule.rule.name == "versions"
+    }
+    assert said[""].next_step == "imgdata drop masks --old-versions"
+    assert said["archive"].what.endswith("may go once something else has them for sure")
+    assert said["archive"].next_step.endswith("--from archive --dry-run")
+
+
+@pytest.mark.dvc
+def test_a_plan_without_the_lists_says_so_and_asking_finds_them(reruns: Lab) -> None:
+    other = Lab(reruns.base / "other", reruns.base)
+    reruns.git("clone", "--quiet", str(reruns.base / "remote.git"), str(other.root))
+    for options in (
+        DropOptions("archive", old_versions=True, ask=False),
+        DropOptions("archive", ask=False),
+    ):
+        plan = other.open().plan_drop(["masks"], options)
+        assert plan.versions == ()
+        assert len(plan.unlisted) == 3
+        asked = other.open().plan_drop(["masks"], replace(options, ask=True))
+        assert (asked.unlisted, len(asked.versions)) == ((), 2 if options.old_versions else 1)
+    done = type_(other, "drop", "masks", "--from", "archive", "--old-versions", "--dry-run")
+    assert "no version is superseded" not in done.stdout
+    assert "whose file list is not here (--remote asks)" in done.stdout
+
+
+def test_where_no_other_storage_is_configured_the_remedy_is_to_have_one(lab: Lab) -> None:
+    lab.edit_config('  second: {url: "' + f"{lab.base}" + '/second"}\n', "")
+    lab.add()
+    lab.push()
+    plan = lab.plan_drop("raw", source="archive")
+    assert [bad.remedy for bad in plan.unsafe] == [
+        "edit imgdata.yaml: give raw a storage at another place"
+    ]
+
+
+def test_with_another_storage_the_remedy_names_it(lab: Lab) -> None:
+    lab.add()
+    lab.push()
+    (bad,) = lab.plan_drop("raw", source="archive").unsafe
+    assert bad.remedy == "imgdata push raw --to second"
+    assert type_(lab, *bad.remedy.split()[1:]).returncode == 0
+    assert lab.plan_drop("raw", source="archive").files == 4
+
+
+def test_where_the_only_copy_is_on_a_storage_that_is_away_the_remedy_is_about_that_storage(
+    lab: Lab,
+) -> None:
+    lab.edit_config('  second: {url: "' + f"{lab.base}" + '/second"}\n', "")
+    lab.add()
+    lab.push()
+    (lab.base / "archive").rename(lab.base / "unplugged")
+    (bad,) = lab.plan_drop("raw").unsafe
+    assert bad.remedy == "imgdata storage test archive"
+    told = type_(lab, *bad.remedy.split()[1:])
+    assert (told.returncode, "mount the disk" in told.stderr) == (4, True)
+    (lab.base / "unplugged").rename(lab.base / "archive")
+    assert type_(lab, *bad.remedy.split()[1:]).returncode == 0
+    assert lab.plan_drop("raw").unsafe == ()

@@ -158,6 +158,13 @@ def test_nothing_restricted_moves_to_a_public_storage(lab: Lab) -> None:
     lab.share()
     lab.add()
     lab.push("raw")
+    said = type_(lab, "storage", "move", "raw", "--to", "world", "--dry-run").stdout
+    assert "0 B to copy" in said
+    assert "raw P1 stays: restricted, and world is public (public: true): raw P1 is of" in said
+    said = type_(lab, "push", "raw", "--to", "world", "--dry-run").stdout
+    assert said.startswith(
+        "raw P1: not sent (restricted, and world is public (public: true): raw P1"
+    )
     outcomes = move(lab, "raw", target="world")
     assert [type(one) for one in outcomes] == [Withheld]
     assert len(lab.objects("archive")) == 5

@@ -18,6 +18,7 @@ from imgdata.workflows.verify import (
     summary_error,
 )
 from tests.copies.conftest import Lab
+from tests.copies.test_commands import type_
 
 
 def victims(lab: Lab, storage: str = "archive") -> list[Path]:
@@ -121,6 +122,27 @@ def test_a_budget_reads_the_oldest_checks_first_and_goes_on_the_next_time(lab: L
     assert isinstance(again, list)
     assert again
     assert not set(map(str, checked)) & set(map(str, again))
+
+
+def test_a_cache_larger_than_the_budget_does_not_keep_it_from_the_storages(lab: Lab) -> None:
+    lab.add("P1", count=12)
+    lab.push("raw")
+    size = sum(path.stat().st_size for path in lab.objects("archive"))
+    checked = {"cache": 0, "archive": 0}
+    for _ in range(6):  # four would do, were objects of one size
+        for one in verify(lab, budget=size // 2):
+            if isinstance(one, Verified):
+                checked[one.storage] += one.checked
+    assert min(checked.values()) >= len(lab.objects("archive"))
+
+
+def test_copies_beyond_the_budget_are_one_line(lab: Lab) -> None:
+    for name in ("P1", "P2", "P3"):
+        lab.add(name)
+    lab.push("raw")
+    said = type_(lab, "verify", "--budget", "100").stdout
+    assert "5 more copies were not begun within the budget: first the next time" in said
+    assert "0 objects" not in said
 
 
 def test_a_storage_that_is_away_is_told_and_the_others_are_read(lab: Lab) -> None:

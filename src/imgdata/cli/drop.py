@@ -13,7 +13,8 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.workflows.drop import Dropped
-    from imgdata.workflows.drop_plan import DropPlan, Unsafe, VersionPlan
+    from imgdata.workflows.drop_plan import DropPlan
+    from imgdata.workflows.drop_sorting import Unsafe, VersionPlan
 
 SHOWN = 3
 
@@ -58,7 +59,9 @@ def drop(  # noqa: PLR0913 - one argument an option
     )  # fmt: skip
     plan = project.plan_drop(chosen, options)
     _show_plan(session, plan, by_size=lists_only, planned=dry_run)
-    if not plan.versions:
+    if plan.unlisted:
+        session.say(_unlisted(plan))
+    elif not plan.versions:
         session.say(_nothing(due=due, used=used, old_versions=old_versions))
     if dry_run:
         _end_of_dry_run(session, plan, refuse=not lists_only)
@@ -104,6 +107,15 @@ def _show_plan(session: Session, plan: "DropPlan", *, by_size: bool, planned: bo
         session.say("breaks nothing: no other level is made from it")
     for name in plan.offline:
         session.note(f"{name} could not be asked; its copies count beside another only")
+
+
+def _unlisted(plan: "DropPlan") -> str:
+    """Say of which versions it is not known what files they are."""
+    some, more = plan.unlisted[:SHOWN], len(plan.unlisted) - SHOWN
+    named = ", ".join(some) + (f" and {more:,} more" if more > 0 else "")
+    if plan.asked:
+        return f"nothing goes of {named}: no place has the list of its files"
+    return f"not known without asking: {named}, whose file list is not here (--remote asks)"
 
 
 def _nothing(*, due: bool, used: bool, old_versions: bool) -> str:

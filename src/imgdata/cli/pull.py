@@ -101,6 +101,7 @@ def _show(session: Session, outcome: "PullOutcome") -> None:
             "fetched": outcome.fetched,
             "bytes": outcome.size,
             "placed": outcome.placed,
+            "replaced": outcome.replaced,
             "present": outcome.present,
             "left": outcome.left,
             "bad": list(outcome.bad),
@@ -120,6 +121,8 @@ def _words(pulled: "Pulled") -> str:
     if pulled.fetched:
         places = ", ".join(pulled.sources)
         parts.append(f"{format_size(pulled.size)} from {places}, verified")
+    if pulled.replaced:
+        parts.append(f"{pulled.replaced:,} of another version replaced or taken out")
     if pulled.present:
         parts.append(was(pulled.present, "here"))
     if pulled.left:

@@ -136,7 +136,8 @@ def _row(some: "list[UnitStatus]", rule: int) -> tuple[str, ...]:
     made = first.made_by if len(some) == 1 else first.made_by.split("@", 1)[0]
     when = f" {first.made_at:%Y-%m-%d %H:%M}" if first.made_at and len(some) == 1 else ""
     good = min(sum(1 for copy in one.copies if copy.counts) for one in some)
-    copies = "none by rule" if not first.copies and rule == 0 else f"{good} of {rule}"
+    asked = f"of {rule}" if rule else "though none by rule"  # pushed with --to, or before the rule
+    copies = f"{good} {asked}" if rule or good else "none by rule"
     return (
         first.unit.level,
         name,

@@ -72,6 +72,8 @@ def _show_plan(session: Session, legs: "tuple[Leg, ...]", *, part: bool) -> None
             f"{leg.level.name}: {some}{count(len(leg.units), 'unit')} from {leg.source} to "
             f"{leg.target}; {format_size(leg.size)} to copy{there} (as remembered)"
         )
+        for one in leg.withheld:
+            session.say(f"  {one.unit.title} stays: {one.sentence}")
         session.add(
             {
                 "level": leg.level.name,
@@ -79,6 +81,7 @@ def _show_plan(session: Session, legs: "tuple[Leg, ...]", *, part: bool) -> None
                 "to": leg.target,
                 "units": [unit.name for unit in leg.units],
                 "bytes": leg.size,
+                "withheld": [one.unit.name for one in leg.withheld],
             }
         )
     if not legs:
@@ -94,10 +97,12 @@ def _move(
 
     pushed: list[PushOutcome] = []
     stays: list[DropPlan] = []
+    moved: set[str] = set()
     for leg in legs:
         for outcome in project.move(leg, options, session.progress()):
             match outcome:
                 case Dropped():
+                    moved.add(leg.level.name)
                     show_drop(session, outcome)
                 case Stays(plan):
                     stays.append(plan)
@@ -105,7 +110,7 @@ def _move(
                     pushed.append(outcome)
                     show_push(session, outcome)
     session.finish_writing(project, f"Move {', '.join(leg.level.name for leg in legs)}")
-    for leg in legs:
+    for leg in (one for one in legs if one.level.name in moved):
         session.note(
             f"plain dvc pull looks for {leg.level.name} on {leg.source}; imgdata pull knows "
             f"{leg.target}"

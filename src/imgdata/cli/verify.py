@@ -1,5 +1,6 @@
 """`imgdata verify`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, assert_never
 
@@ -7,6 +8,7 @@ import typer
 
 from imgdata.cli.options import Jobs, LevelOption, Levels, names, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import UsageError
 from imgdata.model.sizes import format_size, parse_size
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from imgdata.workflows.verify import VerifyOutcome
 
 SHOWN = 20
+SHORT = 8
 
 
 def register(app: typer.Typer) -> None:
@@ -71,6 +74,7 @@ def verify(  # noqa: PLR0913 - one argument an option
     for outcome in project.verify(chosen, options, progress=session.progress()):
         done.append(outcome)
         _show(session, outcome)
+    _show_unread(session, done)
     if not done:
         session.say("no copies to read back: imgdata push")
     session.finish_writing(project, f"Note checks of {', '.join(chosen) or 'all levels'}")
@@ -95,29 +99,50 @@ def _show(session: Session, outcome: "VerifyOutcome") -> None:
             why = "not plugged in" if is_drawer else error.problem
             session.say(f"{storage}: not read ({why})")
             session.add({"storage": storage, "not_read": why})
-        case Extra(storage, count, size, examples):
-            told = f"{count:,} objects ({format_size(size)}) that no recorded version has"
+        case Extra(storage, number, size, examples):
+            told = f"{count(number, 'object')} ({format_size(size)}) that no recorded version has"
             session.say(f"{storage}: {told}, for example {examples[0]}")
-            session.add({"storage": storage, "extra": count, "bytes": size, "keys": list(examples)})
+            session.add(
+                {"storage": storage, "extra": number, "bytes": size, "keys": list(examples)}
+            )
         case _:
             assert_never(outcome)
+
+
+def _is_unread(outcome: "VerifyOutcome") -> bool:
+    """Tell whether the budget was used up before a copy was begun."""
+    from imgdata.workflows.verify import Verified  # noqa: PLC0415 - keeps --help fast
+
+    return (
+        isinstance(outcome, Verified)
+        and bool(outcome.left and not outcome.checked)
+        and (not outcome.bad)
+    )
+
+
+def _show_unread(session: Session, done: "Sequence[VerifyOutcome]") -> None:
+    if unread := sum(map(_is_unread, done)):
+        copies = "one more copy was" if unread == 1 else f"{unread:,} more copies were"
+        session.say(f"{copies} not begun within the budget: first the next time")
 
 
 def _show_verified(session: Session, outcome: "VerifyOutcome") -> None:
     from imgdata.workflows.verify import Verified  # noqa: PLC0415 - keeps --help fast
 
     assert isinstance(outcome, Verified), "asked before"  # noqa: S101 - for the type checker
+    version = outcome.version
+    which = f"{version.title} {version.version[:SHORT]}" if outcome.bad else version.title
     left = f", {outcome.left:,} left for the next time" if outcome.left else ""
-    session.say(
-        f"{outcome.version.title} on {outcome.storage}: {outcome.checked:,} objects right "
-        f"({format_size(outcome.size)} read){left}"
-    )
+    if not _is_unread(outcome):
+        session.say(
+            f"{which} on {outcome.storage}: {count(outcome.checked, 'object')} right "
+            f"({format_size(outcome.size)} read){left}"
+        )
     for why in outcome.why:
         session.say(f"  {why}")
     for bad in outcome.bad[:SHOWN]:
         cure = f"; repaired from {bad.repaired_from}" if bad.repaired_from else ""
         session.say(f"  {bad.names[0]}: {bad.how}{cure}")
-    version = outcome.version
     session.add(
         {
             "level": version.level,

@@ -187,8 +187,10 @@ def _show_rule(session: Session, some: "Sequence[Whereabouts]") -> None:
             more = f" and {len(short) - SHOWN} more" if len(short) > SHOWN else ""
             count = "1 file" if len(short) == 1 else f"{len(short):,} files"
             told = f"{count} below the rule: {', '.join(short[:SHOWN])}{more}"
+            if not some[0].is_current:  # the rule is for what is recorded now
+                told = f"{count} at fewer places; branches and tags that need them: imgdata audit"
         session.say(f"  rule: {copies}, checked within {rule.verify_every.days} days -> {told}")
-        if short:
+        if short and some[0].is_current:
             level = some[0].version.level
             session.say(f"  next: imgdata push {level}")
 

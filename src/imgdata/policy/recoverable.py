@@ -80,6 +80,7 @@ class Node(Struct, frozen=True):
         rule: What its level asks.
         recipe: How it is made; None for what was added by hand.
         unreadable: Why its files are not known; empty where they are.
+        places: Storages that one more copy may go to, the level's own first.
     """
 
     id: NodeId
@@ -89,6 +90,7 @@ class Node(Struct, frozen=True):
     rule: Rule
     recipe: Recipe | None
     unreadable: str = ""
+    places: tuple[str, ...] = ()
 
 
 class ByCopies(Struct, frozen=True):
@@ -249,9 +251,17 @@ def _remedy(node: Node, counted: Tally, faults: tuple[str, ...], gone: frozenset
     for word, command in RECIPE_REMEDIES:
         if node.recipe is not None and any(word in fault for fault in faults):
             return command.format(level=node.level)
-    return f"imgdata push {node.level} --to STORAGE"
+    away = [storage for storage, why in counted.against if why.startswith("offline")]
+    place = next((name for name in node.places if name not in gone and name not in away), None)
+    if place is None and away:
+        return TEST.format(storage=away[0])
+    if place is None:
+        return NOWHERE_ELSE.format(level=node.level)
+    return PUSH.format(level=node.level, storage=place)
 
 
+NOWHERE_ELSE = "edit imgdata.yaml: give {level} a storage at another place"
+TEST = "imgdata storage test {storage}"
 VERIFY = "imgdata verify {level} --on {storage}"
 REPAIR = "imgdata push {level} --to {storage} --repair"
 PUSH = "imgdata push {level} --to {storage}"

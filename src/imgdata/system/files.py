@@ -153,6 +153,30 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"), mode=mode)
 
 
+def unlink_same(path: Path, stamp: Stamp) -> bool:
+    """Delete a file if it is still the one with this stamp; tell whether it is gone.
+
+    Raises:
+        MachineError: No permission.
+    """
+    try:
+        if Stamp.of(path.stat()) != stamp:
+            return False
+        path.unlink()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        raise machine_error(error, "delete", path) from error
+    return True
+
+
+def remove_empty(top: Path) -> None:
+    """Remove the folders below a folder, and itself, that hold nothing any more."""
+    for folder, _, _ in sorted(os.walk(top), reverse=True):
+        with suppress(OSError):
+            os.rmdir(folder)
+
+
 def file_md5(path: Path | str) -> str:
     """Return the md5 of a file's content; about 650 MB/s a core."""
     digest = hashlib.md5(usedforsecurity=False)

@@ -41,10 +41,12 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import PURGED_OPTION, Copies, Offline, Reached, rule_of
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import WORKING_TREE, History, Version
 from imgdata.workflows.leaving import Gate
-from imgdata.workflows.status import look_at
+from imgdata.workflows.old_remedies import level_at
+from imgdata.workflows.status import is_former, look_at
 from imgdata.workflows.versions import version_of
 
 DECISIONS = ("excluded", "note")
@@ -100,6 +102,10 @@ class _Gathering(Struct, dict=True):
         return Copies(self.clone, ask=self.remote)
 
     @cached_property
+    def former(self) -> FormerStorages:
+        return FormerStorages(self.clone)
+
+    @cached_property
     def graph(self) -> Graph:
         reached = [self.copies.reach(name) for name in self._asked]
         storages = [one.storage for one in reached if isinstance(one, Reached)]
@@ -130,6 +136,7 @@ class _Gathering(Struct, dict=True):
                 objects=self._objects(version),
                 is_here=self._is_here(version),
                 is_made=not unit.is_raw,
+                way_back=self.former.way_back(version),
             )
 
     def _objects(self, version: Version) -> tuple[ObjectsFact, ...]:
@@ -159,7 +166,8 @@ class _Gathering(Struct, dict=True):
                 known = beliefs[name] or (NothingNoted(),)
                 belief = known[min(position, len(known) - 1)]
                 place = self.copies.place_of.get(name, name)
-                facts.append(CopyFact(name, place, belief, "not asked", self.copies.never(name)))
+                presence = self.copies.presence_unlisted(version, name)
+                facts.append(CopyFact(name, place, belief, presence, self.copies.never(name)))
             yield ObjectsFact(tuple(facts), (version.path,))
 
     def _is_here(self, version: Version) -> bool:
@@ -194,6 +202,9 @@ class _Gathering(Struct, dict=True):
             version.version,
             name.removeprefix("remotes/").removeprefix("tags/"),
             is_checked_out=not elsewhere,
+            way_back=self.former.way_back(version),
+            is_here=self._is_here(version),
+            level_there=level_at(self.clone, name, version.level),
         )
 
     def _has_or_had_copy(self, version: Version) -> bool:
@@ -202,7 +213,9 @@ class _Gathering(Struct, dict=True):
             copy = self.copies.copy(version, name)
             was_dropped = any(isinstance(one, NotThere) and one.why == "dropped" for one in
                               copy.beliefs)  # fmt: skip
-            if copy.is_whole or (copy.notes and was_dropped):
+            if copy.notes and was_dropped:
+                return True
+            if copy.is_whole and self.copies.is_there(version, name, self.graph.items(version)):
                 return True
         return False
 
@@ -282,7 +295,9 @@ class _Gathering(Struct, dict=True):
     def _here(self) -> Iterator[UnitHere]:
         for unit in self.clone.units.of(self.clone.config.levels):
             state, comparison = look_at(self.clone, unit)
-            if comparison is not None and state == "changed":
+            if comparison is None or state != "changed":
+                continue
+            if not is_former(self.clone, unit, comparison):  # those are not pulled yet
                 yield UnitHere(
                     unit.level, unit.name, unit.title, unit.is_raw,
                     comparison.changed, comparison.missing, comparison.extra,

@@ -98,15 +98,21 @@ def superseded_somewhere(clone: Clone, graph: Graph) -> Iterator[Superseded]:
         some = [one for one in found if one.level == level.name]
         for place in (HERE, *clone.config.storages):
             held = [one for one in some if _has(clone, graph, one, place)]
-            if held:
-                size = sum(one.size for one in held)
-                yield Superseded(level.name, level.versions, place, len(held), size)
+            safe = [one for one in held if not _remedy(clone, graph, one, place)]
+            for is_safe, part in ((True, safe), (False, [one for one in held if one not in safe])):
+                if part:
+                    size = sum(one.size for one in part)
+                    yield Superseded(
+                        level.name, level.versions, place, len(part), size, is_safe=is_safe
+                    )
 
 
 def _has(clone: Clone, graph: Graph, version: Version, place: str) -> bool:
     if place != HERE:
-        beliefs = graph.copies.copy(version, place).beliefs
-        return any(isinstance(one, Evidence) for one in beliefs)
+        copy, items = graph.copies.copy(version, place), graph.items(version)
+        if items is None and not graph.copies.is_there(version, place, items):
+            return False  # its list is lost: nothing that remains there can be told to be of it
+        return any(isinstance(one, Evidence) for one in copy.beliefs)
     return clone.cache.stat(version.key) is not None
 
 

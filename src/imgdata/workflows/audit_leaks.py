@@ -5,7 +5,6 @@ thousand objects there), and in git at HEAD, where every blob is read once.
 """
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
@@ -23,6 +22,7 @@ from imgdata.transfer.presence import OBJECTS_FOLDER
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Reached
+from imgdata.workflows.former_storages import how_to_add
 from imgdata.workflows.history import Version
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.restricted_content import EMPTY_MD5
@@ -102,7 +102,7 @@ class _Search(Struct, frozen=True):
             reason=reasons[0],
             is_current=is_known and _is_current(self.clone, version),
             is_marked=not isinstance(answer, Reached) or answer.marker is not None,
-            add_again=_add_again(self.storage),
+            add_again=how_to_add(self.storage),
         )
 
 
@@ -145,19 +145,6 @@ def _listed(storage: Storage) -> frozenset[str] | None:
 def _is_current(clone: Clone, version: Version) -> bool:
     units = clone.units.by_level.get(version.level, ())
     return any((one.path, one.version) == (version.path, version.version) for one in units)
-
-
-def _add_again(storage: StorageConfig) -> str:
-    """Return the command that marks a known storage as this project's."""
-    options = "".join(
-        f" --option {shlex.quote(f'{key}={_text(value)}')}"
-        for key, value in storage.options.items()
-    )
-    return f"imgdata storage add {storage.name} {shlex.quote(storage.url)}{options}"
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _in_git(clone: Clone, gate: Gate, contents: Contents) -> Iterator[Leak]:

@@ -10,12 +10,13 @@ from msgspec import Struct, field
 from imgdata.errors import ImgdataError, StorageError
 from imgdata.model.objects import StoredObject
 from imgdata.policy.evidence import CopyFact, Presence, Rule
-from imgdata.policy.ledger import Copy, CopyKey, Evidence
+from imgdata.policy.ledger import Copy, CopyKey, Evidence, NothingNoted
 from imgdata.ports import LiesInFolder, Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item, is_cold
 from imgdata.transfer.presence import Inventory
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.contents import list_item
 from imgdata.workflows.history import Version
 from imgdata.workflows.marker import Marker, read_marker
 from imgdata.workflows.places import places
@@ -190,6 +191,24 @@ class Copies(Struct, dict=True):
         except StorageError as error:
             self._answers[name] = Offline(error)
             return {}
+
+    def presence_unlisted(self, version: Version, name: str) -> Presence:
+        """Return what a storage says of a version whose file list no place that answered has.
+
+        Without its list a version cannot be brought back from there, whatever the log says.
+        """
+        item = list_item(version)
+        found = self._presence(name, item, NothingNoted(), self.there(name, [item]))
+        return "differs" if found == "present" else found
+
+    def is_there(self, version: Version, name: str, items: Iterable[Item] | None) -> bool:
+        """Tell whether a storage has all of a version: now, or where not asked as the log says."""
+        if not self.has_answered(name):
+            return self.copy(version, name).is_whole
+        if items is None:
+            return False
+        keys = {item.key for item in items}
+        return len(self.there(name, items)) == len(keys)
 
     def cached(self, items: Iterable[Item]) -> Mapping[str, StoredObject]:
         """Return what the cache has of objects, by key."""

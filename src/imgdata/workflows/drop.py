@@ -17,12 +17,13 @@ from imgdata.model.events import Json, parse_time, time_text
 from imgdata.model.objects import FOLDER_SUFFIX
 from imgdata.ports import CanErase, CanWriteIfAbsent, Storage
 from imgdata.project.config import Level
-from imgdata.system.files import Stamp, machine_error, write_text
+from imgdata.system.files import remove_empty, unlink_same, write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import Copies, Reached
-from imgdata.workflows.drop_plan import DropOptions, DropPlan, Piece, VersionPlan, plan_drop
+from imgdata.workflows.drop_plan import DropOptions, DropPlan, plan_drop
+from imgdata.workflows.drop_sorting import Piece, VersionPlan
 from imgdata.workflows.history import Version
 from imgdata.workflows.objects import version_event
 from imgdata.workflows.places import HERE
@@ -146,7 +147,7 @@ def _drop_here(clone: Clone, plan: VersionPlan, progress: Progress) -> Dropped:
             progress.advance(items=1)
             if piece.stamp is None:
                 continue
-            if _unlink(clone.root / piece.path, piece.stamp):
+            if unlink_same(clone.root / piece.path, piece.stamp):
                 files += 1
                 size += piece.size
             else:
@@ -158,28 +159,9 @@ def _drop_here(clone: Clone, plan: VersionPlan, progress: Progress) -> Dropped:
                 objects += 1
                 size += piece.size
         if top.is_dir():
-            _remove_empty(top)
+            remove_empty(top)
     size -= _linked(plan)
     return Dropped(plan.version, HERE, files, objects, max(0, size), tuple(left))
-
-
-def _unlink(path: Path, stamp: Stamp) -> bool:
-    """Delete a file if it is still the one with this stamp."""
-    try:
-        if Stamp.of(path.stat()) != stamp:
-            return False
-        path.unlink()
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        raise machine_error(error, "delete", path) from error
-    return True
-
-
-def _remove_empty(top: Path) -> None:
-    for folder, _, _ in sorted(os.walk(top), reverse=True):
-        with suppress(OSError):
-            Path(folder).rmdir()
 
 
 def _linked(plan: VersionPlan) -> int:

@@ -6,27 +6,22 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from imgdata.errors import DamagedError, RefusedError, UsageError
-from imgdata.levels.changes import Comparison
 from imgdata.levels.units import Unit
-from imgdata.model.durations import format_duration
 from imgdata.model.keys import Fields, read_name
 from imgdata.model.objects import FOLDER_SUFFIX
-from imgdata.model.selection import Selection, parse_selection
+from imgdata.model.selection import Selection
 from imgdata.policy.ledger import NotThere
 from imgdata.policy.recoverable import (
-    ByCopies,
-    ByRecipe,
-    NotRecoverable,
     Recoverability,
-    Verdict,
 )
 from imgdata.project.config import AcceptedLoss, Level
-from imgdata.system.files import Stamp
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies, Offline, Reached
 from imgdata.workflows.drop_downstream import downstream_words
+from imgdata.workflows.drop_sorting import Sorter, Unsafe, VersionPlan, WorkspaceFiles
+from imgdata.workflows.former_files import former_files
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE
@@ -57,64 +52,6 @@ class DropOptions(Struct, frozen=True):
     ask: bool = True
 
 
-class Piece(Struct, frozen=True):
-    """One thing to delete: a workspace file (with the stamp it must still have) or an object."""
-
-    path: str
-    md5: str
-    size: int
-    stamp: Stamp | None
-
-
-class Safe(Struct, frozen=True):
-    """Files that may go for one reason."""
-
-    why: str
-    files: int
-    size: int
-
-
-class Unsafe(Struct, frozen=True):
-    """Files that stay because nothing else has them for sure: why, and what makes them safe."""
-
-    names: tuple[str, ...]
-    why: str
-    remedy: str
-    size: int
-
-
-class VersionPlan(Struct, frozen=True):
-    """One version and what of it goes.
-
-    Attributes:
-        safe: By reason.
-        unsafe: By reason and remedy.
-        shared: Files whose content another path or version in use has here; it stays.
-        needs: What the recipes it relies on need.
-        pieces: What is deleted, literally.
-        held: The keys of its objects that must stay.
-    """
-
-    version: Version
-    source: str
-    safe: tuple[Safe, ...]
-    unsafe: tuple[Unsafe, ...]
-    shared: int
-    needs: tuple[str, ...]
-    pieces: tuple[Piece, ...]
-    held: frozenset[str]
-
-    @property
-    def files(self) -> int:
-        """How many files may go."""
-        return sum(one.files for one in self.safe)
-
-    @property
-    def size(self) -> int:
-        """Bytes that become free."""
-        return sum(one.size for one in self.safe)
-
-
 class DropPlan(Struct, frozen=True):
     """All that a drop would do.
 
@@ -122,12 +59,14 @@ class DropPlan(Struct, frozen=True):
         downstream: Sentences about what is made from it.
         asked: Whether storages were asked, or the plan is as remembered.
         offline: Storages that could not be asked.
+        unlisted: Versions whose file list was not found, so that nothing of them goes.
     """
 
     versions: tuple[VersionPlan, ...]
     downstream: tuple[str, ...]
     asked: bool
     offline: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
     @property
     def unsafe(self) -> tuple[Unsafe, ...]:
@@ -197,6 +136,7 @@ class _Planner(Struct):
     levels: Sequence[Level]
     matched: bool = False
     seen: list[Fields] = field(default_factory=list)
+    unlisted: dict[str, None] = field(default_factory=dict)
 
     def plan(self) -> DropPlan:
         targets = self._targets()
@@ -216,7 +156,8 @@ class _Planner(Struct):
             if self.options.ask and isinstance(self.graph.copies.reach(name), Offline)
         )
         downstream = tuple(downstream_words(below, judge, nodes))
-        return DropPlan(tuple(plans), downstream, self.options.ask, offline)
+        unlisted = tuple(self.unlisted)
+        return DropPlan(tuple(plans), downstream, self.options.ask, offline, unlisted)
 
     def _place(self) -> str:
         name = self.options.source
@@ -258,12 +199,13 @@ class _Planner(Struct):
         other version of all history that was not dropped there.
         """
         going = {id_of(version) for version in targets}
+        levels = {version.level for version in targets}
         kept: set[str] = set()
         used = self.graph.history.in_use
         others = used if self.options.source == HERE else {**self.graph.history.ever, **used}
         for version in others:
             is_going = id_of(version) in going
-            if not is_going and self._was_dropped(version, version in used):
+            if not is_going and self._was_dropped(version, in_use=version in used):
                 continue
             items = self.graph.contents.items(version)
             if items is not None:
@@ -271,10 +213,10 @@ class _Planner(Struct):
                 kept |= {item.object_id for item in items if item not in leave}
             elif is_going:
                 continue
-            elif (
-                self.options.source != HERE
-                and self.graph.copies.copy(version, self.options.source).notes
-            ):
+            elif self._is_noted(version) and not self.options.ask:
+                if version.level in levels:
+                    self._not_listed(version)
+            elif self._is_noted(version):
                 problem = (
                     f"the file list of {version.title} (version {version.version[:8]}) is lost"
                 )
@@ -285,7 +227,15 @@ class _Planner(Struct):
                 )
         return frozenset(kept)
 
-    def _was_dropped(self, version: Version, in_use: bool) -> bool:  # noqa: FBT001 - private
+    def _is_noted(self, version: Version) -> bool:
+        """Tell whether the log says anything of a version on the storage that is dropped from."""
+        source = self.options.source
+        return source != HERE and bool(self.graph.copies.copy(version, source).notes)
+
+    def _not_listed(self, version: Version) -> None:
+        self.unlisted[f"{version.title} (version {version.version[:8]})"] = None
+
+    def _was_dropped(self, version: Version, *, in_use: bool) -> bool:
         if self.options.source == HERE or in_use:
             return False
         beliefs = self.graph.copies.copy(version, self.options.source).beliefs
@@ -298,19 +248,22 @@ class _Planner(Struct):
     ) -> VersionPlan | None:
         items = self.graph.items(version)
         if items is None:
+            if self._is_noted(version) and not self._was_dropped(version, in_use=False):
+                self._not_listed(version)
             return None
         chosen = self._chosen(version, items)
         here = self._workspace(version) if self.options.source == HERE else None
         there = self._present(version, chosen)
         current = not self.options.old_versions
-        sorter = _Sorter(version, judge, keep, self._accepted(version.level), current)
+        accepted, history = self._accepted(version.level), self.graph.history
+        sorter = Sorter(version, judge, keep, accepted, self.clone, history, current)
         for item in chosen:
             size = there.get(item.object_id)
             is_list = item.object_id.endswith(FOLDER_SUFFIX)
             files = {} if here is None or is_list else here.files(item)
             if size is None and not files and not (here and here.edited & set(item.names)):
                 continue
-            sorter.take(item, size, files, here.edited if here else frozenset())
+            sorter.take(item, size, files, here)
         return (
             sorter.plan(self.options.source) if sorter.has_anything(self.options.source) else None
         )
@@ -341,7 +294,7 @@ class _Planner(Struct):
             return {i.object_id: i.size or 0 for i in items if copy.evidence(i.md5) is not None}
         return {i.object_id: there[i.key].size for i in items if i.key in there}
 
-    def _workspace(self, version: Version) -> "_Workspace | None":
+    def _workspace(self, version: Version) -> WorkspaceFiles | None:
         unit = next(
             (
                 unit
@@ -354,7 +307,9 @@ class _Planner(Struct):
             return None
         found = self.clone.workspace.scan(unit.path)
         comparison = self.clone.compare(unit) if self.clone.has_list(unit) else None
-        return _Workspace(version, found, comparison)
+        changed = comparison.changed if comparison else ()
+        former = former_files(self.clone, unit.path, changed) if changed else frozenset()
+        return WorkspaceFiles(version, found, comparison, former)
 
     def _accepted(self, level: str) -> tuple[AcceptedLoss, ...]:
         """Return the losses that an owner accepts; they hold once imgdata.yaml is committed."""
@@ -378,167 +333,9 @@ def _fields(level: Level, version: Version, name: str) -> Fields | None:
     return found
 
 
-class _Workspace(Struct, frozen=True):
-    """The files of a version's unit that are in the workspace."""
-
-    version: Version
-    stamps: Mapping[str, Stamp]
-    comparison: Comparison | None
-
-    def files(self, item: Item) -> dict[str, Stamp]:
-        """Return the workspace files that have an object's content, by path from the root."""
-        if self.comparison is None:
-            return {}
-        other = {*self.comparison.changed, *self.comparison.missing}
-        return {
-            name: self.stamps[below]
-            for name in item.names
-            if (below := self._below(name)) in self.stamps and below not in other
-        }
-
-    @property
-    def edited(self) -> frozenset[str]:
-        """The files whose content here is not the recorded one."""
-        changed = self.comparison.changed if self.comparison else ()
-        return frozenset(f"{self.version.path}/{one}" if one else self.version.path
-                         for one in changed)  # fmt: skip
-
-    def _below(self, name: str) -> str:
-        return name[len(self.version.path) + 1 :] if name != self.version.path else ""
-
-
-class _Sorter(Struct):
-    """Sorts the objects of one version into what may go and what stays."""
-
-    version: Version
-    judge: Recoverability
-    keep: frozenset[str]
-    accepted: tuple[AcceptedLoss, ...]
-    is_current: bool
-    safe: dict[str, list[int]] = field(default_factory=dict)
-    unsafe: dict[tuple[str, str], tuple[list[str], list[int]]] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    pieces: list[Piece] = field(default_factory=list)
-    lists: list[Piece] = field(default_factory=list)
-    needs: dict[str, None] = field(default_factory=dict)
-    shared: int = 0
-
-    def has_anything(self, source: str) -> bool:
-        """Tell whether there is something to say: files, or a list that a killed drop left."""
-        left = self.lists and self._list_goes(source)
-        return bool(self.safe or self.unsafe or self.shared or left)
-
-    def take(
-        self, item: Item, size: int | None, files: Mapping[str, Stamp], edited: frozenset[str]
-    ) -> None:
-        """Decide about one object: `size` where the place has it, `files` in the workspace."""
-        by_hand = edited & set(item.names)
-        bytes_here = size or 0
-        if by_hand:
-            self.held.add(item.key)
-            why = "hand-edited, the only copy"
-            first = min(by_hand)
-            self._stays(sorted(by_hand), why, f"mv {first} {first}.kept", bytes_here)
-            return
-        verdict = self.judge.of(id_of(self.version), item.object_id)
-        reason = self._why(verdict)
-        is_list = item.object_id.endswith(FOLDER_SUFFIX)
-        if isinstance(verdict, NotRecoverable) and reason is None:
-            self.held.add(item.key)
-            if not is_list:
-                self._stays(item.names, _against(verdict), verdict.remedy, bytes_here)
-            return
-        self._goes(item, size, files, str(reason))
-
-    def _goes(self, item: Item, size: int | None, files: Mapping[str, Stamp], why: str) -> None:
-        is_list = item.object_id.endswith(FOLDER_SUFFIX)
-        is_kept = item.object_id in self.keep
-        if is_kept and not is_list:
-            self.shared += len(item.names)
-        if size is not None and not is_kept:
-            piece = Piece(item.key, item.md5, size, None)
-            (self.lists if is_list else self.pieces).append(piece)
-        freed = 0 if size is None or is_kept else size
-        for name, stamp in files.items():
-            self.pieces.append(Piece(name, item.md5, stamp.size, stamp))
-            freed += stamp.size if size is None else 0
-        if not is_list and (files or (size is not None and not is_kept)):
-            count, total = self.safe.setdefault(why, [0, 0])
-            self.safe[why] = [count + len(item.names), total + freed]
-
-    def _why(self, verdict: Verdict) -> str | None:
-        match verdict:
-            case ByCopies(tally):
-                count = len(tally.counted)
-                word = "checked copy" if count == 1 else "checked copies"
-                return f"{count} {word} ({', '.join(tally.counted)})"
-            case ByRecipe():
-                self.needs |= dict.fromkeys(verdict.needs)
-                proof = verdict.proof
-                return (
-                    f"recomputable, proven {proof.verdict} on {proof.at:%Y-%m-%d}, "
-                    f"{format_duration(verdict.seconds)}"
-                )
-            case NotRecoverable():
-                loss = next((one for one in self.accepted if self._accepts(one)), None)
-                if loss is None:
-                    return None
-                return f"loss accepted by {loss.by} on {loss.on}: {loss.reason}"
-
-    def _accepts(self, loss: AcceptedLoss) -> bool:
-        if loss.select == self.version.unit:
-            return True
-        try:
-            selection = parse_selection([loss.select])
-        except UsageError:
-            return False
-        unit = self.version.unit
-        return unit is not None and selection.fits({"plate": unit})
-
-    def _stays(self, names: Sequence[str], why: str, remedy: str, size: int) -> None:
-        some, sizes = self.unsafe.setdefault((why, remedy), ([], []))
-        some += names
-        sizes.append(size)
-
-    def _list_goes(self, source: str) -> bool:
-        if self.unsafe or self.shared:
-            return False
-        return source != HERE or not self.is_current
-
-    def plan(self, source: str) -> VersionPlan:
-        return VersionPlan(
-            version=self.version,
-            source=source,
-            safe=tuple(Safe(why, *numbers) for why, numbers in sorted(self.safe.items())),
-            unsafe=tuple(
-                Unsafe(tuple(sorted(names)), why, remedy, sum(sizes))
-                for (why, remedy), (names, sizes) in sorted(self.unsafe.items())
-            ),
-            shared=self.shared,
-            needs=tuple(self.needs),
-            # The list goes last, and stays while any of its files stays. Here it stays while the
-            # version is recorded: without it nobody could name what is missing.
-            pieces=(*self.pieces, *(self.lists if self._list_goes(source) else ())),
-            held=frozenset(self.held),
-        )
-
-
 def _without_held(plans: Sequence[VersionPlan]) -> list[VersionPlan]:
     """Return the plans without objects that another version of the same drop must keep."""
     held = frozenset().union(*(one.held for one in plans))
     return [
         replace(one, pieces=tuple(p for p in one.pieces if p.path not in held)) for one in plans
     ]
-
-
-def _against(verdict: NotRecoverable) -> str:
-    """Say in a clause why nothing else has a file for sure."""
-    count = len(verdict.copies.counted)
-    parts = []
-    if count:
-        parts.append(f"{count} of {verdict.needed} copies ({', '.join(verdict.copies.counted)})")
-    else:
-        parts.append("no other checked copy")
-    parts += [f"{storage}: {why}" for storage, why in verdict.copies.against]
-    parts += list(verdict.recipe_faults)
-    return "; ".join(parts)

@@ -11,11 +11,12 @@ from imgdata.model.decisions import HandNote
 from imgdata.model.events import Event, Json
 from imgdata.policy.evidence import Rule
 from imgdata.policy.recoverable import DIFFERENT, Node, NodeId, Proof, Recipe, node_id
+from imgdata.project.config import Level
 from imgdata.project.hand_notes import hand_notes
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
-from imgdata.workflows.copies import Copies, rule_of
+from imgdata.workflows.copies import PURGED_OPTION, Copies, rule_of
 from imgdata.workflows.history import History, Version
 
 OFF_LEVEL = Rule(1, timedelta(days=180))
@@ -75,7 +76,18 @@ class Graph(Struct, dict=True):
             rule=rule_of(level) if level else OFF_LEVEL,
             recipe=self._recipe(version),
             unreadable="its file list is not here" if items is None else "",
+            places=self._places(level),
         )
+
+    def _places(self, level: Level | None) -> tuple[str, ...]:
+        """Return the storages that one more copy of a level may go to without asking anybody."""
+        own = level.storages if level else ()
+        others = (
+            name
+            for name, storage in self.clone.config.storages.items()
+            if not storage.options.get("public") and PURGED_OPTION not in storage.options
+        )
+        return tuple(dict.fromkeys((*own, *others)))
 
     def _version(self, name: NodeId) -> Version:
         if name in self._known:

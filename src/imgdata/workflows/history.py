@@ -73,6 +73,7 @@ class History:
         self._inputs: dict[Version, set[Input]] = {}
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
         self._origins: dict[Version, set[str]] = {}
+        self._commits: dict[Version, str] = {}
         self._prefix = ""
         if clone.root != clone.git.root:
             self._prefix = f"{clone.root.relative_to(clone.git.root).as_posix()}/"
@@ -118,9 +119,16 @@ class History:
         for path, state in states:
             for version in self._parsed[path, state.blob]:
                 found[version] = max(found.get(version, state.at), state.at)
+                self._commits.setdefault(version, state.commit)
         for version in self.in_use:
             found.setdefault(version, self._clone.clock.now())
         return found
+
+    @property
+    def commits(self) -> Mapping[Version, str]:
+        """A commit that records each version, the newest that changed its file to it."""
+        _ = self.ever
+        return self._commits
 
     @property
     def origins(self) -> Mapping[Version, set[str]]:

@@ -42,6 +42,11 @@ class Withheld(Struct, frozen=True):
     reasons: tuple[str, ...]
     may: tuple[str, ...]
 
+    @property
+    def sentence(self) -> str:
+        """Why, in a clause."""
+        return f"restricted, and {self.storage} is public ({self.public}): {self.reasons[0]}"
+
 
 class Gate(Struct, dict=True):
     """Judges units and storages of one clone; reads every rule and list once.
@@ -138,6 +143,19 @@ class Gate(Struct, dict=True):
             case MayLeave():
                 reasons = tuple(dict.fromkeys(self._license_faults(unit)))
         return Withheld(unit, storage, public, reasons, self._may(unit)) if reasons else None
+
+    def remembered(self, unit: Unit, storage: StorageConfig) -> Withheld | None:
+        """Return why a unit will be withheld, as far as rules and records say; asks nobody.
+
+        A plan shows it; what is sent is judged by its content, too.
+        """
+        if not (public := self.stated_public(storage)):
+            return None
+        found = self._reasons(version_of(unit), self._sources(unit), self._clock.today())
+        reasons = tuple(dict.fromkeys((*found, *self._license_faults(unit))))
+        if not reasons:
+            return None
+        return Withheld(unit, storage.name, public, reasons, self._may(unit))
 
     def verdict(self, unit: Unit, receiver: Storage | None = None) -> Verdict:
         """Judge a unit by its origin, by what it was made from, and by its content."""

@@ -21,6 +21,7 @@ from imgdata.workflows.contents import Contents
 from imgdata.workflows.copies import Copies
 from imgdata.workflows.drop import Dropped, drop
 from imgdata.workflows.drop_plan import DropOptions, DropPlan, plan_drop
+from imgdata.workflows.leaving import Gate, Withheld
 from imgdata.workflows.places import places
 from imgdata.workflows.push import Pushed, PushOutcome, push
 from imgdata.workflows.push_plan import PushOptions
@@ -55,6 +56,7 @@ class Leg(Struct, frozen=True):
     Attributes:
         units: Those that the former storage is noted to have, or has remains of.
         to_copy: Those of them that the new storage is not noted to have whole.
+        withheld: Those that will stay because they may not leave, as rules and records say.
     """
 
     level: Level
@@ -62,11 +64,13 @@ class Leg(Struct, frozen=True):
     target: str
     units: tuple[Unit, ...]
     to_copy: tuple[Unit, ...]
+    withheld: tuple[Withheld, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes of what is to be copied."""
-        return sum(unit.size for unit in self.to_copy)
+        held = {one.unit.path for one in self.withheld}
+        return sum(unit.size for unit in self.to_copy if unit.path not in held)
 
 
 class Stays(Struct, frozen=True):
@@ -123,7 +127,10 @@ def _leg(clone: Clone, level: Level, options: MoveOptions) -> Leg | None:
         or (_is_on(copies, unit, source) and (not options.due or retention.why_to_move(unit)))
     )
     to_copy = tuple(u for u in units if not copies.copy(version_of(u), target).is_whole)
-    return Leg(level, source, target, units, to_copy)
+    gate = Gate(clone, ask=False)
+    verdicts = (gate.remembered(unit, clone.config.storages[target]) for unit in units)
+    withheld = tuple(one for one in verdicts if one is not None)
+    return Leg(level, source, target, units, to_copy, withheld)
 
 
 def _is_on(copies: Copies, unit: Unit, name: str) -> bool:

@@ -147,9 +147,12 @@ def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
 
 def _broken(bad: Sequence[str], broken: Pulled) -> DamagedError:
     count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
+    remedy = f"from another copy: imgdata pull {broken.unit.level} --from STORAGE"
+    if broken.way_back:
+        remedy = f"a storage that imgdata.yaml does not name any more has them: {broken.way_back}"
     more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
     return DamagedError(
         f"{count} damaged or missing and not checked out",
         cause="\n".join([*bad[:SHOWN], *more]),
-        remedy=f"from another copy: imgdata pull {broken.unit.level} --from STORAGE",
+        remedy=remedy,
     )

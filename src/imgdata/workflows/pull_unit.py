@@ -26,7 +26,7 @@ from imgdata.model.selection import Selection
 from imgdata.model.sizes import format_size
 from imgdata.ports import Storage
 from imgdata.project.config import Level
-from imgdata.system.files import remove_leftovers, write_text
+from imgdata.system.files import remove_empty, remove_leftovers, unlink_same, write_text
 from imgdata.system.progress import Progress
 from imgdata.transfer.checkout import CacheDamaged, Placed, Placement, place_all
 from imgdata.transfer.move import (
@@ -41,6 +41,8 @@ from imgdata.transfer.move import (
 )
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.former_files import former_files
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.objects import (
     Content,
     content_of,
@@ -50,6 +52,7 @@ from imgdata.workflows.objects import (
     list_item_of,
 )
 from imgdata.workflows.partial_notes import partial_note
+from imgdata.workflows.versions import version_of
 
 SHOWN = 20
 EXECUTABLE = 0o111
@@ -78,22 +81,28 @@ class Pulled(Struct, frozen=True):
     Attributes:
         fetched: Objects that came from storages, and `size` their bytes.
         placed: Files put into the workspace.
+        replaced: Files of another recorded version that went from the workspace for it; the cache
+            has them.
         present: Files that were there already.
         left: Recorded files that were not asked for (`--select`).
         bad: Files that could not be brought back, with the reason.
         healed: Files whose copy on one storage was damaged, but another had a good one.
         sources: Storages that gave something.
+        way_back: Where files are bad, the command that makes a storage known again that has them,
+            as the log says, and that imgdata.yaml does not name any more; empty for none.
     """
 
     unit: Unit
     fetched: int
     size: int
     placed: int
+    replaced: int
     present: int
     left: int
     bad: tuple[str, ...]
     healed: tuple[str, ...]
     sources: tuple[str, ...]
+    way_back: str = ""
 
 
 class Doors(Struct):
@@ -135,6 +144,7 @@ class Fetch(Struct):
     gave: dict[str, None] = field(default_factory=dict)
     events: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     unreachable: StorageError | None = None
+    former: frozenset[str] = frozenset()
 
     def source_names(self) -> tuple[str, ...]:
         """Return the storages to ask, in order: the level's, then any noted to have the version."""
@@ -181,6 +191,9 @@ class Fetch(Struct):
             if path is not None:
                 self.clone.git.stage([path])
         placed = self._place(wanted)
+        replaced = sum(1 for path in self.former if self._shown(path) not in self.bad)
+        if not (self.options.selection or self._parts()):
+            replaced += self._take_out_former(whole)
         left = len(whole.files) - len(content.files)
         self._note_partial(left)
         return Pulled(
@@ -188,11 +201,13 @@ class Fetch(Struct):
             fetched=len(self.fetched),
             size=self.size,
             placed=placed,
+            replaced=replaced,
             present=present,
             left=left,
             bad=tuple(f"{path}: {why}" for path, why in sorted(self.bad.items())),
             healed=tuple(sorted(self.healed)),
             sources=tuple(self.gave),
+            way_back=self.way_back() if self.bad else "",
         )
 
     def run_to_cache(self) -> None:
@@ -208,6 +223,12 @@ class Fetch(Struct):
             lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
             problem = f"{len(lines)} of {self.unit.title} cannot be had"
             raise DamagedError(problem, cause="\n".join(lines[:SHOWN]))
+
+    def way_back(self) -> str:
+        """Return the command that makes a storage known again that has the unit; or nothing."""
+        if self.clone.by_path:
+            return ""
+        return FormerStorages(self.clone).way_back(version_of(self.unit))
 
     def _parts(self) -> tuple[str, ...] | None:
         return self.options.parts.get(self.unit.level)
@@ -227,7 +248,7 @@ class Fetch(Struct):
                 if item.object_id not in self.fetched:
                     why = next(iter(self.bad.values()), "on no storage")
                     problem = f"the file list of {unit.title} is {why}"
-                    remedy = f"imgdata pull {unit.level} --from STORAGE"
+                    remedy = self.way_back() or f"imgdata pull {unit.level} --from STORAGE"
                     raise DamagedError(problem, remedy=remedy)
         return content_of(unit, self.clone.folder_list(unit))
 
@@ -254,6 +275,9 @@ class Fetch(Struct):
             here = self.clone.workspace.as_recorded(self.unit.path, here, content.files)
         changed = [path for path, md5 in here.items() if content.files[path] != md5]
         edited = [path for path in changed if not self._is_cache_object(path, content.files[path])]
+        if edited:
+            self.former = former_files(self.clone, self.unit.path, edited)
+        edited = [path for path in edited if path not in self.former]
         if edited:
             paths = "\n".join(self._shown(path) for path in sorted(edited)[:SHOWN])
             count = "one file" if len(edited) == 1 else f"{len(edited)} files"
@@ -422,6 +446,18 @@ class Fetch(Struct):
                         self.bad[path] = f"damaged in the local cache (md5 {found})"
             clone.state.write(rows)
         return placed
+
+    def _take_out_former(self, whole: Content) -> int:
+        """Delete files that only another recorded version has, which the cache keeps."""
+        found = self.clone.workspace.scan(self.unit.path)
+        extra = found.keys() - whole.files.keys()
+        former = former_files(self.clone, self.unit.path, extra) if extra else frozenset()
+        if not former:
+            return 0
+        with dvc_lock(self.clone.tmp):
+            gone = [unlink_same(Path(self._full(name)), found[name]) for name in former]
+            remove_empty(self.clone.root / self.unit.path)
+        return sum(gone)
 
     def _note_partial(self, left: int) -> None:
         """Remember that a unit is here in part on purpose, for run, add and status."""

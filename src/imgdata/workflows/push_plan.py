@@ -171,6 +171,21 @@ def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
     return ""
 
 
+def without_withheld(
+    clone: Clone, targets: Sequence[Target], gate: Gate
+) -> tuple[tuple[Target, ...], tuple[NotPushed, ...]]:
+    """Return the targets that rules and records let go, and why others stay; asks nobody."""
+    going: list[Target] = []
+    held: list[NotPushed] = []
+    for target in targets:
+        found = gate.remembered(target.unit, clone.config.storages[target.storage])
+        if found is None:
+            going.append(target)
+        else:
+            held.append(NotPushed(target.unit, found.sentence))
+    return tuple(going), tuple(held)
+
+
 def remembered_plan(clone: Clone, target: Target, options: PushOptions) -> UnitPlan:
     """Return what a push would do, as remembered in the log: asks no storage."""
     content = selected_content(clone, target.unit, options)

@@ -22,6 +22,7 @@ from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows import leftovers
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.former_files import former_files
 
 ENVIRONMENTS = Path(".imgdata") / "environments"
 SHOWN = 10
@@ -262,7 +263,10 @@ def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -
         *(f"not recorded: {_below(dep.path, path)}" for path in comparison.extra),
     ]
     remedy = f"bring it back whole: imgdata pull {level}"
-    if comparison.changed:
+    at_risk = {*comparison.changed, *comparison.extra}
+    if at_risk and at_risk <= former_files(clone, out.path, at_risk):
+        remedy = f"these are of another version; bring the recorded one: imgdata pull {level}"
+    elif comparison.changed:
         remedy = f"move the changed files away, then: imgdata pull {level}"
     elif comparison.extra:
         remedy = f"move the new files out of {dep.path}, or add them: imgdata add {level} FOLDER"
@@ -276,13 +280,16 @@ def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -
 
 def _refuse_edited_output(clone: Clone, stage: Stage, out: Out) -> None:
     comparison = compare_out(clone, out)
-    at_risk = (*comparison.changed, *comparison.extra)
+    differing = (*comparison.changed, *comparison.extra)
+    former = former_files(clone, out.path, differing) if differing else frozenset()
+    at_risk = [name for name in differing if name not in former]
     if not at_risk:
         return
     count = "one file" if len(at_risk) == 1 else f"{len(at_risk)} files"
+    changed = frozenset(comparison.changed)
     lines = [
-        *(f"edited by hand: {_below(out.path, path)}" for path in comparison.changed),
-        *(f"not recorded: {_below(out.path, path)}" for path in comparison.extra),
+        f"{'edited by hand' if path in changed else 'not recorded'}: {_below(out.path, path)}"
+        for path in at_risk
     ]
     msg = f"running '{stage.name}' would delete {count} in {out.path} that nothing else has"
     raise RefusedError(

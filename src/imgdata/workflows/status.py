@@ -22,6 +22,7 @@ from imgdata.workflows import merge_driver
 from imgdata.workflows.by_path import how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
+from imgdata.workflows.former_files import former_files
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
@@ -208,7 +209,9 @@ def _unit_status(
         owed=owed,
         next_step=_dvc_step(unit, level, here, stale, owed)
         if clone.by_path
-        else _next_step(unit, level, here, stale, owed),
+        else _next_step(
+            unit, level, here, stale, owed, is_former=is_former(clone, unit, comparison)
+        ),
         noted=_noted(clone, unit, comparison),
     )
 
@@ -319,8 +322,18 @@ class _Asked(Struct, dict=True):
         return [*keys, content.list_item.key] if content.list_item else keys
 
 
-def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
+def is_former(clone: Clone, unit: Unit, comparison: Comparison | None) -> bool:
+    """Tell whether all that differs here is of another recorded version."""
+    differing = (*comparison.changed, *comparison.extra) if comparison is not None else ()
+    return bool(differing) and former_files(clone, unit.path, differing) >= set(differing)
+
+
+def _next_step(
+    unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int, *, is_former: bool
+) -> str:
     name = level.name
+    if is_former:
+        return f"imgdata pull {name}" if level.storages or level.then else f"imgdata run {name}"
     if here == "changed" and unit.is_raw:
         return f"original changed: imgdata status {name} --verbose"
     if stale:

@@ -57,6 +57,8 @@ CACHE = "cache"
 CHECKPOINT = timedelta(seconds=60)
 NEVER = datetime.fromtimestamp(0, UTC)
 CACHE_NOTE = PRIVATE_FOLDER / "cache-checked.json"
+PART = "part/"
+"""Before the id of an object whose version was not yet read whole."""
 GONE = frozenset({"dropped", "lost"})
 
 
@@ -181,8 +183,13 @@ class _Verification(Struct):
 
     def _cache_task(self, version: Version, items: tuple[Item, ...], copies: Copies) -> Task | None:
         there = copies.cached(items)
-        at = self._cache_notes().get(version.version, NEVER)
-        ages = [(at, _sized(item, there[item.key])) for item in items if item.key in there]
+        notes = self._cache_notes()
+        whole = notes.get(version.version, NEVER)
+        ages = [
+            (max(whole, notes.get(PART + item.object_id, NEVER)), _sized(item, there[item.key]))
+            for item in items
+            if item.key in there
+        ]
         return _task(version, CACHE, self.clone.cache, ages, len(ages))
 
     def _cache_notes(self) -> dict[str, datetime]:
@@ -221,8 +228,8 @@ class _Verification(Struct):
         bad = tuple(self._bad(task, reading, one, copies) for one in reading.bad)
         if self.options.repair:
             reading.note_repairs()
-        if task.storage == CACHE and failure is None and not left and not reading.bad:
-            self._note_cache(task.version)
+        if task.storage == CACHE and failure is None and not reading.bad:
+            self._note_cache(task, () if not left else [item for item, _ in reading.good])
         done = sum(size for _, size in reading.good)
         said = (one.why for one in reading.bad if isinstance(one, Missing))
         why = dict.fromkeys(one for one in said if one) if task.storage != CACHE else {}
@@ -255,9 +262,16 @@ class _Verification(Struct):
             chosen.append(item)
         return chosen, len(task.items) - len(chosen)
 
-    def _note_cache(self, version: Version) -> None:
+    def _note_cache(self, task: Task, part: Sequence[Item]) -> None:
+        """Remember that a version was read, or the part of it that the budget was enough for."""
         notes = {name: time_text(at) for name, at in self._cache_notes().items()}
-        notes[version.version] = time_text(self.clone.clock.now())
+        now = time_text(self.clone.clock.now())
+        if part:
+            notes |= dict.fromkeys((PART + item.object_id for item in part), now)
+        else:
+            notes[task.version.version] = now
+            for item in task.items:
+                notes.pop(PART + item.object_id, None)
         path = self.clone.root / CACHE_NOTE
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(notes))

@@ -88,7 +88,8 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
     """Return what a verification found, or what kept it from reading, or None."""
     bad = [(one, file) for one in outcomes if isinstance(one, Verified) for file in one.still_bad]
     if bad:
-        lines = [f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad]
+        told = (f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad)
+        lines = list(dict.fromkeys(told))  # several versions may lack the same
         more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         why = dict.fromkeys(why for one, _ in bad for why in one.why)
         count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"

@@ -100,6 +100,9 @@ class Whereabouts(Struct, frozen=True):
     recipe: RecipeLine | None
 
 
+NO_LIST = "its file list is not there any more"
+
+
 class WhereisOptions(Struct, frozen=True):
     """How to answer.
 
@@ -339,11 +342,13 @@ class _Look(Struct, frozen=True):
         held = 0
         for name in self.copies.storages_of(version):
             copy = self.copies.copy(version, name)
-            weakest = copy.weakest
-            files = version.nfiles if copy.is_whole else 0
+            presence = self.copies.presence_unlisted(version, name)
+            is_lost = presence in {"absent", "differs"}
+            weakest = None if is_lost else copy.weakest
+            files = version.nfiles if weakest else 0
             fact = CopyFact(
                 name, self.copies.place_of.get(name, name), weakest or NothingNoted(),
-                "not asked", self.copies.never(name),
+                presence, self.copies.never(name),
             )  # fmt: skip
             counts = bool(level) and isinstance(
                 standing(fact, rule_of(level), self.now) if level else None, CountsFully
@@ -356,7 +361,8 @@ class _Look(Struct, frozen=True):
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
-                    tuple(self._notes(name, facts)), not self.clone.by_path,
+                    (*self._notes(name, facts), *([NO_LIST] if is_lost and copy.is_whole else ())),
+                    not self.clone.by_path,
                 )
             )  # fmt: skip
         short = (version.path,) if rule is not None and held < rule.copies else ()

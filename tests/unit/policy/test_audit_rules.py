@@ -120,7 +120,7 @@ CASES = {
         "imgdata push raw"),
     "no copy and nothing here": (
         replace(SOUND, versions=(version(copy(NOTHING), is_here=False),)),
-        "copies", "broken", "imgdata add raw FOLDER"),
+        "copies", "broken", "in the clone where it was added: imgdata push raw"),
     "nothing anywhere, but a stage": (
         replace(SOUND, versions=(version(copy(NOTHING), is_here=False, is_made=True),)),
         "copies", "broken", "imgdata run raw"),

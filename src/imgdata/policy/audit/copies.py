@@ -15,6 +15,7 @@ from imgdata.policy.ledger import Evidence, NotThere, Unknown
 
 WRONG_BYTES = frozenset({"damaged", "missing"})
 SHORT = 8
+FORMER = "has its copies only on a storage that imgdata.yaml does not name any more"
 
 
 def too_few_copies(facts: AuditFacts) -> Iterator[Remark]:
@@ -31,6 +32,7 @@ def too_few_copies(facts: AuditFacts) -> Iterator[Remark]:
             what = f"{held} of {asked}" + (f" ({where})" if where else "")
             if not held and not version.is_here:
                 what = f"no copy, and not here either{f' ({where})' if where else ''}"
+                what = FORMER if version.way_back else what
             step = _store(version, reasons, purged, held=held)
             yield Remark(
                 "broken", version.title, what, step, version.level, version.unit, "", files
@@ -74,7 +76,11 @@ def _store(
     """Return the command that makes a copy that is owed."""
     level = version.level
     if not held and not version.is_here:
-        return f"imgdata run {level}" if version.is_made else f"imgdata add {level} FOLDER"
+        if version.way_back:
+            return version.way_back
+        if version.is_made:
+            return f"imgdata run {level}"
+        return f"in the clone where it was added: imgdata push {level}"
     open_places = [
         storage
         for storage, why in reasons
@@ -169,11 +175,14 @@ def unstored_versions(facts: AuditFacts) -> Iterator[Remark]:
         there, back = f"git checkout {shlex.quote(old.where)}", "git checkout -"
         if old.is_checked_out:
             there, back = "git stash", "git stash pop"
+        where = FORMER if old.way_back else "is on no storage"
+        level = old.level_there or old.level
+        elsewhere = "" if old.is_here else "in a clone that still has it: "
         yield Remark(
             "broken",
             old.title,
-            f"version {old.version[:SHORT]} of {old.where} is on no storage",
-            f"{there} && imgdata push {old.level} && {back}",
+            f"version {old.version[:SHORT]} of {old.where} {where}",
+            old.way_back or f"{elsewhere}{there} && imgdata push {level} && {back}",
             old.level,
             old.unit,
         )

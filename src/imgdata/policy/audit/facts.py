@@ -45,6 +45,8 @@ class VersionFact(Struct, frozen=True):
         objects: Its files by the state of their copies.
         is_here: Whether this clone's cache or workspace has all of it.
         is_made: Whether a stage makes it, so that it can be made again.
+        way_back: The command that makes a storage known again that has it, as the log says, and
+            that imgdata.yaml does not name any more; empty for none.
     """
 
     level: str
@@ -55,6 +57,7 @@ class VersionFact(Struct, frozen=True):
     objects: tuple[ObjectsFact, ...]
     is_here: bool
     is_made: bool
+    way_back: str = ""
 
 
 class OldVersion(Struct, frozen=True):
@@ -63,6 +66,9 @@ class OldVersion(Struct, frozen=True):
     Attributes:
         where: The branch, tag or stash.
         is_checked_out: Whether that is what HEAD is on, so that only changes here hide it.
+        way_back: As of `VersionFact`.
+        is_here: Whether this clone's cache has all of it.
+        level_there: What the level is called at that branch, tag or stash; empty for the same.
     """
 
     level: str
@@ -71,6 +77,9 @@ class OldVersion(Struct, frozen=True):
     version: str
     where: str
     is_checked_out: bool = False
+    way_back: str = ""
+    is_here: bool = True
+    level_there: str = ""
 
 
 class LegacyUnit(Struct, frozen=True):
@@ -145,13 +154,18 @@ class Due(Struct, frozen=True):
 
 
 class Superseded(Struct, frozen=True):
-    """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere."""
+    """Old versions that a level's `versions` rule does not ask to keep, and that are somewhere.
+
+    Attributes:
+        is_safe: Whether they are recoverable without what is at that place.
+    """
 
     level: str
     rule: str
     place: str
     count: int
     size: int
+    is_safe: bool = True
 
 
 class ToMove(Struct, frozen=True):

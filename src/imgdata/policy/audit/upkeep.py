@@ -133,6 +133,9 @@ def nothing_superseded(facts: AuditFacts) -> Iterator[Remark]:
         count = "1 old version" if one.count == 1 else f"{one.count} old versions"
         what = f"versions: {one.rule}; {count} {_on(one.place or 'here')} may go"
         step = f"imgdata drop {one.level} --old-versions{where}"
+        if not one.is_safe:
+            what += " once something else has them for sure"
+            step += " --dry-run"  # it says what each of them needs
         yield Remark("due", one.level, what, step, one.level, storage=one.place)
 
 

@@ -21,6 +21,7 @@ from imgdata.errors import UsageError
 from imgdata.levels.proposal import DataPath, ProposedLevel, propose_levels
 from imgdata.levels.units import refuse_outside
 from imgdata.model.objects import is_folder
+from imgdata.model.urls import holds_secret
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
@@ -179,7 +180,7 @@ def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]],
         if (found := REMOTE.match(section)) and options.get("url")
     }
     for name, options in shared.items():
-        why = _not_adopted(name, options["url"])
+        why = _not_adopted(name, options)
         if why:
             notes.append(f"the remote '{name}' stays DVC's own: {why}")
             continue
@@ -200,11 +201,11 @@ def _left_to_dvc(name: str, url: str) -> str:
     return f"only DVC speaks to '{name}': push and pull its levels with dvc"
 
 
-def _not_adopted(name: str, url: str) -> str:
+def _not_adopted(name: str, options: Mapping[str, str]) -> str:
     if not STORAGE_NAME.match(name) or name == "none":
         new = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "storage"
         return f"names of storages are lower-case; dvc remote rename '{name}' {new}"
-    if "://" in url and urlsplit(url).password:
+    if any(map(holds_secret, options.values())):
         return "its url holds a password, which does not belong in a file of the project"
     return ""
 

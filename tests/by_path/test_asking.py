@@ -143,6 +143,22 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
 
 
 @pytest.mark.dvc
+def test_an_empty_folder_is_here_when_it_is_there(repository: Repository) -> None:
+    repository.imgdata("push", "empty")
+    fresh = repository.clone()
+    assert "not here" in fresh.imgdata("status", "empty").stdout
+    assert fresh.dvc_says("status", "empty.dvc")
+    fresh.imgdata("pull", "empty")
+    assert (fresh.root / "empty").is_dir()
+    assert "not here" not in fresh.imgdata("status", "empty").stdout
+    assert fresh.dvc_says("status", "empty.dvc") == {}
+    (fresh.root / "empty").rmdir()
+    assert "not here" in fresh.imgdata("status", "empty").stdout
+    fresh.imgdata("pull", "empty")
+    assert fresh.dvc_says("status", "empty.dvc") == {}
+
+
+@pytest.mark.dvc
 @pytest.mark.corpora
 @pytest.mark.parametrize("name", CORPORA)
 def test_real_repositories_are_seen_as_dvc_sees_them(

@@ -139,7 +139,10 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
     assert "it tracks nothing" in empty.imgdata("push", "x", status=2).stderr
     (empty.root / "x").write_text("x")
     empty.dvc("add", "--quiet", "x")
-    assert "dvc remote default" in empty.imgdata("push").stdout
+    for verb in ("push", "pull"):
+        done = empty.imgdata(verb, status=2)
+        assert "dvc remote default" in done.stdout
+        assert "x has no remote to go to" in done.stderr
 
 
 @pytest.mark.dvc

@@ -228,10 +228,21 @@ def test_a_repository_of_dvc_2_is_adopted_and_its_pipeline_stays_fresh(tmp_path:
     call(root, "git", "add", "--all")
     call(root, "git", "commit", "--quiet", "-m", "As DVC 2 left it")
     before = call(root, "dvc", "status", check=False).stdout
+    shown = call(root, "imgdata", "init", check=False).stdout
+    assert "note: in the form of DVC 2, of which imgdata notes no copies (data.csv)" in shown
     adopt(root)
     assert call(root, "dvc", "status", check=False).stdout == before
     assert "hash" not in (root / "data.csv.dvc").read_text()
-    call(root, "imgdata", "status")
+    migrate = "dvc pull && dvc cache migrate --dvc-files"
+    said = call(root, "imgdata", "status").stdout
+    assert "of DVC 2" in said
+    assert migrate in said
+    assert migrate in call(root, "imgdata", "whereis").stdout
+    for verb in ("push", "pull"):
+        done = call(root, "imgdata", verb, check=False)
+        assert done.returncode == 2, "what was not sent must not look sent"
+        assert migrate in done.stderr
+        assert "imgdata run" not in done.stdout + done.stderr
 
 
 @pytest.mark.dvc

@@ -16,6 +16,7 @@ from msgspec import Struct
 from imgdata.dvc_files.collecting import dvc_roots
 from imgdata.dvc_files.config import REMOTE, DvcConfig, Setting, config_sections, read_config
 from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.recorded import MD5_DOS2UNIX
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.errors import UsageError
 from imgdata.levels.proposal import DataPath, ProposedLevel, propose_levels
@@ -24,6 +25,7 @@ from imgdata.model.objects import is_folder
 from imgdata.model.urls import holds_secret
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
+from imgdata.workflows.by_path import MIGRATE
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
 from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
 
@@ -38,6 +40,7 @@ IMAGE_SUFFIXES = frozenset(
     | {".dcm", ".svs"}
 )
 IMAGE_FOLDERS_DEEP = 5
+SHOWN = 3
 RAW = DataPath("data/raw", is_folder=True)
 
 Ask = Callable[[Path], bool]
@@ -125,12 +128,23 @@ def plan_adoption(
         changes.append(FileChange(root / DVC_FOLDER / ".gitignore", "", DVC_IGNORED))
     changes += plan_conform(config, root, extra=extra)
     notes += [problem.sentence for problem in index.problems]
+    notes += _old_records(index)
     notes += [
         f"git ignores {level.path}, and DVC with it: take it out of .gitignore before imgdata add"
         for level in levels
         if not index.stages and is_ignored(root / level.path)
     ]
     return AdoptionPlan(root, levels, tuple(changes), tuple(notes), archive)
+
+
+def _old_records(index: Index) -> Iterator[str]:
+    """Say what DVC 2 recorded: by path it is pushed and pulled, as a level not yet."""
+    outs = [out for stage in index.stages for out in stage.outs if out.flags.cache]
+    hashes = {out.path: out.recorded.hash for out in outs if out.recorded}
+    old = [path for path, found in hashes.items() if found and found.name == MD5_DOS2UNIX]
+    if old:
+        shown = ", ".join(old[:SHOWN]) + (", ..." if len(old) > SHOWN else "")
+        yield f"in the form of DVC 2, of which imgdata notes no copies ({shown}): {MIGRATE}"
 
 
 def _data(index: Index) -> Iterator[DataPath]:

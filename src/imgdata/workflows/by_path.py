@@ -19,6 +19,7 @@ from imgdata.dvc_files.stages import Stage
 from imgdata.errors import (
     CredentialsError,
     ImgdataError,
+    InvalidProjectError,
     NothingFoundError,
     StorageError,
     UsageError,
@@ -45,6 +46,7 @@ SECRETS: Mapping[str, frozenset[str]] = {
     "https": frozenset({"password"}),
     "http": frozenset({"password"}),
 }
+MIGRATE = "dvc pull && dvc cache migrate --dvc-files"
 BY_FILE_NAME = ("version_aware", "worktree")
 SHOWN = 5
 
@@ -205,6 +207,24 @@ def why_nowhere(clone: Clone, unit: Unit) -> str:
     if name is None:
         return "no default remote; choose one: dvc remote default NAME"
     return f"its remote '{name}' is not configured; add it: dvc remote add {name} URL"
+
+
+def obstacle(clone: Clone, unit: Unit) -> ImgdataError | None:
+    """Return what keeps an out from the place it belongs to, for a person to mend.
+
+    None where nothing does, and where it stays by rule: `push: false`, an import, no storage.
+    """
+    if unit.is_of_dvc_2:
+        problem = f"{unit.path} is recorded in the form of DVC 2, of which imgdata notes no copies"
+        return InvalidProjectError(problem, remedy=MIGRATE)
+    if not clone.by_path or not is_sent(unit) or clone.config.levels[unit.level].storages:
+        return None
+    name = unit.out.flags.remote or clone.dvc.default_remote
+    if name is None:
+        problem = f"{unit.path} has no remote to go to"
+        return UsageError(problem, remedy="choose a default one: dvc remote default NAME")
+    problem = f"the remote '{name}' of {unit.path} is not configured"
+    return UsageError(problem, remedy=f"dvc remote add {name} URL")
 
 
 def _source(stage: Stage) -> str:

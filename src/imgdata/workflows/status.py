@@ -19,7 +19,7 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
-from imgdata.workflows.by_path import how_to_get, is_sent
+from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.leaving import Gate
@@ -321,6 +321,8 @@ class _Asked(Struct, dict=True):
 
 def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
     name = level.name
+    if unit.is_of_dvc_2:
+        return MIGRATE
     if here == "changed" and unit.is_raw:
         return f"original changed: imgdata status {name} --verbose"
     if stale:
@@ -341,6 +343,8 @@ def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed
         return f"to keep it: dvc commit {stage}; to undo: dvc checkout {stage}"
     if stale or here == "unrecorded":
         return f"dvc repro {stage}" if unit.stage.kind == "stage" else ""
+    if owed and here == "absent":  # nothing here could be sent
+        return f"imgdata whereis {shlex.quote(level.name)} --remote"
     if owed:
         return f"imgdata push {shlex.quote(level.name)}"
     if here in {"absent", "partial"}:

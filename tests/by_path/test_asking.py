@@ -139,8 +139,11 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
     assert "it tracks nothing" in empty.imgdata("push", "x", status=2).stderr
     (empty.root / "x").write_text("x")
     empty.dvc("add", "--quiet", "x")
+    empty.imgdata("pull")
     for verb in ("push", "pull"):
         done = empty.imgdata(verb, status=2)
+        shutil.rmtree(empty.root / ".dvc" / "cache", ignore_errors=True)
+        (empty.root / "x").unlink(missing_ok=True)
         assert "dvc remote default" in done.stdout
         assert "x has no remote to go to" in done.stderr
 

@@ -172,8 +172,14 @@ def test_a_dvc_root_below_the_git_root_is_found_and_two_must_be_told_apart(tmp_p
     call(root / "analysis", "dvc", "add", "raw/P1")
     call(root, "git", "add", "--all")
     call(root, "git", "commit", "--quiet", "-m", "x")
+    before = (root / "analysis" / "raw" / "P1.dvc").read_bytes()
     adopt(root)
     assert (root / "analysis" / "imgdata.yaml").is_file()
+    assert (tmp_path / "repo-analysis-archive").is_dir()
+    assert (root / "analysis" / "raw" / "P1.dvc").read_bytes() == before
+    assert "?? " not in call(root, "git", "status", "--porcelain").stdout
+    call(root / "analysis", "imgdata", "push")
+    assert "in sync" in call(root / "analysis", "dvc", "status", "--cloud").stdout
     assert not (root / "imgdata.yaml").exists()
     assert "complete" in call(root / "analysis", "imgdata", "status", "--json").stdout
     (root / "second").mkdir()
@@ -243,6 +249,25 @@ def test_a_repository_of_dvc_2_is_adopted_and_its_pipeline_stays_fresh(tmp_path:
         assert done.returncode == 2, "what was not sent must not look sent"
         assert migrate in done.stderr
         assert "imgdata run" not in done.stdout + done.stderr
+
+
+@pytest.mark.dvc
+def test_what_is_private_stays_out_of_git_where_the_ignore_files_are_ignored(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "repo"
+    root.mkdir()
+    call(root, "git", "init", "--quiet")
+    (root / ".gitignore").write_text(".gitignore\n*.json\n")
+    call(root, "dvc", "init", "--quiet")
+    (root / "x").write_text("x")
+    call(root, "dvc", "add", "x")
+    (root / ".dvc" / ".gitignore").unlink()
+    adopt(root)
+    untracked = call(root, "git", "status", "--porcelain", "--untracked-files=all").stdout
+    assert ".dvc/config.local" not in untracked
+    assert ".dvc/tmp" not in untracked
+    assert "A  .imgdata/imgdata.schema.json" in untracked, "git is told all the same"
 
 
 @pytest.mark.dvc

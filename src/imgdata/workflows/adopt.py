@@ -27,7 +27,13 @@ from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.by_path import MIGRATE
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
-from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
+from imgdata.workflows.init import (
+    DVC_IGNORED,
+    NO_CREATOR,
+    InitOptions,
+    default_archive,
+    edit_config,
+)
 
 DVC_FOLDER = ".dvc"
 READ_ONLY = frozenset({"http", "https"})
@@ -114,7 +120,8 @@ def plan_adoption(
     remotes, notes = _storages(root, dvc)
     found = list(_data(index)) or list(_image_folders(root, is_tracked)) or [RAW]
     levels = propose_levels(found)
-    archive = None if remotes else root.parent / f"{root.name}-archive"
+    git_root = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    archive = None if remotes else default_archive(root, git_root)
     if archive is not None:
         remotes = {"archive": {"url": str(archive)}}
     text = _config_text(levels, remotes, _place_of(remotes, dvc), options, project_id)
@@ -124,7 +131,7 @@ def plan_adoption(
     has_dvc = (root / DVC_FOLDER).is_dir()
     extra = () if has_dvc else (Setting("core", "analytics", "false"),)
     changes = [FileChange(root / CONFIG_NAME, "", text)]
-    if not has_dvc:
+    if not (root / DVC_FOLDER / ".gitignore").is_file():
         changes.append(FileChange(root / DVC_FOLDER / ".gitignore", "", DVC_IGNORED))
     changes += plan_conform(config, root, extra=extra)
     notes += [problem.sentence for problem in index.problems]

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.config import (
     DvcConfig,
@@ -229,7 +230,9 @@ def plan_conform(
         _attributes_change(root),
         _schema_change(root),
     ]
-    dvc = None if strict else read_config(root / ".dvc")
+    now = read_config(root / ".dvc")
+    default = _default_remote(config, now, strict=strict)
+    dvc = None if strict else replace(now, default_remote=default)
     changes += _pipeline_changes(config, index, root, dvc, barred)
     return tuple(change for change in changes if change.before != change.after)
 
@@ -248,10 +251,7 @@ def _config_change(
     path = root / ".dvc" / "config"
     settings = [*extra, *stale_options(config_sections(path), _dvc_urls(config, root))]
     dvc = read_config(root / ".dvc")
-    known = [dvc_remote_of(config, level)[0] for level in config.levels.values()]
-    # What names no remote goes to the default one: not to a public storage while there is another.
-    private = [name for name in known if name and not config.storages[name].options.get("public")]
-    default = next((name for name in (*private, *known) if name), None)
+    default = _default_remote(config, dvc, strict=strict)
     for storage in config.storages.values():
         url = dvc_url(storage, root)
         if url is None:
@@ -261,9 +261,19 @@ def _config_change(
             settings.append(Setting(section, "url", url))
         wanted = _remote_options(storage)
         settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
-    if default is not None and (strict or dvc.default_remote not in dvc.remotes):
+    if default is not None and default != dvc.default_remote:
         settings.append(Setting("core", "remote", default))
     return FileChange(path, *edited_config(path, settings))
+
+
+def _default_remote(config: Config, dvc: DvcConfig, *, strict: bool) -> str | None:
+    """Return DVC's default remote as it will be: one that works stays unless `strict`."""
+    if not strict and dvc.default_remote in dvc.remotes:
+        return dvc.default_remote
+    known = [dvc_remote_of(config, level)[0] for level in config.levels.values()]
+    # What names no remote goes to the default one: not to a public storage while there is another.
+    private = [name for name in known if name and not config.storages[name].options.get("public")]
+    return next((name for name in (*private, *known) if name), dvc.default_remote)
 
 
 def _local_config_change(config: Config, root: Path) -> FileChange:

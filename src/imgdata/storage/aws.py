@@ -28,6 +28,8 @@ _BY_OTHER_MEANS = (
     "sso_start_url",
     "web_identity_token_file",
 )
+_LOGIN = frozenset({"SSOError", "LoginError", "TokenRetrievalError"})
+"""By name: the second is not in every version of botocore."""
 _ENVIRONMENT_OTHER = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -183,7 +185,7 @@ def _not_given(error: Exception | None, profile: str | None, place: str) -> Stor
             cause = f"the program that profile '{name}' names as credential_process failed"
             remedy = "run it by hand; it stands in ~/.aws/config"
             return CredentialsError(problem, cause=cause, remedy=remedy)
-        case exceptions.SSOError() | exceptions.LoginError() | exceptions.TokenRetrievalError():
+        case BaseException() if any(kind.__name__ in _LOGIN for kind in type(error).__mro__):
             cause = f"nobody is logged in with profile '{name}', or the login has expired"
             remedy = f"log in with: aws sso login --profile {name}"
             return CredentialsError(problem, cause=cause, remedy=remedy)

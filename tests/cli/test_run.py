@@ -54,6 +54,14 @@ def test_a_run_goes_on_after_a_dvc_was_killed_while_it_wrote_its_locks(lab: Lab)
     assert len(runs(lab)) == 4
 
 
+def test_a_pipeline_that_cannot_be_read_is_not_up_to_date(lab: Lab) -> None:
+    lab.file("plates.yaml").unlink()
+    done = lab.imgdata("run")
+    assert done.status == 2
+    assert "'plates.yaml' does not exist" in done.err
+    assert lab.dvc("status").status != 0
+
+
 def test_a_changed_original_stops_the_run(lab: Lab) -> None:
     rewrite(lab.file("data/raw/P1/B02_1_DNA.tif"), b"other")
     lab.file("params.yaml").write_text("threshold: 4\n")

@@ -271,6 +271,28 @@ def test_what_is_private_stays_out_of_git_where_the_ignore_files_are_ignored(
 
 
 @pytest.mark.dvc
+def test_a_remote_that_keeps_files_by_name_stays_dvcs_own(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    root.mkdir()
+    call(root, "git", "init", "--quiet")
+    call(root, "dvc", "init", "--quiet")
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    remote = named\n['remote \"named\"']\n    url = s3://lab/named\n"
+        "    version_aware = true\n['remote \"other\"']\n    url = ../../other\n"
+    )
+    (root / "x").write_text("x")
+    call(root, "dvc", "add", "x")
+    before = snapshot(root)
+    done = call(root, "imgdata", "init", "--yes")
+    assert "the remote 'named' stays DVC's own: it keeps files by name" in done.stdout
+    assert "s3://lab/named" not in (root / "imgdata.yaml").read_text()
+    after = snapshot(root)
+    assert {name: after[name] for name in before} == before
+    call(root, "imgdata", "push")
+    assert "in sync" in call(root, "dvc", "status", "--cloud", "--remote", "other").stdout
+
+
+@pytest.mark.dvc
 def test_a_password_in_a_url_never_reaches_imgdata_yaml(tmp_path: Path) -> None:
     root = tmp_path / "repo"
     root.mkdir()

@@ -25,7 +25,7 @@ from imgdata.model.objects import is_folder
 from imgdata.model.urls import holds_secret
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
-from imgdata.workflows.by_path import MIGRATE
+from imgdata.workflows.by_path import MIGRATE, kept_by_name
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
 from imgdata.workflows.init import (
     DVC_IGNORED,
@@ -226,6 +226,8 @@ def _not_adopted(name: str, options: Mapping[str, str]) -> str:
     if not STORAGE_NAME.match(name) or name == "none":
         new = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "storage"
         return f"names of storages are lower-case; dvc remote rename '{name}' {new}"
+    if why := kept_by_name(options):
+        return why
     if any(map(holds_secret, options.values())):
         return "its url holds a password, which does not belong in a file of the project"
     return ""

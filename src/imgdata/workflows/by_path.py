@@ -128,6 +128,11 @@ def _unspoken(scheme: str, section: Section) -> str:
         return f"its url {section['url']} names a remote that is not configured"
     if scheme not in SPOKEN:
         return f"it is of the kind {scheme}://, for which imgdata has no backend"
+    return kept_by_name(section)
+
+
+def kept_by_name(section: Section) -> str:
+    """Say that a remote keeps no content-addressed objects; empty where it does."""
     kept = [name for name in BY_FILE_NAME if section.get(name, "").lower() == "true"]
     return f"it keeps files by name, not by content ({kept[0]} = true)" if kept else ""
 

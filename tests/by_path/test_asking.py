@@ -149,6 +149,24 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
 
 
 @pytest.mark.dvc
+def test_a_shared_cache_that_is_not_mounted_is_empty_until_something_is_written(
+    repository: Repository,
+) -> None:
+    repository.imgdata("push")
+    user = repository.clone()
+    cache = repository.base / "disk" / "cache"
+    user.dvc("config", "--quiet", "--local", "cache.dir", str(cache))
+    assert {one["here"] for one in user.results("status", "data")} == {"absent"}
+    user.imgdata("whereis", "data", "--remote")
+    done = user.imgdata("pull", "data", status=8)
+    assert f"DVC's cache {cache} is not there" in done.stderr
+    assert not cache.parent.exists()
+    cache.mkdir(parents=True)
+    user.imgdata("pull", "data")
+    assert user.dvc_says("status", "data/P1.dvc") == {}
+
+
+@pytest.mark.dvc
 def test_an_empty_folder_is_here_when_it_is_there(repository: Repository) -> None:
     repository.imgdata("push", "empty")
     fresh = repository.clone()

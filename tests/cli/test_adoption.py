@@ -292,6 +292,26 @@ def test_a_remote_that_keeps_files_by_name_stays_dvcs_own(tmp_path: Path) -> Non
     assert "in sync" in call(root, "dvc", "status", "--cloud", "--remote", "other").stdout
 
 
+def test_in_a_datalad_dataset_records_stay_in_git(tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    (root / ".datalad").mkdir(parents=True)
+    (root / ".datalad" / "config").write_text("[datalad]\n")
+    (root / ".gitattributes").write_text("* annex.backend=MD5E")
+    call(root, "git", "init", "--quiet")
+    call(root, "git", "add", "--all")
+    adopt(root)
+    assert (root / ".gitattributes").read_text().startswith("* annex.backend=MD5E\n")
+    records = (
+        "imgdata.yaml",
+        "data/raw/P1.dvc",
+        "dvc.lock",
+        ".dvc/config",
+        ".imgdata/log/x/y.jsonl",
+    )
+    told = call(root, "git", "check-attr", "annex.largefiles", *records).stdout.splitlines()
+    assert [line.rpartition(" ")[2] for line in told] == ["nothing"] * len(records)
+
+
 @pytest.mark.dvc
 def test_a_password_in_a_url_never_reaches_imgdata_yaml(tmp_path: Path) -> None:
     root = tmp_path / "repo"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.errors import StorageError
 from imgdata.workflows.stored import Stored, StoredAnswer, Unpushed
 from imgdata.workflows.verify import (
     Extra,

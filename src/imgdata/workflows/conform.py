@@ -50,8 +50,19 @@ _SECRET_OPTION = re.compile(
     r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
     r"|customer_key|access_key_id)\w*\s*=\s*).+$"
 )
-_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s/]+@")
+_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s]+@")
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
+KEPT_BY_GIT = (
+    "*.dvc",
+    "dvc.yaml",
+    "dvc.lock",
+    ".dvc/**",
+    ".dvcignore",
+    "imgdata.yaml",
+    ".imgdata/**",
+)
+ANNEX_ATTRIBUTES = tuple(f"{name} annex.largefiles=nothing" for name in KEPT_BY_GIT)
+"""In a DataLad dataset: what is edited and merged must not become a link to annexed content."""
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
 
@@ -299,9 +310,10 @@ def _attributes_change(root: Path) -> FileChange:
     path = root / ".gitattributes"
     before = path.read_text("utf-8") if path.is_file() else ""
     there = [line.split() for line in before.splitlines() if line.strip()]
+    is_annexed = (root / ".datalad").is_dir() or " annex." in before
     missing = [
         line
-        for line in MERGE_ATTRIBUTES
+        for line in (*MERGE_ATTRIBUTES, *(ANNEX_ATTRIBUTES if is_annexed else ()))
         if not any(line.split()[0] == words[0] and line.split()[1] in words for words in there)
     ]
     gap = "" if not before or before.endswith("\n") else "\n"

@@ -148,6 +148,21 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
         assert "x has no remote to go to" in done.stderr
 
 
+def test_a_list_that_is_on_no_remote_is_told_of_the_remote_it_belongs_to(
+    repository: Repository,
+) -> None:
+    repository.imgdata("push", "data/P1")
+    clone = repository.clone()
+    (listed,) = (clone.base / "store").rglob("*.dir")
+    listed.unlink()
+    (one,) = clone.results("whereis", "data/P1", "--remote")
+    notes = {copy["storage"]: copy["notes"] for copy in one["copies"]}
+    assert notes["store"] == ["its file list is not there"]
+    assert "other" not in notes
+    (line,) = clone.results("status", "data/P1", "--remote")
+    assert line["next"] == "imgdata whereis data/P1 --remote", "nothing is here to be pushed"
+
+
 @pytest.mark.dvc
 def test_a_shared_cache_that_is_not_mounted_is_empty_until_something_is_written(
     repository: Repository,

@@ -14,7 +14,7 @@ from imgdata.policy.recoverable import ByRecipe, Recoverability
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
-from imgdata.workflows.contents import Contents
+from imgdata.workflows.contents import Contents, list_item
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
@@ -356,9 +356,11 @@ class _Look(Struct, frozen=True):
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
-                    tuple(self._notes(name, facts)), not self.clone.by_path,
+                    (*self._notes(name, facts), *self._list_notes(version, name, level)),
+                    not self.clone.by_path,
                 )
             )  # fmt: skip
+        lines = [line for line in lines if self._is_told(line, level)]
         short = (version.path,) if rule is not None and held < rule.copies else ()
         here = CopyLine(
             HERE, "this clone", self.clone.cache.description, 0, None, "", None,
@@ -375,6 +377,13 @@ class _Look(Struct, frozen=True):
             list_known=False,
             recipe=self._recipe(version),
         )
+
+    def _list_notes(self, version: Version, name: str, level: Level | None) -> Iterator[str]:
+        """Say of a storage of its own that was asked that it cannot name the files either."""
+        is_own = level is not None and name in level.storages
+        is_asked = is_own and self.copies.has_answered(name)
+        if is_asked and not self.copies.there(name, [list_item(version)]):
+            yield "its file list is not there"
 
 
 def _weakest(evidences: Sequence[Evidence]) -> Evidence | None:

@@ -241,7 +241,8 @@ def _source(stage: Stage) -> str:
 
 def how_to_get(unit: Unit) -> str:
     """Return DVC's command that brings an out which no remote keeps."""
-    if unit.stage.kind == "import":
+    is_pinned = unit.version is None and unit.stage.kind.startswith("import")  # --no-download
+    if unit.stage.kind == "import" or is_pinned:
         return f"dvc pull {unit.stage.dvc_name}"  # an update would take a newer version
     if unit.stage.kind in {"import-url", "import-db"}:
         return f"dvc update {unit.stage.dvc_name}"

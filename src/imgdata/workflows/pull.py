@@ -100,7 +100,7 @@ def _maker(clone: Clone, unit: Unit) -> str:
     """Return the command that brings a unit which no storage has."""
     if unit.is_of_dvc_2:
         return MIGRATE
-    if not clone.by_path:
+    if not clone.by_path and unit.stage.kind == "stage":
         return f"imgdata run {unit.level}"
     return f"dvc pull {unit.stage.dvc_name}" if unit.legacy_hash else how_to_get(unit)
 

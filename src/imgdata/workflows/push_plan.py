@@ -167,7 +167,8 @@ def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
     if unit.is_of_dvc_2:
         return f"recorded as {unit.legacy_hash} by DVC before 3; run: {MIGRATE}"
     if unit.version is None:
-        makes = how_to_get(unit) if clone.by_path else f"imgdata run {unit.level}"
+        is_run = not clone.by_path and unit.stage.kind == "stage"
+        makes = f"imgdata run {unit.level}" if is_run else how_to_get(unit)
         return f"nothing is recorded yet; run: {makes}"
     if not storages:
         return "storage: none, it is recomputed when needed"

@@ -323,6 +323,8 @@ def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owe
     name = level.name
     if unit.is_of_dvc_2:
         return MIGRATE
+    if unit.version is None and unit.is_raw:
+        return how_to_get(unit)
     if here == "changed" and unit.is_raw:
         return f"original changed: imgdata status {name} --verbose"
     if stale:
@@ -339,6 +341,8 @@ def _next_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owe
 def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
     """Return the next command where there is no imgdata.yaml: dvc's where imgdata has none."""
     stage = shlex.quote(unit.stage.dvc_name)
+    if unit.version is None and unit.is_raw:
+        return how_to_get(unit)
     if here == "changed" and (unit.stage.kind != "stage" or unit.stage.frozen):
         return f"to keep it: dvc commit {stage}; to undo: dvc checkout {stage}"
     if stale or here == "unrecorded":

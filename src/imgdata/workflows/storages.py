@@ -13,7 +13,7 @@ from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
 from imgdata.levels.units import choose_levels
 from imgdata.ports import CanCreateRoot, CanErase, Storage
 from imgdata.project.config import NO_STORAGE, Config, Option, StorageConfig
-from imgdata.project.editor import dump_edited, load_editable
+from imgdata.project.editor import append_entry, dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import FileChange, dvc_url, plan_conform
@@ -202,7 +202,7 @@ def with_storage(text: str, storage: StorageConfig, levels: Sequence[str]) -> st
     if value.get("storages") is None:
         value["storages"] = {}
     if storage.name not in value["storages"]:
-        value["storages"][storage.name] = {"url": storage.url, **storage.options}
+        append_entry(value["storages"], storage.name, {"url": storage.url, **storage.options})
     for name in levels:
         level = value["levels"][name]
         kept = level.get("storage", NO_STORAGE)

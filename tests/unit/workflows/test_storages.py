@@ -42,6 +42,19 @@ def test_a_storage_is_added_and_comments_and_order_stay() -> None:
     )
 
 
+def test_lines_before_the_next_section_stay_there() -> None:
+    before = (
+        "storages:\n  disk:\n    url: /mnt/disk\n    note: ours # loud\n"
+        "\n# what is kept\nlevels: {}\n"
+    )
+    one = with_storage(before, StorageConfig("lab", "s3://lab/x", {"public": False}), [])
+    two = with_storage(one, StorageConfig("far", "/mnt/far"), [])
+    assert two == before.replace(
+        "\n\n",
+        "\n  lab:\n    url: s3://lab/x\n    public: false\n  far:\n    url: /mnt/far\n\n",
+    )
+
+
 def test_what_is_there_already_is_not_written_again() -> None:
     archive = StorageConfig("archive", "/mnt/archive")
     assert with_storage(YAML, archive, ["raw", "masks"]).count("archive") == YAML.count("archive")

@@ -24,7 +24,7 @@ from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
 from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError
 from imgdata.levels.units import units_by_path
-from imgdata.storage.local import LocalStorage
+from imgdata.storage.cache_folder import CacheFolder
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.lazy import lazy_module
 from imgdata.system.progress import SILENT, Progress
@@ -85,7 +85,7 @@ def clone_of_project(root: Path, config: Config, git: Git) -> Clone:
         dvc=dvc,
         git=git,
         stages=DvcRunner(root),
-        cache=LocalStorage(dvc.cache_dir),
+        cache=CacheFolder(dvc.cache_dir),
         open_storage=opener,
         published=ProjectDeposits(root / PRIVATE_FOLDER),
         clock=SystemClock(),
@@ -116,7 +116,7 @@ def clone_by_path(root: Path) -> Clone:
         dvc=dvc,
         git=find_git(root) or no_git.NoGit(root),
         stages=DvcRunner(root),
-        cache=LocalStorage(dvc.cache_dir),
+        cache=CacheFolder(dvc.cache_dir),
         open_storage=opener,
         published=ProjectDeposits(root / PRIVATE_FOLDER),
         clock=SystemClock(),

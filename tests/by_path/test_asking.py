@@ -139,7 +139,62 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
     assert "it tracks nothing" in empty.imgdata("push", "x", status=2).stderr
     (empty.root / "x").write_text("x")
     empty.dvc("add", "--quiet", "x")
-    assert "dvc remote default" in empty.imgdata("push").stdout
+    empty.imgdata("pull")
+    for verb in ("push", "pull"):
+        done = empty.imgdata(verb, status=2)
+        shutil.rmtree(empty.root / ".dvc" / "cache", ignore_errors=True)
+        (empty.root / "x").unlink(missing_ok=True)
+        assert "dvc remote default" in done.stdout
+        assert "x has no remote to go to" in done.stderr
+
+
+def test_a_list_that_is_on_no_remote_is_told_of_the_remote_it_belongs_to(
+    repository: Repository,
+) -> None:
+    repository.imgdata("push", "data/P1")
+    clone = repository.clone()
+    (listed,) = (clone.base / "store").rglob("*.dir")
+    listed.unlink()
+    (one,) = clone.results("whereis", "data/P1", "--remote")
+    notes = {copy["storage"]: copy["notes"] for copy in one["copies"]}
+    assert notes["store"] == ["its file list is not there"]
+    assert "other" not in notes
+    (line,) = clone.results("status", "data/P1", "--remote")
+    assert line["next"] == "imgdata whereis data/P1 --remote", "nothing is here to be pushed"
+
+
+@pytest.mark.dvc
+def test_a_shared_cache_that_is_not_mounted_is_empty_until_something_is_written(
+    repository: Repository,
+) -> None:
+    repository.imgdata("push")
+    user = repository.clone()
+    cache = repository.base / "disk" / "cache"
+    user.dvc("config", "--quiet", "--local", "cache.dir", str(cache))
+    assert {one["here"] for one in user.results("status", "data")} == {"absent"}
+    user.imgdata("whereis", "data", "--remote")
+    done = user.imgdata("pull", "data", status=8)
+    assert f"DVC's cache {cache} is not there" in done.stderr
+    assert not cache.parent.exists()
+    cache.mkdir(parents=True)
+    user.imgdata("pull", "data")
+    assert user.dvc_says("status", "data/P1.dvc") == {}
+
+
+@pytest.mark.dvc
+def test_an_empty_folder_is_here_when_it_is_there(repository: Repository) -> None:
+    repository.imgdata("push", "empty")
+    fresh = repository.clone()
+    assert "not here" in fresh.imgdata("status", "empty").stdout
+    assert fresh.dvc_says("status", "empty.dvc")
+    fresh.imgdata("pull", "empty")
+    assert (fresh.root / "empty").is_dir()
+    assert "not here" not in fresh.imgdata("status", "empty").stdout
+    assert fresh.dvc_says("status", "empty.dvc") == {}
+    (fresh.root / "empty").rmdir()
+    assert "not here" in fresh.imgdata("status", "empty").stdout
+    fresh.imgdata("pull", "empty")
+    assert fresh.dvc_says("status", "empty.dvc") == {}
 
 
 @pytest.mark.dvc

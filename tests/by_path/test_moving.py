@@ -7,7 +7,7 @@ import pytest
 
 from imgdata.testing.lab import flip_byte
 from imgdata.testing.small_project import call
-from tests.by_path.conftest import Repository
+from tests.by_path.conftest import Repository, start
 
 pytestmark = pytest.mark.dvc
 
@@ -142,6 +142,24 @@ def test_an_import_is_not_pushed(repository: Repository, tmp_path: Path) -> None
     shutil.rmtree(user.root / ".dvc" / "cache")
     (user.root / "tool.bin").unlink()
     assert "dvc pull tool.bin.dvc" in user.imgdata("pull").stdout
+
+
+def test_an_import_that_was_never_downloaded_names_the_command_that_does_it(
+    tmp_path: Path,
+) -> None:
+    user = start(tmp_path)
+    user.dvc("remote", "add", "--quiet", "-d", "mine", "../mine")
+    (tmp_path / "web.csv").write_text("a,b")
+    user.dvc("import-url", "--quiet", "--no-download", tmp_path / "web.csv")
+    user.git("add", "--all")
+    for _ in ("by path", "adopted"):
+        (line,) = user.results("status")
+        assert line["next"] == "dvc pull web.csv.dvc"
+        assert "to get it: dvc pull web.csv.dvc" in user.imgdata("pull").stdout
+        assert "run: dvc pull web.csv.dvc" in user.imgdata("push").stdout
+        user.imgdata("init", "--yes")
+    user.dvc("pull")
+    assert (user.root / "web.csv").read_text() == "a,b"
 
 
 def test_the_folder_of_a_new_local_remote_is_made_unless_its_disk_is_away(

@@ -273,6 +273,26 @@ def test_files_that_mean_something_to_dvc_do_not_break_the_project(lab: Lab, nam
     assert clean(lab)
 
 
+@pytest.mark.parametrize("line", ["data/", "*.dvc", "/data/raw/*"])
+def test_what_git_ignores_is_not_said_to_be_added(lab: Lab, line: str) -> None:
+    with lab.file(".gitignore").open("a") as ignored:
+        ignored.write(f"{line}\n")
+    done = lab.imgdata("add", "raw", lab.plate("P2"))
+    assert done.status == 2
+    assert "git ignores data/raw/P2.dvc, and DVC with it" in done.err
+    assert "git check-ignore -v data/raw/P2.dvc" in done.err
+    assert not lab.file("data/raw/P2").exists()
+
+
+def test_evidence_is_committed_whatever_git_ignores(lab: Lab) -> None:
+    with lab.file(".gitignore").open("a") as ignored:
+        ignored.write("*.json*\n.imgdata/\n")
+    lab.commit()
+    lab.ok("push", "raw")
+    staged = lab.git("diff", "--cached", "--name-only").split()
+    assert [name for name in staged if name.startswith(".imgdata/log/")]
+
+
 def test_a_unit_can_be_named(lab: Lab) -> None:
     lab.ok("add", "raw", lab.plate("P2"), "--unit", "2024-05-02 plate")
     assert len(names(lab, "2024-05-02 plate")) == 4

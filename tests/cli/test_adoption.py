@@ -172,8 +172,14 @@ def test_a_dvc_root_below_the_git_root_is_found_and_two_must_be_told_apart(tmp_p
     call(root / "analysis", "dvc", "add", "raw/P1")
     call(root, "git", "add", "--all")
     call(root, "git", "commit", "--quiet", "-m", "x")
+    before = (root / "analysis" / "raw" / "P1.dvc").read_bytes()
     adopt(root)
     assert (root / "analysis" / "imgdata.yaml").is_file()
+    assert (tmp_path / "repo-analysis-archive").is_dir()
+    assert (root / "analysis" / "raw" / "P1.dvc").read_bytes() == before
+    assert "?? " not in call(root, "git", "status", "--porcelain").stdout
+    call(root / "analysis", "imgdata", "push")
+    assert "in sync" in call(root / "analysis", "dvc", "status", "--cloud").stdout
     assert not (root / "imgdata.yaml").exists()
     assert "complete" in call(root / "analysis", "imgdata", "status", "--json").stdout
     (root / "second").mkdir()
@@ -228,10 +234,82 @@ def test_a_repository_of_dvc_2_is_adopted_and_its_pipeline_stays_fresh(tmp_path:
     call(root, "git", "add", "--all")
     call(root, "git", "commit", "--quiet", "-m", "As DVC 2 left it")
     before = call(root, "dvc", "status", check=False).stdout
+    shown = call(root, "imgdata", "init", check=False).stdout
+    assert "note: in the form of DVC 2, of which imgdata notes no copies (data.csv)" in shown
     adopt(root)
     assert call(root, "dvc", "status", check=False).stdout == before
     assert "hash" not in (root / "data.csv.dvc").read_text()
-    call(root, "imgdata", "status")
+    migrate = "dvc pull && dvc cache migrate --dvc-files"
+    said = call(root, "imgdata", "status").stdout
+    assert "of DVC 2" in said
+    assert migrate in said
+    assert migrate in call(root, "imgdata", "whereis").stdout
+    for verb in ("push", "pull"):
+        done = call(root, "imgdata", verb, check=False)
+        assert done.returncode == 2, "what was not sent must not look sent"
+        assert migrate in done.stderr
+        assert "imgdata run" not in done.stdout + done.stderr
+
+
+@pytest.mark.dvc
+def test_what_is_private_stays_out_of_git_where_the_ignore_files_are_ignored(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "repo"
+    root.mkdir()
+    call(root, "git", "init", "--quiet")
+    (root / ".gitignore").write_text(".gitignore\n*.json\n")
+    call(root, "dvc", "init", "--quiet")
+    (root / "x").write_text("x")
+    call(root, "dvc", "add", "x")
+    (root / ".dvc" / ".gitignore").unlink()
+    adopt(root)
+    untracked = call(root, "git", "status", "--porcelain", "--untracked-files=all").stdout
+    assert ".dvc/config.local" not in untracked
+    assert ".dvc/tmp" not in untracked
+    assert "A  .imgdata/imgdata.schema.json" in untracked, "git is told all the same"
+
+
+@pytest.mark.dvc
+def test_a_remote_that_keeps_files_by_name_stays_dvcs_own(tmp_path: Path) -> None:
+    root = tmp_path / "repo"
+    root.mkdir()
+    call(root, "git", "init", "--quiet")
+    call(root, "dvc", "init", "--quiet")
+    (root / ".dvc" / "config").write_text(
+        "[core]\n    remote = named\n['remote \"named\"']\n    url = s3://lab/named\n"
+        "    version_aware = true\n['remote \"other\"']\n    url = ../../other\n"
+    )
+    (root / "x").write_text("x")
+    call(root, "dvc", "add", "x")
+    before = snapshot(root)
+    done = call(root, "imgdata", "init", "--yes")
+    assert "the remote 'named' stays DVC's own: it keeps files by name" in done.stdout
+    assert "s3://lab/named" not in (root / "imgdata.yaml").read_text()
+    after = snapshot(root)
+    assert {name: after[name] for name in before} == before
+    call(root, "imgdata", "push")
+    assert "in sync" in call(root, "dvc", "status", "--cloud", "--remote", "other").stdout
+
+
+def test_in_a_datalad_dataset_records_stay_in_git(tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    (root / ".datalad").mkdir(parents=True)
+    (root / ".datalad" / "config").write_text("[datalad]\n")
+    (root / ".gitattributes").write_text("* annex.backend=MD5E")
+    call(root, "git", "init", "--quiet")
+    call(root, "git", "add", "--all")
+    adopt(root)
+    assert (root / ".gitattributes").read_text().startswith("* annex.backend=MD5E\n")
+    records = (
+        "imgdata.yaml",
+        "data/raw/P1.dvc",
+        "dvc.lock",
+        ".dvc/config",
+        ".imgdata/log/x/y.jsonl",
+    )
+    told = call(root, "git", "check-attr", "annex.largefiles", *records).stdout.splitlines()
+    assert [line.rpartition(" ")[2] for line in told] == ["nothing"] * len(records)
 
 
 @pytest.mark.dvc

@@ -80,6 +80,14 @@ def test_records_of_other_stages_survive_a_dvc_killed_while_it_wrote_them(lab: L
     assert "up to date" in lab.dvc("status").out
 
 
+def test_a_pipeline_that_cannot_be_read_is_not_up_to_date(lab: Lab) -> None:
+    lab.file("plates.yaml").unlink()
+    done = lab.imgdata("run")
+    assert done.status == 2
+    assert "'plates.yaml' does not exist" in done.err
+    assert lab.dvc("status").status != 0
+
+
 def test_a_changed_original_stops_the_run(lab: Lab) -> None:
     rewrite(lab.file("data/raw/P1/B02_1_DNA.tif"), b"other")
     lab.file("params.yaml").write_text("threshold: 4\n")

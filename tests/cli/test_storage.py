@@ -160,6 +160,19 @@ def test_a_folder_becomes_a_storage_and_is_made(lab: Lab, tmp_path: Path) -> Non
     assert str(tmp_path / "disk") in lab.dvc("remote", "list")
 
 
+@pytest.mark.parametrize("url", ["lab/nf1", "./inside", "data/raw/store"])
+def test_a_folder_that_git_would_take_is_no_storage(lab: Lab, url: str) -> None:
+    told = lab.imgdata("storage", "add", "disk", url, status=2)
+    assert "lies in this project: git would take what is kept there" in told
+    assert not (lab.root / url).exists()
+    assert "disk" not in lab.text("imgdata.yaml")
+
+
+def test_a_folder_that_git_ignores_may_lie_in_the_project(lab: Lab) -> None:
+    (lab.root / ".gitignore").write_text("/store/\n")
+    lab.imgdata("storage", "add", "disk", "store")
+
+
 @pytest.mark.dvc
 def test_a_drive_never_enters_dvcs_configuration(lab: Lab, tmp_path: Path) -> None:
     (tmp_path / "drives" / "RED-07").mkdir(parents=True)

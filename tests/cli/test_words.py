@@ -27,7 +27,7 @@ def test_with_json_a_text_is_one_document(tmp_path: Path, words: tuple[str, ...]
     [
         ("gs://bucket/x", "dvc remote add cold gs://bucket/x"),
         ("azure://container/x", "dvc push -r cold"),
-        ("webdavs://ada:s3cret@host/x", "dvc remote add cold webdavs://..."),
+        ("webdavs://ada@host/x", "dvc remote add cold webdavs://"),
         ("rclone:onedrive:x", "rclone mount"),
     ],
 )
@@ -39,4 +39,31 @@ def test_a_storage_without_a_backend_is_named_with_a_way_out(
     assert done.returncode == 2
     assert "imgdata has no backend for" in done.stderr
     assert remedy in done.stderr
-    assert "s3cret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "helps"),
+    [
+        (("storage", "add", "--endpoint-url", "x"), "imgdata storage add --help"),
+        (("push", "--nope"), "imgdata push --help"),
+        (("sttus",), "imgdata --help"),
+    ],
+)
+def test_a_word_that_is_not_understood_names_the_help_of_its_own_command(
+    tmp_path: Path, words: tuple[str, ...], helps: str
+) -> None:
+    done = call(tmp_path, "imgdata", *words, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"try:   {helps}\n")
+
+
+@pytest.mark.parametrize("url", ["webdavs://ada:s3cret@host/x", "s3://AKIA:s3cret/x@bucket/x"])
+def test_a_secret_in_the_url_of_a_storage_is_refused_and_told_to_nobody(
+    tmp_path: Path, url: str
+) -> None:
+    call(tmp_path, "imgdata", "init", "p", "--template", "minimal")
+    done = call(tmp_path / "p", "imgdata", "storage", "add", "cold", url, check=False)
+    assert done.returncode == 2
+    assert "does not belong in a url" in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    assert "s3cret" not in (tmp_path / "p" / "imgdata.yaml").read_text()

@@ -14,7 +14,7 @@ from imgdata.errors import DamagedError, InvalidProjectError
 from imgdata.ports import CanWriteIfAbsent, Storage
 from imgdata.storage.aws import find_account
 from imgdata.storage.object_store import MEBIBYTE, Limits, ObjectStorage, proven_md5
-from imgdata.storage.s3 import S3Settings, bucket_address, connect
+from imgdata.storage.s3 import Address, S3Settings, bucket_address, connect
 from imgdata.testing.servers import BUCKET, S3Server
 from imgdata.testing.storage import KEY, StorageContract, StorageMachine, fetch, keys, md5, store
 
@@ -156,12 +156,37 @@ def test_a_server_without_conditional_writes_does_not_pretend(
 
 @pytest.mark.parametrize(
     "url",
-    ["s3://", "s3:///x", "s3://bucket/a/../b", "s3://bucket/x?y=1", "s3://key:secret@bucket/x"],
+    [
+        "s3://",
+        "s3:///x",
+        "s3://bucket/a/../b",
+        "s3://bucket/x?y=1",
+        "s3://key:secret@bucket/x",
+        "s3://key:a/secret@bucket/x",
+        "s3://key:a?secret@bucket/x",
+    ],
 )
 def test_a_url_that_is_no_bucket_is_refused_without_repeating_secrets(url: str) -> None:
     with pytest.raises(InvalidProjectError) as caught:
         bucket_address("lab", url)
     assert "secret" not in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    ["minio.lab:9000", "127.0.0.1:9000", "ftp://minio.lab", "http://", "https://[a", "https://a b"],
+)
+def test_an_endpoint_that_is_no_server_is_a_sentence(endpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidProjectError) as caught:
+        connect(S3Settings(endpoint_url=endpoint, anonymous=True), Address("b", ""), None, tmp_path)
+    assert endpoint in caught.value.problem
+
+
+def test_an_endpoint_with_a_password_is_refused_without_repeating_it(tmp_path: Path) -> None:
+    settings = S3Settings(endpoint_url="https://ada:s3cret@minio.lab", anonymous=True)
+    with pytest.raises(InvalidProjectError) as caught:
+        connect(settings, Address("b", ""), None, tmp_path)
+    assert "s3cret" not in f"{caught.value.problem} {caught.value.cause} {caught.value.remedy}"
 
 
 @pytest.mark.parametrize(

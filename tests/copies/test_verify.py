@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.errors import StorageError
 from imgdata.workflows.stored import Stored, StoredAnswer, Unpushed
 from imgdata.workflows.verify import (
     Extra,
@@ -155,6 +156,20 @@ def test_a_storage_that_is_away_is_told_and_the_others_are_read(lab: Lab) -> Non
     assert any(isinstance(one, Verified) and one.storage == "second" for one in outcomes)
     assert any("offline" in note for line in next(iter(lab.open().whereis(["raw"]))).lines
                for note in line.notes)  # fmt: skip
+
+
+def test_a_storage_that_should_have_nothing_may_be_away(lab: Lab) -> None:
+    lab.add()
+    lab.push("raw")
+    old = '\n  former: {url: "https://former.invalid/dvc"}\n  other: {url: "gdrive://root/x"}\nlevels:'
+    lab.edit_config("\nlevels:", old)
+    project = lab.open()
+    project.apply(project.plan_apply())
+    outcomes = verify(lab)
+    assert {one.storage for one in outcomes if isinstance(one, NotVerified)} == {"former", "other"}
+    assert summary_error(outcomes) is None
+    with pytest.raises(StorageError):
+        verify(lab, on=("former",))
 
 
 def test_a_storage_that_lists_but_cannot_read_gives_no_evidence(lab: Lab) -> None:

@@ -156,10 +156,12 @@ def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError 
         return stop.exit_code, None
     except BrokenPipeError:
         return Exit.DONE, None
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one broad except
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the one broad except; panics of Rust are bare
         if session.debug:
             traceback.print_exc()
-        told = _told(error, session)
+        told = _told(error)
         return told.exit_status, told
     return int(done) if isinstance(done, int) else Exit.DONE, None
 
@@ -186,17 +188,16 @@ def _as_document(command: Any, words: list[str], session: Session) -> object:  #
         session.add({"text": text.getvalue()})
 
 
-def _told(error: BaseException, session: Session) -> ImgdataError:
+def _told(error: BaseException) -> ImgdataError:
     """Put whatever stopped the command into a sentence."""
     if isinstance(error, ImgdataError):
         return error
     if isinstance(error, typer.Abort | KeyboardInterrupt):
         return InterruptedByUserError("interrupted; what is done is kept, the same command goes on")
     if isinstance(error, WordsError):
-        known = session.command in {name for name, _ in SUMMARIES.values()}
-        where = f" {session.command}" if known else ""
+        asked = getattr(getattr(error, "ctx", None), "command_path", "imgdata")
         said = getattr(error, "format_message", lambda: str(error))()
-        return UsageError(said, remedy=f"imgdata{where} --help")
+        return UsageError(said, remedy=f"{asked} --help")
     if isinstance(error, OSError):
         problem = f"the operating system refused: {error.strerror or error}"
         return MachineError(problem, cause=str(error.filename or ""))

@@ -120,7 +120,7 @@ def show_outcome(session: Session, outcome: "PushOutcome") -> None:
     from imgdata.workflows.push_plan import NotPushed  # noqa: PLC0415 - keeps --help fast
 
     match outcome:
-        case NotPushed(unit, why):
+        case NotPushed(unit=unit, why=why):
             session.say(f"{unit.title}: not sent ({why})")
             session.add({"level": unit.level, "unit": unit.name, "not_sent": why})
         case Unlisted(unit, problem):

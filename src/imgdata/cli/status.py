@@ -121,6 +121,8 @@ def _rows(units: "list[UnitStatus]", rule: int) -> list[tuple[str, ...]]:
 def state_words(one: "UnitStatus") -> str:
     """Say what is here of a unit, and whether its stage would run."""
     stale = one.stale and one.here != "unrecorded"
+    if one.unit.is_of_dvc_2:
+        return "of DVC 2"
     here = NOTED if one.is_hand_edited else HERE_WORDS[one.here]
     return here + (", stale" if stale else "")
 

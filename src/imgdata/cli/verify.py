@@ -95,7 +95,7 @@ def _show(session: Session, outcome: "VerifyOutcome") -> None:
     match outcome:
         case Verified():
             _show_verified(session, outcome)
-        case NotVerified(storage, error, is_drawer):
+        case NotVerified(storage=storage, error=error, is_drawer=is_drawer):
             why = "not plugged in" if is_drawer else error.problem
             session.say(f"{storage}: not read ({why})")
             session.add({"storage": storage, "not_read": why})

@@ -64,8 +64,17 @@ def whereis(
         else:
             _show_rule(session, some)
     if not found:
-        step = "dvc add PATH" if project.clone.by_path else "imgdata add LEVEL FOLDER"
-        session.say(f"nothing is recorded yet: {step}")
+        session.say(_why_nothing(project))
+
+
+def _why_nothing(project: "DvcRepository") -> str:
+    from imgdata.workflows.by_path import MIGRATE  # noqa: PLC0415 - rarely needed
+
+    units = project.clone.units.of(project.config.levels)
+    if any(unit.is_of_dvc_2 for unit in units):
+        return f"all is recorded in the form of DVC 2, of which imgdata notes no copies: {MIGRATE}"
+    step = "dvc add PATH" if project.clone.by_path else "imgdata add LEVEL FOLDER"
+    return f"nothing is recorded yet: {step}"
 
 
 def _heading(one: "Whereabouts") -> str:

@@ -156,28 +156,44 @@ def _few(areas: Areas) -> Areas:
 
 
 def _named(areas: Areas) -> list[ProposedLevel]:
-    taken: set[str] = set()
-    levels = []
-    for path, (unit, some) in sorted(areas.items()):
-        name = _name(path, taken)
-        taken.add(name)
-        levels.append(ProposedLevel(name, path, unit, some[0].place, tuple(some)))
-    return levels
+    names = _names(sorted(areas))
+    return [
+        ProposedLevel(names[path], path, unit, some[0].place, tuple(some))
+        for path, (unit, some) in sorted(areas.items())
+    ]
 
 
-def _name(path: str, taken: set[str]) -> str:
-    """Return a free name made of the path's end, with as much of it as it takes to be free."""
+def _names(paths: Sequence[str]) -> dict[str, str]:
+    """Return a name for each path: its end, with as much before it as tells it from the others."""
+    parts = {path: _parts(path) for path in paths}
+    taken = dict.fromkeys(paths, 1)
+    while True:
+        names = {path: _slug("_".join(parts[path][-taken[path] :])) for path in paths}
+        often = Counter(names.values())
+        longer = [
+            path for path in paths if often[names[path]] > 1 and taken[path] < len(parts[path])
+        ]
+        if not longer:
+            return _numbered(names)
+        for path in longer:
+            taken[path] += 1
+
+
+def _parts(path: str) -> list[str]:
     *above, last = path.split("/")
-    parts = [_slug(part) for part in (*above, last.partition(".")[0] or last)]
-    name = "data"
-    for start in range(len(parts) - 1, -1, -1):
-        name = _slug("_".join(parts[start:]))
-        if name not in taken:
-            return name
-    number = 2
-    while f"{name[: _LONGEST_NAME - 4]}-{number}" in taken:
-        number += 1
-    return f"{name[: _LONGEST_NAME - 4]}-{number}"
+    return [*above, last.partition(".")[0] or last]
+
+
+def _numbered(names: dict[str, str]) -> dict[str, str]:
+    """Add a number to names that are the same with all of the path in them."""
+    free: dict[str, str] = {}
+    for path, name in names.items():
+        number, new = 1, name
+        while new in free.values():
+            number += 1
+            new = f"{name[: _LONGEST_NAME - 4]}-{number}"
+        free[path] = new
+    return free
 
 
 def _slug(text: str) -> str:

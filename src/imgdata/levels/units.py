@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.places import Where
-from imgdata.dvc_files.recorded import MD5
+from imgdata.dvc_files.recorded import MD5, MD5_DOS2UNIX
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.errors import InvalidProjectError, UsageError
 from imgdata.model.objects import ObjectId, is_folder
@@ -94,6 +94,11 @@ class Unit(Struct, frozen=True):
         noted = self.out.flags.meta.get("imgdata")
         origin = noted.get("origin") if isinstance(noted, dict) else None
         return origin if isinstance(origin, str) else None
+
+    @property
+    def is_of_dvc_2(self) -> bool:
+        """Whether DVC before 3 recorded it, so that it has no version imgdata could note."""
+        return self.version is None and self.legacy_hash == MD5_DOS2UNIX
 
 
 def unit_name(path: str) -> str:

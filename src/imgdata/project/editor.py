@@ -1,5 +1,6 @@
 """Edit YAML files that people wrote: comments, order and quotes stay."""
 
+from copy import copy
 from io import StringIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,27 @@ def dump_edited(value: Any, text_before: str) -> str:  # noqa: ANN401 - ruamel's
     out = StringIO()
     yaml.dump(value, out)
     return out.getvalue()
+
+
+def append_entry(section: Any, name: str, entry: dict[str, Any]) -> None:  # noqa: ANN401 - ruamel's own types
+    """Put an entry last in a section; lines between the section and what follows stay there.
+
+    ruamel keeps such lines with the last value before them.
+    """
+    last = section[[*section][-1]] if section else None
+    new = load_editable("{}")
+    new.fa.set_block_style()
+    new.update(entry)
+    section[name] = new
+    if not isinstance(last, dict) or not last:
+        return
+    kept = last.ca.items.get([*last][-1], (None, None, None))[2]  # type: ignore[attr-defined] # ruamel's
+    own, _, gap = kept.value.partition("\n") if kept else ("", "", "")
+    if gap:
+        behind = copy(kept)
+        behind.value = f"\n{gap}"
+        new.ca.items[[*new][-1]] = [None, None, behind, None]
+        kept.value = f"{own}\n"
 
 
 def _indents_lists(text: str) -> bool:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from imgdata.model.keys import parse_keys
 from imgdata.model.nearest import nearest
+from imgdata.model.urls import holds_secret
 from imgdata.project.config import NO_STORAGE, Config, Level
 from imgdata.project.yaml_lines import Path
 
@@ -18,6 +20,7 @@ def problems_of_meaning(config: Config) -> Iterator[Said]:
         yield from _level_problems(level, config)
     yield from _overlaps(config.levels.values())
     yield from _token_collisions(config)
+    yield from _urls(config)
     for section in ("storages", "repositories"):
         if NO_STORAGE in getattr(config, section):
             yield (section, NO_STORAGE), f"'{NO_STORAGE}' means no storage; choose another name"
@@ -98,6 +101,18 @@ def _token_collisions(config: Config) -> Iterator[Said]:
             section = "repositories" if name in config.repositories else "storages"
             yield (section, name), f"'{name}' and '{seen[variable]}' would share {variable}"
         seen[variable] = name
+
+
+def _urls(config: Config) -> Iterator[Said]:
+    for name, storage in config.storages.items():
+        for key, value in (("url", storage.url), *storage.options.items()):
+            if isinstance(value, str) and holds_secret(value):
+                said = "a password or key does not belong in a url; credentials are read from"
+                yield ("storages", name, key), f"{said} ~/.aws, ~/.ssh, the environment or keyring"
+        try:
+            urlsplit(storage.url)
+        except ValueError:
+            yield ("storages", name, "url"), "the url cannot be read: '[' stands for an address"
 
 
 def _is_date(text: str) -> bool:

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgdata.errors import CredentialsError, MachineError
+from imgdata.errors import CredentialsError, MachineError, StorageError
+from imgdata.storage.answers import REACH_REMEDY
 
 if TYPE_CHECKING:  # this name exists in obstore's stubs only
     from obstore.store import S3Credential
@@ -27,6 +28,8 @@ _BY_OTHER_MEANS = (
     "sso_start_url",
     "web_identity_token_file",
 )
+_LOGIN = frozenset({"SSOError", "LoginError", "TokenRetrievalError"})
+"""By name: the second is not in every version of botocore."""
 _ENVIRONMENT_OTHER = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
@@ -75,8 +78,21 @@ def find_account(
     return Account(
         given or _provider(profile, named, values, place),
         region or values.get("region"),
-        endpoint or values.get("endpoint_url"),
+        endpoint or _endpoint_of_s3(values) or values.get("endpoint_url"),
     )
+
+
+def _endpoint_of_s3(values: Mapping[str, str]) -> str | None:
+    """Return the server a profile names for S3 alone, in the `services` section it refers to.
+
+    Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    if "services" not in values:
+        return None
+    sections = _sections("AWS_CONFIG_FILE", "~/.aws/config")
+    nested = sections.get(f"services {values['services']}", {}).get("s3", "")
+    pairs = (line.partition("=") for line in nested.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}.get("endpoint_url")
 
 
 def _given(secrets: Mapping[str, str]) -> Provider | None:
@@ -129,25 +145,18 @@ def _boto3_provider(profile: str | None, place: str) -> Provider:
     import boto3  # noqa: PLC0415 - slow to import, and few profiles need it
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 
-    remedy = f"log in with: aws sso login --profile {profile or 'default'}"
-
-    def refused(error: Exception) -> CredentialsError:
-        msg = f"no credentials could be had for {place}"
-        return CredentialsError(msg, cause=type(error).__name__, remedy=remedy)
-
     try:
         found = boto3.Session(profile_name=profile).get_credentials()
     except (BotoCoreError, ClientError) as error:
-        raise refused(error) from None
+        raise _not_given(error, profile, place) from None
     if found is None:
-        msg = f"no credentials could be had for {place}"
-        raise CredentialsError(msg, cause="the profile gave none", remedy=remedy)
+        raise _not_given(None, profile, place)
 
     def provide() -> "S3Credential":
         try:
             frozen = found.get_frozen_credentials()
         except (BotoCoreError, ClientError) as error:
-            raise refused(error) from None
+            raise _not_given(error, profile, place) from None
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
@@ -157,6 +166,35 @@ def _boto3_provider(profile: str | None, place: str) -> Provider:
 
     provide()
     return provide
+
+
+def _not_given(error: Exception | None, profile: str | None, place: str) -> StorageError:
+    """Return why AWS's software gave no credentials; its own text could hold some."""
+    from botocore import exceptions  # noqa: PLC0415 - loaded by the caller
+
+    problem = f"no credentials could be had for {place}"
+    name = profile or "default"
+    match error:
+        case exceptions.ConnectionError() | exceptions.HTTPClientError():
+            cause = "the server of AWS that gives them cannot be reached"
+            return StorageError(problem, cause=cause, remedy=REACH_REMEDY)
+        case exceptions.ClientError():
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            cause = f"AWS refuses profile '{name}' ({code if code.isalnum() else 'no reason'})"
+        case exceptions.CredentialRetrievalError():
+            cause = f"the program that profile '{name}' names as credential_process failed"
+            remedy = "run it by hand; it stands in ~/.aws/config"
+            return CredentialsError(problem, cause=cause, remedy=remedy)
+        case BaseException() if any(kind.__name__ in _LOGIN for kind in type(error).__mro__):
+            cause = f"nobody is logged in with profile '{name}', or the login has expired"
+            remedy = f"log in with: aws sso login --profile {name}"
+            return CredentialsError(problem, cause=cause, remedy=remedy)
+        case None:
+            cause = f"profile '{name}' gave none"
+        case _:
+            cause = f"profile '{name}' is not complete or not right ({type(error).__name__})"
+    remedy = f"correct ~/.aws/config until this works: aws sts get-caller-identity --profile {name}"
+    return CredentialsError(problem, cause=cause, remedy=remedy)
 
 
 def _profiles() -> dict[str, dict[str, str]]:

@@ -1,5 +1,6 @@
 """Amazon S3 and what speaks like it: MinIO, Ceph, and many others."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError
+from imgdata.model.urls import holds_secret
 from imgdata.storage.answers import NETWORK, S3, explain
 from imgdata.storage.aws import Account, find_account
 from imgdata.storage.keys import key_fault
@@ -20,6 +22,9 @@ if TYPE_CHECKING:  # these names exist in obstore's stubs only
 
 DEFAULT_REGION = "us-east-1"
 RETRIES_OF_STRANGERS = 1
+_SERVER = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[^\s\[\]/:@?#]+)(:\d+)?(/[^\s?#]*)?", re.IGNORECASE
+)
 
 
 class S3Settings(Struct, frozen=True):
@@ -90,6 +95,8 @@ def connect(
     )
 
     endpoint = settings.endpoint_url or (account.endpoint_url if account else None)
+    if endpoint:
+        _refuse_endpoint(endpoint)
     region = settings.region or (account.region if account else None) or DEFAULT_REGION
     place = f"s3://{address.bucket}/{address.prefix}".rstrip("/")
     server = _Server(settings, address.bucket, endpoint, region, project_root)
@@ -165,7 +172,7 @@ def bucket_address(name: str, url: str) -> Address:
         InvalidProjectError: There is no bucket, or a secret, or the prefix is no folder.
     """
     parts = urlsplit(url)
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or holds_secret(url):
         msg = f"storage '{name}': credentials do not belong in a url"
         raise InvalidProjectError(msg, remedy="keep them in ~/.aws and name the profile")
     prefix = unquote(parts.path).strip("/")
@@ -174,6 +181,16 @@ def bucket_address(name: str, url: str) -> Address:
         msg = f"storage '{name}': {url} is not {parts.scheme}://bucket/folder"
         raise InvalidProjectError(msg, cause=fault, remedy="correct the url in imgdata.yaml")
     return Address(parts.netloc, prefix)
+
+
+def _refuse_endpoint(endpoint: str) -> None:
+    """Stop where the transfer library would: it takes nothing but `http(s)://host[:port]`."""
+    if holds_secret(endpoint) or "@" in endpoint:
+        msg = "the endpoint_url of the server holds a name or a password"
+        raise InvalidProjectError(msg, remedy="keep keys in ~/.aws and name the profile")
+    if not _SERVER.fullmatch(endpoint):
+        msg = f"the endpoint_url '{endpoint}' is not the url of a server"
+        raise InvalidProjectError(msg, remedy="write it like https://server or http://server:9000")
 
 
 def client_options(
@@ -185,7 +202,7 @@ def client_options(
     that does not come up fails much earlier.
     """
     options: ClientConfig = {
-        "allow_http": bool(endpoint and endpoint.startswith("http://")),
+        "allow_http": bool(endpoint and endpoint.lower().startswith("http://")),
         "timeout": timedelta(minutes=15),
         "connect_timeout": timedelta(seconds=10),
         "user_agent": "imgdata",

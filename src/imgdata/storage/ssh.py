@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from imgdata.errors import CredentialsError, ImgdataError, InvalidProjectError, StorageError
 from imgdata.model.objects import StoredObject
+from imgdata.model.urls import holds_secret
 from imgdata.storage.answers import NETWORK, explain
 from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key, key_fault
 from imgdata.storage.options import read_options
@@ -108,7 +109,7 @@ def ssh_address(name: str, url: str, settings: SshSettings) -> SshAddress:
         InvalidProjectError: The url is not of this form, or holds a password.
     """
     parts = urlsplit(url)
-    if parts.password is not None:
+    if parts.password is not None or holds_secret(url):
         msg = f"storage '{name}': a password does not belong in a url"
         raise InvalidProjectError(msg, remedy="use a key, or the variable IMGDATA_<NAME>_TOKEN")
     folder = "/" + unquote(parts.path).strip("/")

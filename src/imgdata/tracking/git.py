@@ -79,12 +79,18 @@ class GitRepository(GitCommits):
         return tuple(sorted(path for path in paths if f"/{OWN_FOLDER}" not in f"/{path}"))
 
     def stage(self, paths: Iterable[Path]) -> None:
-        """Add files to the index, but for those that git ignores."""
-        names = self._not_ignored([os.path.relpath(path, self._root) for path in paths])
-        for start in range(0, len(names), PER_CALL):
-            some = names[start : start + PER_CALL]
-            write_git(("add", "--all", "--", *some), self._root)
-        self._staged |= dict.fromkeys(names)
+        """Add files to the index, but for those that git ignores.
+
+        imgdata's own notes are added all the same: a line like `*.json*` would lose evidence.
+        """
+        asked = [os.path.relpath(path, self._root) for path in paths]
+        own = [name for name in asked if f"/{OWN_FOLDER}" in f"/{name}"]
+        names = self._not_ignored([name for name in asked if name not in set(own)])
+        for some, force in ((names, ()), (own, ("--force",))):
+            for start in range(0, len(some), PER_CALL):
+                few = some[start : start + PER_CALL]
+                write_git(("add", "--all", *force, "--", *few), self._root)
+        self._staged |= dict.fromkeys((*names, *own))
 
     def kept_below(self, path: Path) -> tuple[Path, ...]:
         """Return the files git has at or below a path in its index."""

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 
 from msgspec import Struct
 
@@ -171,6 +172,7 @@ def _plan_unit(
         name = own if unit is None else unit
         path = f"{level.path}/{name}{real.name.removeprefix(own)}"
         check_unit_name(name, path, has_format=is_file or _is_zarr(real))
+    refuse_ignored(clone, path)
     found, left_out = [SourceFile(str(real), "")], list[LeftOut]()
     if not is_file:
         found, left_out = _list_source(clone, real, path)
@@ -190,6 +192,21 @@ def _plan_unit(
         origin=chosen,
         stays=real == clone.root / path,
     )
+
+
+def refuse_ignored(clone: Clone, path: str) -> None:
+    """Stop where a `.gitignore` names the record of an out: DVC then takes it for not there.
+
+    Raises:
+        UsageError: Saying how to find the line.
+    """
+    record = f"{path}.dvc"
+    if clone.git.ignores(clone.root / record):
+        problem = f"git ignores {record}, and DVC with it: nothing would record {path}"
+        remedy = (
+            f"take the line out of .gitignore that this names: git check-ignore -v {quote(record)}"
+        )
+        raise UsageError(problem, remedy=remedy)
 
 
 def _origin_of(clone: Clone, level: Level, name: str | None, asked: str | None) -> str | None:

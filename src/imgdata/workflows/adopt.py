@@ -16,15 +16,24 @@ from msgspec import Struct
 from imgdata.dvc_files.collecting import dvc_roots
 from imgdata.dvc_files.config import REMOTE, DvcConfig, Setting, config_sections, read_config
 from imgdata.dvc_files.index import Index, read_index
+from imgdata.dvc_files.recorded import MD5_DOS2UNIX
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.errors import UsageError
 from imgdata.levels.proposal import DataPath, ProposedLevel, propose_levels
 from imgdata.levels.units import refuse_outside
 from imgdata.model.objects import is_folder
+from imgdata.model.urls import holds_secret
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
+from imgdata.workflows.by_path import MIGRATE, kept_by_name
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
-from imgdata.workflows.init import DVC_IGNORED, NO_CREATOR, InitOptions, edit_config
+from imgdata.workflows.init import (
+    DVC_IGNORED,
+    NO_CREATOR,
+    InitOptions,
+    default_archive,
+    edit_config,
+)
 
 DVC_FOLDER = ".dvc"
 READ_ONLY = frozenset({"http", "https"})
@@ -37,6 +46,7 @@ IMAGE_SUFFIXES = frozenset(
     | {".dcm", ".svs"}
 )
 IMAGE_FOLDERS_DEEP = 5
+SHOWN = 3
 RAW = DataPath("data/raw", is_folder=True)
 
 Ask = Callable[[Path], bool]
@@ -110,7 +120,8 @@ def plan_adoption(
     remotes, notes = _storages(root, dvc)
     found = list(_data(index)) or list(_image_folders(root, is_tracked)) or [RAW]
     levels = propose_levels(found)
-    archive = None if remotes else root.parent / f"{root.name}-archive"
+    git_root = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
+    archive = None if remotes else default_archive(root, git_root)
     if archive is not None:
         remotes = {"archive": {"url": str(archive)}}
     text = _config_text(levels, remotes, _place_of(remotes, dvc), options, project_id)
@@ -120,16 +131,27 @@ def plan_adoption(
     has_dvc = (root / DVC_FOLDER).is_dir()
     extra = () if has_dvc else (Setting("core", "analytics", "false"),)
     changes = [FileChange(root / CONFIG_NAME, "", text)]
-    if not has_dvc:
+    if not (root / DVC_FOLDER / ".gitignore").is_file():
         changes.append(FileChange(root / DVC_FOLDER / ".gitignore", "", DVC_IGNORED))
     changes += plan_conform(config, root, extra=extra)
     notes += [problem.sentence for problem in index.problems]
+    notes += _old_records(index)
     notes += [
         f"git ignores {level.path}, and DVC with it: take it out of .gitignore before imgdata add"
         for level in levels
         if not index.stages and is_ignored(root / level.path)
     ]
     return AdoptionPlan(root, levels, tuple(changes), tuple(notes), archive)
+
+
+def _old_records(index: Index) -> Iterator[str]:
+    """Say what DVC 2 recorded: by path it is pushed and pulled, as a level not yet."""
+    outs = [out for stage in index.stages for out in stage.outs if out.flags.cache]
+    hashes = {out.path: out.recorded.hash for out in outs if out.recorded}
+    old = [path for path, found in hashes.items() if found and found.name == MD5_DOS2UNIX]
+    if old:
+        shown = ", ".join(old[:SHOWN]) + (", ..." if len(old) > SHOWN else "")
+        yield f"in the form of DVC 2, of which imgdata notes no copies ({shown}): {MIGRATE}"
 
 
 def _data(index: Index) -> Iterator[DataPath]:
@@ -179,7 +201,7 @@ def _storages(root: Path, dvc: DvcConfig) -> tuple[dict[str, dict[str, object]],
         if (found := REMOTE.match(section)) and options.get("url")
     }
     for name, options in shared.items():
-        why = _not_adopted(name, options["url"])
+        why = _not_adopted(name, options)
         if why:
             notes.append(f"the remote '{name}' stays DVC's own: {why}")
             continue
@@ -200,11 +222,13 @@ def _left_to_dvc(name: str, url: str) -> str:
     return f"only DVC speaks to '{name}': push and pull its levels with dvc"
 
 
-def _not_adopted(name: str, url: str) -> str:
+def _not_adopted(name: str, options: Mapping[str, str]) -> str:
     if not STORAGE_NAME.match(name) or name == "none":
         new = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_") or "storage"
         return f"names of storages are lower-case; dvc remote rename '{name}' {new}"
-    if "://" in url and urlsplit(url).password:
+    if why := kept_by_name(options):
+        return why
+    if any(map(holds_secret, options.values())):
         return "its url holds a password, which does not belong in a file of the project"
     return ""
 

@@ -19,6 +19,7 @@ from imgdata.dvc_files.stages import Stage
 from imgdata.errors import (
     CredentialsError,
     ImgdataError,
+    InvalidProjectError,
     NothingFoundError,
     StorageError,
     UsageError,
@@ -45,6 +46,7 @@ SECRETS: Mapping[str, frozenset[str]] = {
     "https": frozenset({"password"}),
     "http": frozenset({"password"}),
 }
+MIGRATE = "dvc pull && dvc cache migrate --dvc-files"
 BY_FILE_NAME = ("version_aware", "worktree")
 SHOWN = 5
 
@@ -126,6 +128,11 @@ def _unspoken(scheme: str, section: Section) -> str:
         return f"its url {section['url']} names a remote that is not configured"
     if scheme not in SPOKEN:
         return f"it is of the kind {scheme}://, for which imgdata has no backend"
+    return kept_by_name(section)
+
+
+def kept_by_name(section: Section) -> str:
+    """Say that a remote keeps no content-addressed objects; empty where it does."""
     kept = [name for name in BY_FILE_NAME if section.get(name, "").lower() == "true"]
     return f"it keeps files by name, not by content ({kept[0]} = true)" if kept else ""
 
@@ -207,6 +214,24 @@ def why_nowhere(clone: Clone, unit: Unit) -> str:
     return f"its remote '{name}' is not configured; add it: dvc remote add {name} URL"
 
 
+def obstacle(clone: Clone, unit: Unit) -> ImgdataError | None:
+    """Return what keeps an out from the place it belongs to, for a person to mend.
+
+    None where nothing does, and where it stays by rule: `push: false`, an import, no storage.
+    """
+    if unit.is_of_dvc_2:
+        problem = f"{unit.path} is recorded in the form of DVC 2, of which imgdata notes no copies"
+        return InvalidProjectError(problem, remedy=MIGRATE)
+    if not clone.by_path or not is_sent(unit) or clone.config.levels[unit.level].storages:
+        return None
+    name = unit.out.flags.remote or clone.dvc.default_remote
+    if name is None:
+        problem = f"{unit.path} has no remote to go to"
+        return UsageError(problem, remedy="choose a default one: dvc remote default NAME")
+    problem = f"the remote '{name}' of {unit.path} is not configured"
+    return UsageError(problem, remedy=f"dvc remote add {name} URL")
+
+
 def _source(stage: Stage) -> str:
     for dep in stage.deps:
         if dep.repo is not None:
@@ -216,7 +241,8 @@ def _source(stage: Stage) -> str:
 
 def how_to_get(unit: Unit) -> str:
     """Return DVC's command that brings an out which no remote keeps."""
-    if unit.stage.kind == "import":
+    is_pinned = unit.version is None and unit.stage.kind.startswith("import")  # --no-download
+    if unit.stage.kind == "import" or is_pinned:
         return f"dvc pull {unit.stage.dvc_name}"  # an update would take a newer version
     if unit.stage.kind in {"import-url", "import-db"}:
         return f"dvc update {unit.stage.dvc_name}"

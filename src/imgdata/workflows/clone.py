@@ -45,6 +45,8 @@ MOVE_JOURNAL = PRIVATE_FOLDER / "level-mv.json"
 """The plan of a level's renaming, there only while it is carried out."""
 LOCK_WAIT_S = 2.0
 LIST_ABSENT = "(its file list is not here)"
+FOLDER_ABSENT = "(an empty folder)"
+EMPTY_FOLDER = write_folder(())[1]
 
 
 class Clone(Struct, frozen=True, dict=True):
@@ -319,6 +321,8 @@ class Clone(Struct, frozen=True, dict=True):
         """
         if version is None:
             return self.workspace.compare(path, {})
+        if version == EMPTY_FOLDER and not (self.root / path).is_dir():
+            return Comparison(0, (), (FOLDER_ABSENT,), (), 0)
         if self._has_files_of(version, legacy):
             is_list = is_folder(version)
             entries = self._read_list(version, path, legacy=legacy) if is_list else None

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.dvc_files.config import (
     DvcConfig,
@@ -49,8 +50,19 @@ _SECRET_OPTION = re.compile(
     r"(?im)^(.\s*\w*(?:password|passphrase|secret|token|account_key|connection_string|auth_header"
     r"|customer_key|access_key_id)\w*\s*=\s*).+$"
 )
-_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s/]+@")
+_SECRET_IN_URL = re.compile(r"(://[^/@\s:]*:)[^@\s]+@")
 MERGE_ATTRIBUTES = ("dvc.lock merge=imgdata-dvc-lock", ".gitignore merge=union")
+KEPT_BY_GIT = (
+    "*.dvc",
+    "dvc.yaml",
+    "dvc.lock",
+    ".dvc/**",
+    ".dvcignore",
+    "imgdata.yaml",
+    ".imgdata/**",
+)
+ANNEX_ATTRIBUTES = tuple(f"{name} annex.largefiles=nothing" for name in KEPT_BY_GIT)
+"""In a DataLad dataset: what is edited and merged must not become a link to annexed content."""
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
 
@@ -229,7 +241,9 @@ def plan_conform(
         _attributes_change(root),
         _schema_change(root),
     ]
-    dvc = None if strict else read_config(root / ".dvc")
+    now = read_config(root / ".dvc")
+    default = _default_remote(config, now, strict=strict)
+    dvc = None if strict else replace(now, default_remote=default)
     changes += _pipeline_changes(config, index, root, dvc, barred)
     return tuple(change for change in changes if change.before != change.after)
 
@@ -248,10 +262,7 @@ def _config_change(
     path = root / ".dvc" / "config"
     settings = [*extra, *stale_options(config_sections(path), _dvc_urls(config, root))]
     dvc = read_config(root / ".dvc")
-    known = [dvc_remote_of(config, level)[0] for level in config.levels.values()]
-    # What names no remote goes to the default one: not to a public storage while there is another.
-    private = [name for name in known if name and not config.storages[name].options.get("public")]
-    default = next((name for name in (*private, *known) if name), None)
+    default = _default_remote(config, dvc, strict=strict)
     for storage in config.storages.values():
         url = dvc_url(storage, root)
         if url is None:
@@ -261,9 +272,19 @@ def _config_change(
             settings.append(Setting(section, "url", url))
         wanted = _remote_options(storage)
         settings += [Setting(section, name, wanted.get(name)) for name in DVC_OPTIONS.values()]
-    if default is not None and (strict or dvc.default_remote not in dvc.remotes):
+    if default is not None and default != dvc.default_remote:
         settings.append(Setting("core", "remote", default))
     return FileChange(path, *edited_config(path, settings))
+
+
+def _default_remote(config: Config, dvc: DvcConfig, *, strict: bool) -> str | None:
+    """Return DVC's default remote as it will be: one that works stays unless `strict`."""
+    if not strict and dvc.default_remote in dvc.remotes:
+        return dvc.default_remote
+    known = [dvc_remote_of(config, level)[0] for level in config.levels.values()]
+    # What names no remote goes to the default one: not to a public storage while there is another.
+    private = [name for name in known if name and not config.storages[name].options.get("public")]
+    return next((name for name in (*private, *known) if name), dvc.default_remote)
 
 
 def _local_config_change(config: Config, root: Path) -> FileChange:
@@ -289,9 +310,10 @@ def _attributes_change(root: Path) -> FileChange:
     path = root / ".gitattributes"
     before = path.read_text("utf-8") if path.is_file() else ""
     there = [line.split() for line in before.splitlines() if line.strip()]
+    is_annexed = (root / ".datalad").is_dir() or " annex." in before
     missing = [
         line
-        for line in MERGE_ATTRIBUTES
+        for line in (*MERGE_ATTRIBUTES, *(ANNEX_ATTRIBUTES if is_annexed else ()))
         if not any(line.split()[0] == words[0] and line.split()[1] in words for words in there)
     ]
     gap = "" if not before or before.endswith("\n") else "\n"

@@ -23,7 +23,7 @@ from imgdata.system.files import can_reflink
 from imgdata.system.locks import hold
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.fetch import PART, fetch_all
-from imgdata.workflows.add import check_unit_name, level_to_add_to
+from imgdata.workflows.add import check_unit_name, level_to_add_to, refuse_ignored
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.import_names import SHOWN, checked_names, refuse_case_clash
 from imgdata.workflows.imported import Imported, imports_of
@@ -87,6 +87,7 @@ def plan_import(
     files = _selected_files(named.files, level, name, select)
     if name:
         check_unit_name(name, f"{level.path}/{name}", has_format=False)
+    refuse_ignored(clone, f"{level.path}/{name}".rstrip("/"))
     before = clone.units.find(level.name, name or None)
     earlier = _earlier(clone, record, level, name, before)
     already = _already(earlier, files) if earlier else frozenset()

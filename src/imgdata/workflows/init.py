@@ -117,7 +117,7 @@ def plan_init(root: Path, options: InitOptions) -> InitPlan:
     Raises:
         UsageError: A level, url or origin does not fit the template.
     """
-    archive = default_archive(root)
+    archive = default_archive(root, root)
     values = {
         "title": options.title,
         "id": new_id(),
@@ -144,9 +144,13 @@ def plan_init(root: Path, options: InitOptions) -> InitPlan:
     )
 
 
-def default_archive(root: Path) -> Path:
-    """Return the folder beside the project that is its storage until another is named."""
-    return root.parent / f"{root.name}-archive"
+def default_archive(root: Path, git_root: Path) -> Path:
+    """Return the folder that is a project's storage until another is named.
+
+    It lies beside the git repository, which must not take what is kept there.
+    """
+    name = "-".join(root.relative_to(git_root.parent).parts)
+    return git_root.parent / f"{name}-archive"
 
 
 def _dvc_config(path: Path) -> str:
@@ -295,5 +299,8 @@ def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> bool:
     before, after = edited_config(path, settings)
     if before != after:
         path.parent.mkdir(parents=True, exist_ok=True)
+        ignored = path.with_name(".gitignore")
+        if not ignored.exists():  # DVC makes it too; config.local may hold keys
+            write_text(ignored, DVC_IGNORED)
         write_text(path, after)
     return before != after

@@ -16,17 +16,22 @@ from imgdata.levels.units import Unit
 from imgdata.model.keys import Fields
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
-from imgdata.workflows.by_path import how_to_get, why_nowhere
+from imgdata.workflows.by_path import MIGRATE, how_to_get, obstacle, why_nowhere
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.pull_unit import SHOWN, Doors, Fetch, Pulled, PullOptions
 
 
 class NotPulled(Struct, frozen=True):
-    """A unit that is not brought back, why, and the command that makes it (may be empty)."""
+    """A unit that is not brought back, why, and the command that makes it (may be empty).
+
+    Attributes:
+        fault: What a person has to mend; None where it stays away by rule.
+    """
 
     unit: Unit
     why: str
     command: str
+    fault: ImgdataError | None = None
 
 
 class PullFailed(Struct, frozen=True):
@@ -64,7 +69,9 @@ def pull(
                 if clone.by_path and _is_kept_elsewhere(clone, unit):
                     continue
                 if unit.version is None:
-                    yield NotPulled(unit, _why_no_version(unit), _maker(clone, unit))
+                    yield NotPulled(
+                        unit, _why_no_version(unit), _maker(clone, unit), obstacle(clone, unit)
+                    )
                     continue
                 outcome = _outcome(Fetch(clone, unit, level, options, progress, doors), seen)
                 if isinstance(outcome, Pulled):
@@ -91,7 +98,9 @@ def _why_nowhere(clone: Clone, unit: Unit) -> str:
 
 def _maker(clone: Clone, unit: Unit) -> str:
     """Return the command that brings a unit which no storage has."""
-    if not clone.by_path:
+    if unit.is_of_dvc_2:
+        return MIGRATE
+    if not clone.by_path and unit.stage.kind == "stage":
         return f"imgdata run {unit.level}"
     return f"dvc pull {unit.stage.dvc_name}" if unit.legacy_hash else how_to_get(unit)
 
@@ -99,7 +108,8 @@ def _maker(clone: Clone, unit: Unit) -> str:
 def _outcome(fetch: "Fetch", seen: list[Fields]) -> PullOutcome:
     if fetch.is_nowhere():
         clone, unit = fetch.clone, fetch.unit
-        return NotPulled(unit, _why_nowhere(clone, unit), _maker(clone, unit))
+        fault = obstacle(clone, unit)
+        return NotPulled(unit, _why_nowhere(clone, unit), _maker(clone, unit), fault)
     try:
         return fetch.run(seen)
     except (RefusedError, DamagedError, StorageError, NothingFoundError) as error:
@@ -131,7 +141,8 @@ def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
     if failed:
         return _failed(failed, bad)
     if not bad:
-        return None
+        faults = (one.fault for one in outcomes if isinstance(one, NotPulled))
+        return next((fault for fault in faults if fault), None)
     broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
     return _broken(bad, broken)
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from msgspec import Struct, field
 
-from imgdata.errors import DamagedError, MachineError, RefusedError, StorageError
+from imgdata.errors import DamagedError, ImgdataError, MachineError, StorageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.objects import StoredObject
@@ -386,12 +386,14 @@ class _Shipment(Struct):
 
 def summary_error(
     outcomes: Sequence[PushOutcome],
-) -> RefusedError | DamagedError | StorageError | None:
+) -> ImgdataError | None:
     """Return what kept a push from being whole, or None; a restriction before all else."""
     held = [one for one in outcomes if isinstance(one, Withheld)]
     if held:
         return refusal(held, "did not go to a public storage")
-    failed = [one.error for one in outcomes if isinstance(one, StorageFailed | Unlisted)]
+    failed: list[ImgdataError] = []
+    failed += [one.error for one in outcomes if isinstance(one, StorageFailed | Unlisted)]
+    failed += [one.fault for one in outcomes if isinstance(one, NotPushed) and one.fault]
     broken = [one for one in outcomes if isinstance(one, Pushed) and not one.is_whole]
     if not broken:
         return failed[0] if failed else None

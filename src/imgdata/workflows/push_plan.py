@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.errors import InvalidProjectError, UsageError
+from imgdata.errors import ImgdataError, InvalidProjectError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
@@ -14,7 +14,7 @@ from imgdata.ports import Storage
 from imgdata.project.config import Level
 from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
-from imgdata.workflows.by_path import how_to_get, is_sent, why_nowhere
+from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent, obstacle, why_nowhere
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.leaving import Gate
@@ -53,10 +53,15 @@ class Target(Struct, frozen=True):
 
 
 class NotPushed(Struct, frozen=True):
-    """A unit that is not sent, and why."""
+    """A unit that is not sent, and why.
+
+    Attributes:
+        fault: What a person has to mend; None where it stays by rule.
+    """
 
     unit: Unit
     why: str
+    fault: ImgdataError | None = None
 
 
 class UnitPlan(Struct, frozen=True):
@@ -120,7 +125,7 @@ def _of_unit(
 ) -> Iterator[Target | NotPushed]:
     storages = options.to or level.storages
     if why := _why_not(clone, unit, storages):
-        yield NotPushed(unit, why)
+        yield NotPushed(unit, why, obstacle(clone, unit))
     else:
         next_place = "" if options.to else moved_on(clone, unit, level)
         for name in storages:
@@ -159,10 +164,11 @@ def _why_not(clone: Clone, unit: Unit, storages: Sequence[str]) -> str:
     """Say why a unit is not sent; empty where it is."""
     if clone.by_path and not (storages and is_sent(unit)):
         return why_nowhere(clone, unit)
-    if unit.legacy_hash is not None and unit.version is None:
-        return f"recorded as {unit.legacy_hash} by DVC before 3; run: dvc cache migrate --dvc-files"
+    if unit.is_of_dvc_2:
+        return f"recorded as {unit.legacy_hash} by DVC before 3; run: {MIGRATE}"
     if unit.version is None:
-        makes = how_to_get(unit) if clone.by_path else f"imgdata run {unit.level}"
+        is_run = not clone.by_path and unit.stage.kind == "stage"
+        makes = f"imgdata run {unit.level}" if is_run else how_to_get(unit)
         return f"nothing is recorded yet; run: {makes}"
     if not storages:
         return "storage: none, it is recomputed when needed"

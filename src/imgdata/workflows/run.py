@@ -12,7 +12,13 @@ from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.rwlock import refuse_busy_paths
 from imgdata.dvc_files.stages import Dep, Out, Stage
 from imgdata.dvc_files.yaml12 import read_yaml
-from imgdata.errors import DamagedError, RefusedError, StageFailedError, UsageError
+from imgdata.errors import (
+    DamagedError,
+    InvalidProjectError,
+    RefusedError,
+    StageFailedError,
+    UsageError,
+)
 from imgdata.levels.changes import Comparison
 from imgdata.levels.staleness import Freshness, in_order, upstream_of
 from imgdata.levels.units import Unit, level_of
@@ -143,7 +149,16 @@ def mended(clone: Clone) -> Clone:
 
 
 def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
-    """Decide which stages run: stale ones, what they need, and named ones that are not here."""
+    """Decide which stages run: stale ones, what they need, and named ones that are not here.
+
+    Raises:
+        InvalidProjectError: DVC's files cannot be read whole: which stages there are is not known.
+    """
+    if unread := [problem.sentence for problem in clone.index.problems]:
+        problem = "the pipeline cannot be read, so nothing is run"
+        raise InvalidProjectError(
+            problem, cause="\n".join(unread[:SHOWN]), remedy="correct the files named above"
+        )
     named = choose_stages(clone, names)
     upstream = upstream_of(clone.index)
     wanted = _with_upstream(named, upstream)

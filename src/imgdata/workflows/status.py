@@ -19,7 +19,7 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
-from imgdata.workflows.by_path import how_to_get, is_sent
+from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.former_files import former_files
@@ -328,12 +328,24 @@ def is_former(clone: Clone, unit: Unit, comparison: Comparison | None) -> bool:
     return bool(differing) and former_files(clone, unit.path, differing) >= set(differing)
 
 
+def _to_begin_with(unit: Unit, level: Level, *, is_former: bool) -> str:
+    """Return what comes before everything else: what is here is not what is recorded."""
+    if unit.is_of_dvc_2:
+        return MIGRATE
+    if unit.version is None and unit.is_raw:
+        return how_to_get(unit)
+    if is_former:
+        verb = "pull" if level.storages or level.then else "run"
+        return f"imgdata {verb} {level.name}"
+    return ""
+
+
 def _next_step(
     unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int, *, is_former: bool
 ) -> str:
     name = level.name
-    if is_former:
-        return f"imgdata pull {name}" if level.storages or level.then else f"imgdata run {name}"
+    if first := _to_begin_with(unit, level, is_former=is_former):
+        return first
     if here == "changed" and unit.is_raw:
         return f"original changed: imgdata status {name} --verbose"
     if stale:
@@ -350,10 +362,14 @@ def _next_step(
 def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:
     """Return the next command where there is no imgdata.yaml: dvc's where imgdata has none."""
     stage = shlex.quote(unit.stage.dvc_name)
+    if unit.version is None and unit.is_raw:
+        return how_to_get(unit)
     if here == "changed" and (unit.stage.kind != "stage" or unit.stage.frozen):
         return f"to keep it: dvc commit {stage}; to undo: dvc checkout {stage}"
     if stale or here == "unrecorded":
         return f"dvc repro {stage}" if unit.stage.kind == "stage" else ""
+    if owed and here == "absent":  # nothing here could be sent
+        return f"imgdata whereis {shlex.quote(level.name)} --remote"
     if owed:
         return f"imgdata push {shlex.quote(level.name)}"
     if here in {"absent", "partial"}:

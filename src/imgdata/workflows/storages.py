@@ -13,7 +13,7 @@ from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
 from imgdata.levels.units import choose_levels
 from imgdata.ports import CanCreateRoot, CanErase, Storage
 from imgdata.project.config import NO_STORAGE, Config, Option, StorageConfig
-from imgdata.project.editor import dump_edited, load_editable
+from imgdata.project.editor import append_entry, dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import FileChange, dvc_url, plan_conform
@@ -101,7 +101,8 @@ def find_storage(config: Config, name: str) -> StorageConfig:
 def try_out(storage: Storage) -> Iterator[TrialOutcome]:
     """Write an object, read it back, find it in the listing and erase it; stop at a failure.
 
-    The object has a name that nothing else has, beside the project's own.
+    The object has a name that nothing else has, beside the project's own. It is erased after a
+    failure too; where that cannot be, the failure says so.
     """
     key, data = f"{PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_bytes(PROBE_BYTES)
     for step in STEPS:
@@ -111,9 +112,20 @@ def try_out(storage: Storage) -> Iterator[TrialOutcome]:
         try:
             _step(storage, step, key, data)
         except ImgdataError as error:
-            yield Failed(step, error)
+            yield Failed(step, error if step == "write" else _cleared(storage, key, error))
             return
         yield Passed(step)
+
+
+def _cleared(storage: Storage, key: str, error: ImgdataError) -> ImgdataError:
+    """Erase the object of a trial that failed; return the failure, with what stays behind."""
+    try:
+        _erase(storage, key)
+    except ImgdataError:
+        stays = f"{key} stays there, {PROBE_BYTES} bytes that mean nothing"
+        cause = "\n".join(line for line in (error.cause, stays) if line)
+        return type(error)(error.problem, cause=cause, remedy=error.remedy)
+    return error
 
 
 def _step(storage: Storage, step: StepName, key: str, data: bytes) -> None:
@@ -163,6 +175,7 @@ def plan_add(
     """
     storage = StorageConfig(name, url, dict(options))
     choose_levels(clone.config, levels)
+    _refuse_inside(clone, storage)
     if name in clone.config.storages:
         _refuse_other(clone.config.storages[name], storage)
     elif not NAME.fullmatch(name) or name == NO_STORAGE:
@@ -189,7 +202,7 @@ def with_storage(text: str, storage: StorageConfig, levels: Sequence[str]) -> st
     if value.get("storages") is None:
         value["storages"] = {}
     if storage.name not in value["storages"]:
-        value["storages"][storage.name] = {"url": storage.url, **storage.options}
+        append_entry(value["storages"], storage.name, {"url": storage.url, **storage.options})
     for name in levels:
         level = value["levels"][name]
         kept = level.get("storage", NO_STORAGE)
@@ -215,6 +228,18 @@ def claim(clone: Clone, config: StorageConfig, storage: Storage) -> None:
         RefusedError: It belongs to another project.
     """
     mark_or_refuse(storage, config.name, clone.config.id, clone.config.title)
+
+
+def _refuse_inside(clone: Clone, storage: StorageConfig) -> None:
+    """Stop before git is given the objects of a storage, as `lab/nf1` for `s3://lab/nf1` would."""
+    url = dvc_url(storage, clone.root)
+    if url is None or "://" in url:
+        return
+    folder = Path(url)
+    if folder.is_relative_to(clone.git.root) and not clone.git.ignores(folder / "files"):
+        problem = f"the folder {folder} lies in this project: git would take what is kept there"
+        remedy = f"name a folder elsewhere, or the server: s3://{storage.url.lstrip('./')}"
+        raise UsageError(problem, remedy=remedy)
 
 
 def _refuse_other(known: StorageConfig, wanted: StorageConfig) -> None:

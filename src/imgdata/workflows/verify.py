@@ -104,6 +104,8 @@ class _Verification(Struct):
         """Read tasks in the order of their oldest check."""
         copies = Copies(self.clone, ask=True)
         reached: dict[str, Storage] = {}
+        versions = current_versions(self.clone, self.levels)
+        concerned = {name for version in versions for name in copies.storages_of(version)}
         for name in self._names():
             match copies.reach(name):
                 case Reached(storage, _):
@@ -111,7 +113,8 @@ class _Verification(Struct):
                 case Offline(error):
                     if name in self.options.on:
                         raise error
-                    yield NotVerified(name, error, copies.is_unplugged(name))
+                    is_drawer = copies.is_unplugged(name)
+                    yield NotVerified(name, error, is_drawer, is_expected=name in concerned)
                 case other:
                     assert_never(other)
         contents = Contents(self.clone, tuple(reached.values()))

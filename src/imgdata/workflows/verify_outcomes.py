@@ -65,11 +65,17 @@ class Verified(Struct, frozen=True):
 
 
 class NotVerified(Struct, frozen=True):
-    """A storage that could not be read; a drive in a drawer is only told of."""
+    """A storage that could not be read.
+
+    Attributes:
+        is_drawer: It is a drive in a drawer, which is only told of.
+        is_expected: It should have something of what was asked for; else it is only told of too.
+    """
 
     storage: str
     error: ImgdataError
     is_drawer: bool
+    is_expected: bool = True
 
 
 class Extra(Struct, frozen=True):
@@ -96,8 +102,8 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
         problem = f"{count} damaged or missing"
         cause = "\n".join([*why, *lines[:SHOWN], *more])
         return FoundBadError(problem, cause=cause, remedy=_remedy(bad[0][0]))
-    failed = (one for one in outcomes if isinstance(one, NotVerified) and not one.is_drawer)
-    return next((one.error for one in failed), None)
+    away = (one for one in outcomes if isinstance(one, NotVerified) and one.is_expected)
+    return next((one.error for one in away if not one.is_drawer), None)
 
 
 def _remedy(one: Verified) -> str:

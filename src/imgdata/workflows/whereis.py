@@ -14,7 +14,7 @@ from imgdata.policy.recoverable import ByRecipe, Recoverability
 from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
-from imgdata.workflows.contents import Contents
+from imgdata.workflows.contents import Contents, list_item
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
 from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
@@ -355,16 +355,19 @@ class _Look(Struct, frozen=True):
             )
             held += counts
             facts = {"": fact}
+            was_whole = is_lost and copy.is_whole
+            list_notes = (NO_LIST,) if was_whole else self._list_notes(version, name, level)
             lines.append(
                 CopyLine(
                     name, kind_of(self.clone.copy_places[name]), _shown_url(self.clone, name),
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
-                    (*self._notes(name, facts), *([NO_LIST] if is_lost and copy.is_whole else ())),
+                    (*self._notes(name, facts), *list_notes),
                     not self.clone.by_path,
                 )
             )  # fmt: skip
+        lines = [line for line in lines if self._is_told(line, level)]
         short = (version.path,) if rule is not None and held < rule.copies else ()
         here = CopyLine(
             HERE, "this clone", self.clone.cache.description, 0, None, "", None,
@@ -381,6 +384,13 @@ class _Look(Struct, frozen=True):
             list_known=False,
             recipe=self._recipe(version),
         )
+
+    def _list_notes(self, version: Version, name: str, level: Level | None) -> Iterator[str]:
+        """Say of a storage of its own that was asked that it cannot name the files either."""
+        is_own = level is not None and name in level.storages
+        is_asked = is_own and self.copies.has_answered(name)
+        if is_asked and not self.copies.there(name, [list_item(version)]):
+            yield "its file list is not there"
 
 
 def _weakest(evidences: Sequence[Evidence]) -> Evidence | None:

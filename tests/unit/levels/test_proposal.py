@@ -58,8 +58,17 @@ def test_what_plain_dvc_keeps_at_different_places_is_not_one_level() -> None:
 
 
 def test_names_are_made_to_fit_and_stay_apart() -> None:
-    found = proposed(folder("A/2nd Run!"), folder("B/2nd Run!"), folder("C/none"))
-    assert set(found) == {"l-2nd-run", "b_l-2nd-run", "data"}
+    found = proposed(folder("A/2nd Run!"), folder("B/2nd Run!"), folder("C/none"), folder("2nd"))
+    assert set(found) == {"a_2nd-run", "b_2nd-run", "data", "l-2nd"}
+
+
+def test_paths_that_end_alike_are_all_named_by_what_tells_them_apart() -> None:
+    found = proposed(folder("sim/fine/out"), folder("sim/coarse/out"), folder("plots/out"))
+    assert set(found) == {"fine_out", "coarse_out", "plots_out"}
+
+
+def test_names_that_cannot_be_told_apart_are_numbered() -> None:
+    assert set(proposed(folder("a b"), folder("a-b"), folder("a=b"))) == {"a-b", "a-b-2", "a-b-3"}
 
 
 def test_levels_come_after_what_they_are_made_from() -> None:

@@ -276,3 +276,22 @@ def test_the_schema_is_a_valid_schema_and_describes_every_section() -> None:
     schema = json.loads(schema_text())
     Draft202012Validator.check_schema(schema)
     assert set(schema["properties"]) >= set(load_with_lines(GOOD)[0]) - {"x-lab"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{url: "s3://AKIA:wJal/rXUt@lab/nf1"}',
+        '{url: "s3://lab/nf1", endpoint_url: "https://ada:wJal@minio.lab"}',
+    ],
+)
+def test_a_secret_in_a_url_is_told_with_its_line_and_not_repeated(wrong: str) -> None:
+    (told,) = problems(
+        edited('{url: "s3://lab/nf1", public: false, price_per_tb_month: 23}', wrong)
+    )
+    assert told.startswith("imgdata.yaml:10: a password or key does not belong in a url")
+    assert "wJal" not in told
+
+
+def test_a_url_that_no_parser_reads_is_told() -> None:
+    assert problems(edited("/mnt/archive/nf1", "'s3://[lab'"))[0].startswith("imgdata.yaml:9: ")

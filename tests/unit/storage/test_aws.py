@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.errors import CredentialsError, ImgdataError
+from imgdata.errors import CredentialsError, ImgdataError, StorageError
 from imgdata.storage.aws import find_account
+from imgdata.testing.servers import free_port
 
 
 @pytest.fixture
@@ -124,6 +125,47 @@ def test_a_single_sign_on_that_is_not_logged_in_says_how(aws: Path) -> None:
     with pytest.raises(CredentialsError) as caught:
         find_account("lab", "s3://lab")
     assert "aws sso login --profile lab" in caught.value.remedy
+
+
+def test_a_role_whose_server_cannot_be_reached_is_no_question_of_a_login(
+    aws: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (aws / "credentials").write_text(f"[base]\n{keys('b')}")
+    (aws / "config").write_text(
+        "[profile lab]\nrole_arn = arn:aws:iam::123456789012:role/reader\n"
+        "source_profile = base\nregion = eu-west-1\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    with pytest.raises(StorageError) as caught:
+        find_account("lab", "s3://lab")
+    assert "cannot be reached" in caught.value.cause
+    assert "login" not in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("profile", "said"),
+    [
+        ("credential_process = false\n", "credential_process failed"),
+        ("role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = nobody\n", "not complete"),
+    ],
+)
+def test_why_there_are_no_credentials_is_a_sentence(aws: Path, profile: str, said: str) -> None:
+    (aws / "config").write_text(f"[profile lab]\nregion = eu-west-1\n{profile}")
+    with pytest.raises(CredentialsError) as caught:
+        find_account("lab", "s3://lab")
+    assert said in caught.value.cause
+    assert "'lab'" in caught.value.cause
+    assert "sso" not in caught.value.remedy
+
+
+def test_the_server_that_a_profile_names_for_s3_alone_is_used(aws: Path) -> None:
+    (aws / "config").write_text(
+        f"[profile lab]\nservices = ours\n{keys('k')}endpoint_url = https://everything\n"
+        "[services ours]\ns3 =\n  endpoint_url = https://minio\n  addressing_style = path\n"
+        "dynamodb =\n  endpoint_url = https://other\n"
+    )
+    assert find_account("lab", "s3://lab").endpoint_url == "https://minio"
 
 
 def test_a_secret_is_not_in_the_words_for_an_account(aws: Path) -> None:

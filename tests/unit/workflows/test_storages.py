@@ -42,6 +42,19 @@ def test_a_storage_is_added_and_comments_and_order_stay() -> None:
     )
 
 
+def test_lines_before_the_next_section_stay_there() -> None:
+    before = (
+        "storages:\n  disk:\n    url: /mnt/disk\n    note: ours # loud\n"
+        "\n# what is kept\nlevels: {}\n"
+    )
+    one = with_storage(before, StorageConfig("lab", "s3://lab/x", {"public": False}), [])
+    two = with_storage(one, StorageConfig("far", "/mnt/far"), [])
+    assert two == before.replace(
+        "\n\n",
+        "\n  lab:\n    url: s3://lab/x\n    public: false\n  far:\n    url: /mnt/far\n\n",
+    )
+
+
 def test_what_is_there_already_is_not_written_again() -> None:
     archive = StorageConfig("archive", "/mnt/archive")
     assert with_storage(YAML, archive, ["raw", "masks"]).count("archive") == YAML.count("archive")
@@ -108,10 +121,29 @@ def test_a_fault_ends_the_trial_at_its_step(
     assert type(last.error) is kind
 
 
+class _Clean(_Odd):
+    def erase(self, key: str) -> None:
+        self._folder.erase(key)
+
+
+@pytest.mark.parametrize("fault", ["read", "list"])
+def test_a_trial_that_fails_leaves_nothing_behind(tmp_path: Path, fault: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    *_, last = try_out(_Clean(disk, fault))
+    assert isinstance(last, Failed)
+    assert last.step == fault
+    assert "stays there" not in last.error.cause
+    assert list(disk.iterdir()) == []
+
+
 def test_a_storage_that_does_not_erase_is_told(tmp_path: Path) -> None:
-    *_, last = try_out(_Erasing(tmp_path, "erase"))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    *_, last = try_out(_Erasing(disk, "erase"))
     assert isinstance(last, Failed)
     assert last.step == "erase"
+    assert f"{next(disk.iterdir()).name} stays there" in last.error.cause
 
 
 def test_a_storage_that_cannot_erase_lacks_the_step(tmp_path: Path) -> None:

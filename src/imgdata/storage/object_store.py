@@ -139,6 +139,12 @@ class ObjectStorage:
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes]]:
         """Open one object as chunks, in order. A big one is read by several requests at once."""
+        with self.read_sized(key) as (_, chunks):
+            yield chunks
+
+    @contextmanager
+    def read_sized(self, key: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open one object: its size, and its chunks as `read` gives them."""
         path = self._path(key)
         with self._explained(f"read {key}"):
             try:
@@ -153,7 +159,7 @@ class ObjectStorage:
         with contextlib.closing(
             self._rest(wanted, 0) if big else self._stream(answer, wanted)
         ) as chunks:
-            yield chunks
+            yield wanted.size, chunks
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Return `length` bytes from offset `start`; of a server without ranges, by reading all."""

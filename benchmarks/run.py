@@ -1,8 +1,8 @@
 """Measure imgdata against dvc, and s5cmd and rclone where they do the same, on loopback S3.
 
 Runs alternate, medians are told, and a run counts only when it ends with status 0 and what it had
-to make was counted. Every push goes to a prefix nobody has used, bytecode is compiled, and deletes
-are flushed before the clock starts. Afterwards plain dvc must agree with what imgdata made.
+to make was counted. Every push goes to a prefix nobody has used, bytecode is compiled, and no file
+is deleted between the runs. Afterwards plain dvc must agree with what imgdata made.
 
     python -m benchmarks.run --rounds 3 --scale 1.0
 """

@@ -102,6 +102,14 @@ class CanReadRange(Protocol):
 
 
 @runtime_checkable
+class CanReadSized(Protocol):
+    """A storage that tells an object's size in the answer that brings its bytes."""
+
+    def read_sized(self, key: str) -> AbstractContextManager[tuple[int, Iterator[bytes]]]:
+        """Open one object: its size in bytes and its chunks, in order. Raises as `read` does."""
+
+
+@runtime_checkable
 class CanReadTogether(Protocol):
     """A storage of which objects that lie side by side are read in one request."""
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from imgdata.backends import open_storage
+from imgdata.errors import Exit
+from imgdata.ports import CanErase
 from imgdata.testing.faulty_proxy import SLOWLY, Fault, Request, every, faulty_proxy
 from imgdata.testing.servers import S3Server
 from imgdata.testing.small_project import (
@@ -123,3 +125,42 @@ def test_a_server_that_asks_to_slow_down_gets_pauses_and_everything_arrives(
         clone.imgdata("pull", "raw")
         assert len(slowed) > pushed, "the pull was throttled"
     call(tmp_path, "diff", "-r", source, clone.root / "data" / "raw" / "P1")
+
+
+def test_a_pull_asks_for_each_object_once_and_lists_nothing(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    with faulty_proxy(moto_s3.port) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint)
+        source = write_random_plate(tmp_path / "new" / "P1", files=FILES, seed=1)
+        project.imgdata("add", "raw", source)
+        project.imgdata("push", "raw")
+        project.commit("Push")
+        before = len(proxy.requests)
+        clone = project.clone(tmp_path / "clone")
+        clone.imgdata("pull", "raw")
+        asked = proxy.requests[before:]
+    call(tmp_path, "diff", "-r", source, clone.root / "data" / "raw" / "P1")
+    assert [one.method for one in asked].count("GET") == FILES + 1
+    assert len(asked) <= FILES + 3, "one look for the file list"
+    assert not [one.path for one in asked if "list-type" in one.path]
+
+
+def test_what_is_missing_beside_its_file_list_is_named_and_the_rest_comes(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    url = moto_s3.fresh_url()
+    project = on_s3(url, moto_s3.endpoint)
+    source = write_random_plate(tmp_path / "new" / "P1", files=FILES, seed=1)
+    project.imgdata("add", "raw", source)
+    project.imgdata("push", "raw")
+    project.commit("Push")
+    storage = open_storage("lab", url, {"endpoint_url": moto_s3.endpoint}, Path("/"))
+    gone = next(key for key in stored(moto_s3, url) if not key.endswith(".dir"))
+    assert isinstance(storage, CanErase)
+    storage.erase(gone)
+    clone = project.clone(tmp_path / "clone")
+    failed = clone.imgdata("pull", "raw", check=False)
+    assert failed.returncode == Exit.DAMAGED
+    assert "missing on lab" in failed.stderr
+    assert len(list((clone.root / "data" / "raw" / "P1").iterdir())) == FILES - 1

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import re
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -98,8 +97,8 @@ class ObjectStorage:
         # Nothing in an archive tier can be read back, so its ETag has to be the md5.
         self._limits = replace(limits, single_put=limits.memory) if self.is_cold else limits
         self._memory = ByteBudget(limits.memory)
-        self._answered = threading.Event()
-        self._no_ranges = threading.Event()
+        self._has_answered = False
+        self._has_no_ranges = False
 
     @cached_property
     def _store(self) -> ObjectStore:
@@ -134,12 +133,18 @@ class ObjectStorage:
             except FileNotFoundError:
                 self._require_bucket()
                 return None
-        self._answered.set()
+        self._has_answered = True
         return StoredObject(key, found["size"], proven_md5(found["e_tag"], key))
 
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes]]:
         """Open one object as chunks, in order. A big one is read by several requests at once."""
+        with self.read_sized(key) as (_, chunks):
+            yield chunks
+
+    @contextmanager
+    def read_sized(self, key: str) -> Iterator[tuple[int, Iterator[bytes]]]:
+        """Open one object: its size, and its chunks as `read` gives them."""
         path = self._path(key)
         with self._explained(f"read {key}"):
             try:
@@ -147,14 +152,14 @@ class ObjectStorage:
             except FileNotFoundError as error:
                 self._require_bucket()
                 raise no_object(key, self.description) from error
-        self._answered.set()
-        size, etag = answer.meta["size"], answer.meta["e_tag"]
-        wanted = _Wanted(key, path, size, etag)
-        big = size > self._limits.whole_read
+        self._has_answered = True
+        meta = answer.meta
+        wanted = _Wanted(key, path, meta["size"], meta["e_tag"])
+        big = wanted.size > self._limits.whole_read
         with contextlib.closing(
             self._rest(wanted, 0) if big else self._stream(answer, wanted)
         ) as chunks:
-            yield chunks
+            yield wanted.size, chunks
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Return `length` bytes from offset `start`; of a server without ranges, by reading all."""
@@ -180,7 +185,7 @@ class ObjectStorage:
                 answer = obstore.put(
                     self._store, path, data, use_multipart=False, attributes=self._attributes(key)
                 )
-            self._answered.set()
+            self._has_answered = True
             return StoredObject(key, size, proven_md5(answer["e_tag"], key, data))
 
     def erase(self, key: str) -> None:
@@ -210,7 +215,7 @@ class ObjectStorage:
         for left in reversed(range(TRIES)):
             try:
                 for page in obstore.list(self._store, prefix, offset=last or None):
-                    self._answered.set()
+                    self._has_answered = True
                     for found in page:
                         if found["path"] > last:
                             last = found["path"]
@@ -264,12 +269,12 @@ class ObjectStorage:
         """Yield an object from an offset on, by ranges where the server has them."""
         if start >= wanted.size:
             return
-        if not self._no_ranges.is_set():
+        if not self._has_no_ranges:
             try:
                 yield from self._pieces(wanted, start)
             except _NoRangesError:
                 # The very first range was answered so: nothing has been passed on yet.
-                self._no_ranges.set()
+                self._has_no_ranges = True
             else:
                 return
         yield from self._again(wanted, start)
@@ -345,17 +350,17 @@ class ObjectStorage:
 
     def _require_bucket(self) -> None:
         """Raise when the bucket itself is missing; asked once, a later absence is an object's."""
-        if self._answered.is_set():
+        if self._has_answered:
             return
         next(iter(obstore.list(self._store, plain_ancestor(self._prefix) or None)), None)
-        self._answered.set()
+        self._has_answered = True
 
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except FOREIGN as error:
-            raise self._explain(action, self._detailed(error)) from None
+    def _explained(self, action: str) -> "_Explained":
+        return _Explained(self, action)
+
+    def explained(self, action: str, error: BaseException) -> ImgdataError:
+        """Return the service's refusal of an action ("write KEY") as our error."""
+        return self._explain(action, self._detailed(error))
 
     def _detailed(self, error: BaseException) -> BaseException:
         """Return an error that says why: the answer to HEAD has no body, that to a listing has."""
@@ -380,6 +385,22 @@ class ConditionalObjectStorage(ObjectStorage):
             except AlreadyExistsError:
                 return False
         return True
+
+
+class _Explained:
+    """Turns what the service answers inside a `with` into our errors."""
+
+    def __init__(self, storage: ObjectStorage, action: str) -> None:
+        self._storage = storage
+        self._action = action
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise our error in place of the service's."""
+        if isinstance(error, FOREIGN):
+            raise self._storage.explained(self._action, error) from None
 
 
 class _NoRangesError(Exception):

@@ -20,7 +20,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from imgdata.errors import DamagedError, InvalidProjectError, StorageError
 from imgdata.model.objects import StoredObject
-from imgdata.ports import CanErase, CanFlush, CanReadRange, CanWriteIfAbsent, Storage
+from imgdata.ports import (
+    CanErase,
+    CanFlush,
+    CanReadRange,
+    CanReadSized,
+    CanWriteIfAbsent,
+    Storage,
+)
 
 KEY = "files/md5/ab/cdef0123456789abcdef0123456789"
 
@@ -95,6 +102,13 @@ class StorageContract:
         """The same storage, if it has the ability."""
         if not isinstance(storage, CanReadRange):
             pytest.skip(f"{storage.description} has no CanReadRange")
+        return storage
+
+    @pytest.fixture
+    def sized(self, storage: Storage) -> CanReadSized:
+        """The same storage, if it has the ability."""
+        if not isinstance(storage, CanReadSized):
+            pytest.skip(f"{storage.description} has no CanReadSized")
         return storage
 
     @pytest.fixture
@@ -290,6 +304,16 @@ class StorageContract:
         eraser.erase("never/was")
         store(storage, KEY, b"again")
         assert fetch(storage, KEY) == b"again"
+
+    def test_the_size_comes_with_the_bytes(self, storage: Storage, sized: CanReadSized) -> None:
+        store(storage, KEY, b"0123456789")
+        with sized.read_sized(KEY) as (size, chunks):
+            assert size == 10
+            assert b"".join(chunks) == b"0123456789"
+
+    def test_what_is_absent_has_no_size(self, sized: CanReadSized) -> None:
+        with pytest.raises(DamagedError), sized.read_sized("never/was"):
+            pass
 
     def test_a_part_is_read_by_range(self, storage: Storage, ranged: CanReadRange) -> None:
         store(storage, KEY, b"0123456789")

@@ -169,24 +169,28 @@ def _bring(
             if kind == "reflink":
                 _set_mode(target, read_only=read_only)
             return placement.md5
-    return placement.found(_copy(source, target, read_only=read_only), source)
-
-
-def _copy(source: str, target: str, *, read_only: bool) -> str:
+    if placement.hashed:
+        _copy(source, target, None, read_only=read_only)
+        return placement.md5
     digest = hashlib.md5(usedforsecurity=False)
+    _copy(source, target, digest, read_only=read_only)
+    return placement.found(digest.hexdigest(), source)
+
+
+def _copy(source: str, target: str, digest: "hashlib._Hash | None", *, read_only: bool) -> None:
     mode = OBJECT_MODE if read_only else WRITABLE_MODE
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(source, "rb", buffering=0) as stream:
             while chunk := stream.read(CHUNK):
-                digest.update(chunk)
+                if digest is not None:
+                    digest.update(chunk)
                 write_all(descriptor, chunk)
             if read_only:
                 status = os.fstat(stream.fileno())
                 os.utime(descriptor, ns=(status.st_atime_ns, status.st_mtime_ns))
     finally:
         os.close(descriptor)
-    return digest.hexdigest()
 
 
 def _reflink(source: str, target: str) -> bool:

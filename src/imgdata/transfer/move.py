@@ -5,14 +5,15 @@ import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Generic, Literal, TypeVar
+from functools import cache
+from typing import Generic, Literal, TypeGuard, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from imgdata.errors import DamagedError, StorageError
 from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, legacy_key, object_key
-from imgdata.ports import CanBeCold, CanReadTogether, Storage
+from imgdata.ports import CanBeCold, CanReadSized, CanReadTogether, Storage
 from imgdata.system.line_ends import LegacyMd5
 from imgdata.system.progress import SILENT, Progress
 
@@ -141,14 +142,8 @@ def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -
         StorageError: A place cannot be reached or refuses.
         MachineError: This machine is in the way.
     """
-    size = item.size
-    if size is None:
-        found = source.stat(item.key)
-        if found is None:
-            return Missing(item, source.description)
-        size = found.size
     try:
-        with source.read(item.key) as chunks:
+        with _sized(item, source) as (size, chunks):
             stored = target.write(item.key, _hashed(chunks, item), size)
     except _WrongContentError as error:
         return Damaged(item, source.description, f"md5 {error.found}")
@@ -157,6 +152,31 @@ def move_one(item: Item, source: Storage, target: Storage, *, read_back: bool) -
             return Missing(item, source.description)
         return Damaged(item, source.description, error.cause or error.problem)
     return _arrival(item, stored, target) if read_back else Moved(item, stored.size, "size")
+
+
+@contextmanager
+def _sized(item: Item, source: Storage) -> Iterator[tuple[int, Iterator[bytes]]]:
+    """Open an object with its size; that is asked for apart where the storage cannot tell both."""
+    if item.size is None and can_read_sized(source):
+        with source.read_sized(item.key) as opened:
+            yield opened
+        return
+    size = item.size
+    if size is None:
+        found = source.stat(item.key)
+        size = found.size if found else 0  # reading it then says that it is absent
+    with source.read(item.key) as chunks:
+        yield size, chunks
+
+
+def can_read_sized(storage: Storage) -> TypeGuard[CanReadSized]:
+    """Tell whether a storage tells sizes while it reads."""
+    return _has_sized_reading(type(storage))
+
+
+@cache
+def _has_sized_reading(kind: type[Storage]) -> bool:
+    return issubclass(kind, CanReadSized)  # as slow as a small request's own work, so asked once
 
 
 def _arrival(item: Item, stored: StoredObject, target: Storage) -> MoveOutcome:

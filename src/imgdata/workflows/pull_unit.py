@@ -36,6 +36,7 @@ from imgdata.transfer.move import (
     Item,
     Missing,
     Moved,
+    can_read_sized,
     check_one,
     move_all,
 )
@@ -370,7 +371,7 @@ class Fetch(Struct):
     def _fetch_from(self, name: str, items: list[Item]) -> list[Item]:
         storage = self.doors.open(name)
         sizes: dict[str, StoredObject] = {}
-        if len(items) > 1:
+        if len(items) > 1 and not self._is_probably_whole(storage):
             sizes = dict(present_objects(storage, [item.key for item in items], jobs=8))
         asked = [
             replace(item, size=sizes[item.key].size if item.key in sizes else None)
@@ -404,6 +405,17 @@ class Fetch(Struct):
             for path in item.names:
                 self.bad.setdefault(path, f"missing on {name}")
         return lacking
+
+    def _is_probably_whole(self, storage: Storage) -> bool:
+        """Tell whether every object may be asked for without looking first what is there.
+
+        A folder's list is sent last, so a storage that has it has the files; of one that tells
+        sizes while it reads, nothing more is to be known. What is missing after all is said so.
+        """
+        tells_sizes: bool = can_read_sized(storage)
+        if not (tells_sizes and self.unit.is_folder):
+            return False
+        return storage.stat(list_item_of(self.unit).key) is not None
 
     def _note_bad(self, item: Item, name: str, event: str, why: str) -> None:
         for path in item.names:

@@ -73,6 +73,18 @@ def test_a_copy_is_read_only_where_it_is_raw(
     assert (cache / object_key(md5(b"image"))).stat().st_mode & 0o777 == 0o444
 
 
+def test_what_this_command_hashed_already_is_copied_whole(cache: Path, tmp_path: Path) -> None:
+    data = os.urandom(3_000_001)
+    source = cache / object_key(md5(data))
+    source.parent.mkdir(parents=True)
+    source.write_bytes(data)
+    placement = Placement(str(tmp_path / "big"), md5(data), hashed=True)
+    (outcome,) = place_all([placement], cache, ("copy",), read_only=True)
+    assert isinstance(outcome, Placed)
+    assert (tmp_path / "big").read_bytes() == data
+    assert not leftovers(tmp_path)
+
+
 def test_where_blocks_cannot_be_shared_the_next_way_is_taken(cache: Path, tmp_path: Path) -> None:
     target = tmp_path / "a.tif"
     assert isinstance(place(cache, target, ALL_WAYS), Placed)

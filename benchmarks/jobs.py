@@ -1,7 +1,7 @@
 """The jobs that are measured: each tool's command, what it needs, and whether it did the job."""
 
+import math
 import os
-import random
 import shlex
 import shutil
 import subprocess
@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import tifffile
 from msgspec import Struct
 
 from imgdata.testing.servers import S3Server, program
@@ -52,10 +54,7 @@ class Bench:
         self.files = files
         self.source = folder / "P1"
         self._number = 0
-        chance = random.Random(1)  # noqa: S311 - test data
-        self.source.mkdir(parents=True)
-        for number in range(files):
-            (self.source / f"{number:05}.tif").write_bytes(chance.randbytes(size))
+        self._write_images(files, size)
         self.empty = folder / "empty"
         self._do(folder, IMGDATA, "init", self.empty, "--template", "minimal")
         self.url = self.point(self.empty)
@@ -63,6 +62,15 @@ class Bench:
         self._do(self.added, IMGDATA, "add", "raw", self.source)
         self._do(self.added, "git", "add", "--all")
         self._do(self.added, "git", "-c", "user.name=b", "-c", "user.email=b", "commit", "-qmx")
+
+    def _write_images(self, files: int, size: int) -> None:
+        """Write square images of noise, 16 bits a pixel: what a check of headers has to parse."""
+        chance = np.random.default_rng(1)
+        side = math.isqrt(size // 2)
+        self.source.mkdir(parents=True)
+        for number in range(files):
+            pixels = chance.integers(0, 4096, (side, side), dtype=np.uint16)
+            tifffile.imwrite(self.source / f"{number:05}.tif", pixels, metadata=None, software="")
 
     @staticmethod
     def _do(folder: Path, *words: str | Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from imgdata import checks
     from imgdata.execution import environment
+    from imgdata.images import read_ahead
     from imgdata.lineage.answer import Answer
     from imgdata.model.decisions import Excluded
     from imgdata.model.findings import CheckReport
@@ -67,6 +69,7 @@ else:
     # Each command needs one or two of these; together they cost more than a status.
     checks = lazy_module("imgdata.checks")
     environment = lazy_module("imgdata.execution.environment")
+    read_ahead = lazy_module("imgdata.images.read_ahead")
     templates = lazy_module("imgdata.project.template")
     git_lineage = lazy_module("imgdata.tracking.git_lineage")
     shell = lazy_module("imgdata.tracking.shell")
@@ -346,16 +349,23 @@ class Project(DvcRepository):
         return adding.plan_add(self.clone, level, sources, unit, origin)
 
     def add(self, plan: adding.AddPlan, *, progress: Progress = SILENT) -> Iterator[adding.Added]:
-        """Take the planned files in; one outcome a unit."""
-        for added in adding.apply_add(self.clone, plan, progress):
+        """Take the planned files in; one outcome a unit. Their headers are read meanwhile."""
+        watch = partial(read_ahead.reading_ahead, checks.cache_folder(self.root))
+        for added in adding.apply_add(self.clone, plan, progress, watch):
             self.clone.git.stage(added.written)
             yield added
 
     def check_headers(self, paths: Sequence[Path], level: str) -> tuple[CheckReport, ...]:
         """Judge files or folders as a level's, from headers and names alone; decodes no pixel."""
         targets = tuple(str(path) for path in paths)
-        headers = checking.Pixels.NONE
-        request = checks.Request(self.root, targets, level, pixels=headers, records=False)
+        request = checks.Request(
+            self.root,
+            targets,
+            level,
+            pixels=checking.Pixels.NONE,
+            records=False,
+            config=self.clone.config,
+        )
         return checks.check(request)
 
     def audit(self, *, remote: bool = False) -> tuple[Judged, ...]:

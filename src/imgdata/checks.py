@@ -66,6 +66,7 @@ class Request(Struct, frozen=True):
         pixels: Overrides whose pixels are decoded; `Pixels.NONE` reads headers only.
         cache: Folder that remembers readings; None uses the project's or the user's.
         records: Compare with what DVC recorded; needless right after recording it.
+        config: What imgdata.yaml in `start` says, where it was read already.
     """
 
     start: Path = field(default_factory=Path)
@@ -75,6 +76,7 @@ class Request(Struct, frozen=True):
     pixels: Pixels | None = None
     cache: Path | None = None
     records: bool = True
+    config: Config | None = None
 
 
 def check(request: Request, *, progress: Progress = SILENT) -> tuple[CheckReport, ...]:
@@ -87,7 +89,7 @@ def check(request: Request, *, progress: Progress = SILENT) -> tuple[CheckReport
     """
     root, config = _project(request)
     pixels = request.pixels or (Pixels.ALL if request.deep else Pixels.SAMPLE)
-    cache = request.cache or _cache_folder(root)
+    cache = request.cache or cache_folder(root)
     reports = []
     chosen = check_project.choose_targets(config, root, request.targets, request.level)
     for target in chosen:
@@ -147,6 +149,8 @@ def check_paths(
 
 def _project(request: Request) -> tuple[Path | None, Config | None]:
     """Return the project of the folder asked from, else of the first path, else none."""
+    if request.config is not None:
+        return request.start.absolute(), request.config
     starts = [request.start.absolute()]
     starts += [Path(t).absolute() for t in request.targets if Path(t).exists()]
     for start in starts:
@@ -156,7 +160,8 @@ def _project(request: Request) -> tuple[Path | None, Config | None]:
     return None, None
 
 
-def _cache_folder(root: Path | None) -> Path:
+def cache_folder(root: Path | None) -> Path:
+    """Return the folder that remembers readings: the project's, or the user's without one."""
     if root is not None and (root / DVC_FOLDER).is_dir():
         return root / DVC_FOLDER / "tmp" / "imgdata"
     return Path(platformdirs.user_cache_dir("imgdata"))

@@ -2,15 +2,20 @@
 
 import os
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 
+from imgdata.api import open_project
+from imgdata.images.read_ahead import MANY
 from imgdata.system.files import file_md5
 from imgdata.testing.lab import Lab
 from imgdata.testing.programs import PROGRAMS
+from imgdata.workflows.check_cache import FILE_NAME
 from tests.cli.restricted import restricted
 
 pytestmark = pytest.mark.dvc
@@ -408,3 +413,23 @@ def test_a_list_that_is_nowhere_is_made_anew_from_the_whole_unit_or_told(lab: La
     assert clone.ok("--json", "status", "raw").results[0]["files"] == 5
     clone.ok("push", "raw")
     assert "in sync" in clone.dvc("status", "-c", "data/raw/P1.dvc").out
+
+
+def test_the_headers_of_a_large_folder_are_read_while_it_is_added(lab: Lab) -> None:
+    source = lab.microscope / "large"
+    source.mkdir()
+    for number in range(MANY):
+        (source / f"{number}.tif").write_bytes(b"II*\0" + number.to_bytes(4, "little"))
+    project = open_project(lab.project, writing=True)
+    (added,) = project.add(project.plan_add("raw", [source]))
+    assert added.nfiles == MANY
+    readings = lab.file(f".dvc/tmp/imgdata/{FILE_NAME}")
+    with closing(sqlite3.connect(readings)) as table:
+        read = table.execute("SELECT path FROM reading WHERE path LIKE '%/large/%'").fetchall()
+    assert {path for (path,) in read} == {
+        str(path) for path in lab.file("data/raw/large").iterdir()
+    }
+    ahead = lab.imgdata("check", "data/raw/large", "--json").results
+    readings.unlink()
+    assert lab.imgdata("check", "data/raw/large", "--json").results == ahead
+    assert clean(lab)

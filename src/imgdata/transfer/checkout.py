@@ -26,7 +26,7 @@ from imgdata.system.line_ends import legacy_md5
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import in_parallel
 
-JOBS = 4
+JOBS, TOGETHER = 4, 32
 WRITABLE_MODE = 0o666
 CANNOT_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP}
 
@@ -99,7 +99,7 @@ def place_all(
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Placed) else 0)
         return outcome
 
-    return in_parallel(work, placements, JOBS)
+    return in_parallel(work, placements, JOBS, together=TOGETHER)
 
 
 def _place_one(

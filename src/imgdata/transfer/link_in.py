@@ -20,6 +20,7 @@ class LinkIn:
     def __init__(self, cache_dir: str) -> None:
         self._cache_dir = cache_dir
         self._real: dict[str, bool] = {}
+        self._made: set[str] = set()
 
     def take(
         self, path: str, descriptor: int, before: os.stat_result
@@ -47,7 +48,7 @@ class LinkIn:
                 return None
             # Asked after it is read-only: whoever came before waits, whoever comes after may not.
             os.fchmod(descriptor, OBJECT_MODE)
-            linked = _link(path, target, before) if unwritten() else None
+            linked = self._link(path, target, before) if unwritten() else None
             if linked is None:
                 os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
                 return None
@@ -58,6 +59,25 @@ class LinkIn:
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder) == folder
         return not self._real[folder] or os.path.islink(path)
+
+    def _link(self, path: str, target: str, expected: os.stat_result) -> os.stat_result | None:
+        """Give the file its second name; None where the disk cannot, or another took its place."""
+        folder = os.path.dirname(target)
+        if folder not in self._made:
+            try:
+                os.makedirs(folder, exist_ok=True)
+            except OSError as error:
+                raise machine_error(error, "write to the cache", target) from error
+            self._made.add(folder)
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except OSError:
+            return None
+        status = os.stat(target)
+        if os.path.samestat(status, expected):
+            return status
+        os.unlink(target)
+        return None
 
 
 def _md5(descriptor: int) -> str:
@@ -72,21 +92,4 @@ def _md5(descriptor: int) -> str:
 def _status(path: str) -> os.stat_result | None:
     with suppress(FileNotFoundError):
         return os.stat(path)
-    return None
-
-
-def _link(path: str, target: str, expected: os.stat_result) -> os.stat_result | None:
-    """Give the file its second name; None where the disk cannot, or another took its place."""
-    try:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-    except OSError as error:
-        raise machine_error(error, "write to the cache", target) from error
-    try:
-        os.link(path, target, follow_symlinks=False)
-    except OSError:
-        return None
-    status = os.stat(target)
-    if os.path.samestat(status, expected):
-        return status
-    os.unlink(target)
     return None

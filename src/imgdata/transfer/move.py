@@ -330,27 +330,36 @@ class _Ended(Struct, frozen=True):
 class _Workers(Generic[Given, Made]):
     """Threads that take items one at a time and hand over what they made."""
 
-    def __init__(self, work: Callable[[Given], Made], given: Iterable[Given], jobs: int) -> None:
+    def __init__(
+        self, work: Callable[[Given], Made], given: Iterable[Given], jobs: int, together: int
+    ) -> None:
         self._work = work
         self._todo = iter(given)
+        self._together = together
         self._taking = threading.Lock()
         self._stopping = threading.Event()
-        self.done: queue.Queue[Made | _Ended] = queue.Queue(jobs * QUEUED_PER_JOB)
+        self.done: queue.Queue[list[Made] | _Ended] = queue.Queue(jobs * QUEUED_PER_JOB)
         for _ in range(jobs):
             threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         error: BaseException | None = None
+        made: list[Made] = []
         try:
             while not self._stopping.is_set():
                 with self._taking:
                     one = next(self._todo)
-                self.done.put(self._work(one))
+                made.append(self._work(one))
+                if len(made) >= self._together:
+                    self.done.put(made)
+                    made = []
         except StopIteration:
             pass
         except BaseException as raised:  # noqa: BLE001 - the reader raises it again
             self._stopping.set()
             error = raised
+        if made:
+            self.done.put(made)
         self.done.put(_Ended(error))
 
     def stop(self, running: int) -> None:
@@ -360,18 +369,21 @@ class _Workers(Generic[Given, Made]):
             running -= isinstance(self.done.get(), _Ended)
 
 
-def in_parallel(work: Callable[[Given], Made], given: Iterable[Given], jobs: int) -> Iterator[Made]:
+def in_parallel(
+    work: Callable[[Given], Made], given: Iterable[Given], jobs: int, *, together: int = 1
+) -> Iterator[Made]:
     """Yield results as they finish, a few calls ahead of the reader; the first error stops it.
 
     What had finished before an error is still yielded first, so that it can be noted. `given` is
-    read by the workers, one at a time.
+    read by the workers, one at a time. `together` is how many results a worker hands over at
+    once: for thousands of calls shorter than it takes to wake the reader for each.
     """
     if isinstance(given, Collection):
         if len(given) <= 1:  # threads would cost more than most single calls
             yield from map(work, given)
             return
         jobs = min(jobs, len(given))
-    workers = _Workers(work, given, jobs)
+    workers = _Workers(work, given, jobs, together)
     errors: list[BaseException] = []
     running = jobs
     try:
@@ -381,7 +393,7 @@ def in_parallel(work: Callable[[Given], Made], given: Iterable[Given], jobs: int
                 running -= 1
                 errors += [result.error] if result.error is not None else []
             else:
-                yield result
+                yield from result
     finally:
         workers.stop(running)
     if errors:

@@ -26,7 +26,7 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.link_in import LinkIn
 from imgdata.transfer.move import in_parallel
 
-JOBS = 4
+JOBS, TOGETHER = 4, 32
 ATTEMPTS = 3
 SETTLE_S = 0.2
 
@@ -89,7 +89,7 @@ def take_in(
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)
         return outcome
 
-    return in_parallel(work, files, JOBS)
+    return in_parallel(work, files, JOBS, together=TOGETHER)
 
 
 class _Into(Struct, frozen=True):

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from shlex import quote
 
@@ -300,8 +301,20 @@ def _walk(
             yield from _walk(entry.path, f"{relpath}/", (*above, real), left_out)
 
 
-def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Iterator[Added]:
+Watch = Callable[[Sequence[tuple[str, str]], Progress], AbstractContextManager[Progress]]
+"""Watches files being taken in: given where each comes from and goes to, and who is told."""
+
+
+def _nobody(_: Sequence[tuple[str, str]], progress: Progress) -> AbstractContextManager[Progress]:
+    return nullcontext(progress)
+
+
+def apply_add(
+    clone: Clone, plan: AddPlan, progress: Progress = SILENT, watch: Watch = _nobody
+) -> Iterator[Added]:
     """Add the planned units one after the other; each is recorded before the next begins.
+
+    `watch` is asked for each unit and follows it through the progress it returns.
 
     Raises:
         RefusedError: A recorded original of the same name has other content.
@@ -315,9 +328,22 @@ def apply_add(clone: Clone, plan: AddPlan, progress: Progress = SILENT) -> Itera
             remove_leftovers(clone.root / unit.path, below=True)
             progress.start(f"add {unit.title}", items=len(unit.files), size=unit.size)
             try:
-                yield _add_unit(clone, unit, progress)
+                with watch(_ways(clone, unit), progress) as told:
+                    added = _add_unit(clone, unit, told)
+                yield added
             finally:
                 progress.finish()
+
+
+def _ways(clone: Clone, unit: UnitToAdd) -> list[tuple[str, str]]:
+    """Return where each file comes from and where it goes."""
+    base = str(clone.root / unit.path)
+    return [(file.path, _below(base, file.relpath)) for file in unit.files]
+
+
+def _below(base: str, relpath: str) -> str:
+    """Return the path of one file of a unit, which is the unit itself if it is a single file."""
+    return f"{base}/{relpath}" if relpath else base
 
 
 def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
@@ -404,12 +430,10 @@ def _refuse_other_originals(
     present = _here(clone, unit, taken)
     clashes = []
     for path, one in taken.items():
-        here = clone.root / unit.path / path
         known = recorded.get(path) or present.get(path)
         if known is not None and known != one.md5:
-            clashes.append(
-                f"{here.relative_to(clone.root)} has md5 {known}, {one.source.path} has {one.md5}"
-            )
+            here = _below(unit.path, path)
+            clashes.append(f"{here} has md5 {known}, {one.source.path} has {one.md5}")
     if clashes:
         count = "one file" if len(clashes) == 1 else f"{len(clashes)} files"
         msg = f"{count} of {unit.title} would replace a different original of the same name"
@@ -484,8 +508,7 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
     """Put the files into the workspace, read-only; yield the state rows of both ends."""
     base = str(clone.root / unit.path)
     placements = [
-        Placement(f"{base}/{path}" if path else base, one.md5, hashed=True)
-        for path, one in taken.items()
+        Placement(_below(base, path), one.md5, hashed=True) for path, one in taken.items()
     ]
     cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
     objects = str(cache)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from imgdata import checks
     from imgdata.execution import environment
+    from imgdata.images import read_ahead
     from imgdata.lineage.answer import Answer
     from imgdata.model.decisions import Excluded
     from imgdata.model.findings import CheckReport
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import audit as auditing
     from imgdata.workflows import by_path as paths
     from imgdata.workflows import check as checking
-    from imgdata.workflows import conform, leaving, merge_driver, read_ahead, run
+    from imgdata.workflows import conform, leaving, merge_driver, run
     from imgdata.workflows import drop as dropping
     from imgdata.workflows import drop_plan as drop_plans
     from imgdata.workflows import exclude as excluding
@@ -68,7 +69,7 @@ else:
     # Each command needs one or two of these; together they cost more than a status.
     checks = lazy_module("imgdata.checks")
     environment = lazy_module("imgdata.execution.environment")
-    read_ahead = lazy_module("imgdata.workflows.read_ahead")
+    read_ahead = lazy_module("imgdata.images.read_ahead")
     templates = lazy_module("imgdata.project.template")
     git_lineage = lazy_module("imgdata.tracking.git_lineage")
     shell = lazy_module("imgdata.tracking.shell")

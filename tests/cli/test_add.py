@@ -11,11 +11,11 @@ import pytest
 import yaml
 
 from imgdata.api import open_project
+from imgdata.images.read_ahead import MANY
 from imgdata.system.files import file_md5
 from imgdata.testing.lab import Lab
 from imgdata.testing.programs import PROGRAMS
 from imgdata.workflows.check_cache import FILE_NAME
-from imgdata.workflows.read_ahead import MANY
 from tests.cli.restricted import restricted
 
 pytestmark = pytest.mark.dvc

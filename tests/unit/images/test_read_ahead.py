@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tifffile
 
+from imgdata.images.read_ahead import BATCH, MANY, TAKEN, reading_ahead
 from imgdata.images.readers import ImageReaders
 from imgdata.system.progress import SILENT
 from imgdata.workflows.check import CheckOptions, Pixels, check_files
 from imgdata.workflows.check_cache import FILE_NAME, Cache, Remembered
 from imgdata.workflows.check_walk import find
-from imgdata.workflows.read_ahead import BATCH, MANY, TAKEN, reading_ahead
 
 ODD = {
     "größe 1.tif": b"no image",
@@ -143,7 +143,7 @@ def test_the_second_process_ends_with_the_first(source: Path, place: Path, tmp_p
     names = tmp_path / "names"
     names.write_text("\0".join(path for pair in ways(source, place) for path in pair))
     shutil.copytree(source, place)
-    command = [sys.executable, "-m", "imgdata.workflows.read_ahead", str(names), str(tmp_path)]
+    command = [sys.executable, "-m", "imgdata.images.read_ahead", str(names), str(tmp_path)]
     done = subprocess.run(command, input=TAKEN * (MANY // BATCH), timeout=60, check=True)
     assert done.returncode == 0
     assert not (tmp_path / FILE_NAME).exists()

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from imgdata.deposits.invenio import InvenioRdm
 from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.web import Patience
-from imgdata.errors import CredentialsError, RefusedError, StorageError, UsageError
+from imgdata.errors import CredentialsError, NothingFoundError, RefusedError, StorageError, UsageError
 from imgdata.model.deposits import Access, DepositState, Visibility
 from imgdata.model.public_data import Fetched
 from imgdata.system.credentials import Token
@@ -144,6 +144,19 @@ def test_a_used_up_quota_is_explained(depository: InvenioRdm) -> None:
     with pytest.raises(StorageError, match="quota"):
         depository.add_file(opened.identifier, BytesContent("big.bin", b"x" * 2_000_001), SILENT)
     depository.discard(opened.identifier)
+
+
+def test_a_draft_of_another_account_is_told_from_one_that_is_gone(
+    depository: InvenioRdm, served: Served
+) -> None:
+    opened = depository.create(METADATA, Access(), "6c84fb90-12c4-11e1-840d-7b25c5ee775a")
+    other = InvenioRdm(served.address, Token("zenodo", "a-colleagues-token"))
+    with pytest.raises(CredentialsError, match="zenodo"):
+        other.read(opened.identifier)
+    depository.discard(opened.identifier)
+    with pytest.raises(NothingFoundError):
+        other.read(opened.identifier)
+    other.close()
 
 
 def test_a_wrong_token_is_refused_and_never_shown(served: Served) -> None:

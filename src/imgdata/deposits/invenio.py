@@ -143,15 +143,29 @@ class InvenioRdm:
         return _with_complaints(self.read(identifier), self._complaints(answer))
 
     def read(self, identifier: str) -> Deposit:
-        """Return the draft, else the published record, with the files' checksums."""
+        """Return the draft, else the published record, with the files' checksums.
+
+        Raises:
+            NothingFoundError: There is neither.
+            CredentialsError: There is a draft, of another account.
+        """
         path = f"/records/{quote(identifier, safe='')}"
         try:
             body = self._web.get(f"{path}/draft").body
             files = self._web.get(f"{path}/draft/files").body
         except NothingFoundError:
-            body = self._web.get(path).body
+            body = self._record(path)
             files = self._web.get(f"{path}/files").body
         return _deposit(body, files)
+
+    def _record(self, path: str) -> Json:
+        """Return a published record; where there is none, the draft may be another account's."""
+        try:
+            return self._web.get(path).body
+        except NothingFoundError:
+            # A stranger's draft is answered as if it were not; its files are refused instead.
+            self._web.get(f"{path}/draft/files")
+            raise
 
     def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
         """Return the files of a published version."""

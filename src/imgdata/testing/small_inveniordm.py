@@ -60,6 +60,8 @@ class SmallInvenio(SmallSite):
         public = request.method == "GET" and not re.search("/draft|/user/", request.path)
         public = public and not ("/files" in request.path and self.is_closed(request.path))
         if not public and request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            if request.method == "GET" and request.path.endswith("/draft"):
+                return _missing()  # that there is a draft is told to its owner only
             return 403, {"status": 403, "message": "Permission denied."}, {}
         return self.answer(request.method, request.path, parse_qs(request.query), request.body)
 

@@ -67,10 +67,13 @@ class Deposited(Struct, frozen=True):
 def latest(
     records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
 ) -> DepositRecord | None:
-    """Return the last event about the deposit of these levels at this service."""
+    """Return the last event about the newest deposit of these levels at this service.
+
+    What was discarded or taken away does not hide the version before it.
+    """
     wanted = sorted(levels)
     found = None
-    for record in records:
+    for record in open_deposits(records):
         same = (record.repository, record.address) == (repository, address)
         if same and sorted(record.levels) == wanted:
             found = record
@@ -156,7 +159,7 @@ def _known(record: DepositRecord, found: Deposit) -> DepositRecord:
 def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit, DepositRecord]:
     """Return the draft to fill: the open one, the next version's, or a new one."""
     repository = desk.depository
-    last = latest(desk.log.deposits(), desk.repository, repository.address, plan.levels)
+    last = _latest(plan, desk)
     if last is not None and last.state is DepositState.OPENING:
         found = _find_lost(last, desk)
         if found is not None:
@@ -167,11 +170,14 @@ def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit,
             raise _in_review(last)
         if found is not None and found.state is DepositState.DRAFT:
             return _describe(plan, desk, found, _known(last, found))
-        if found is not None:
-            last = replace(_known(last, found), state=DepositState.PUBLISHED)
+        last = _latest(plan, desk)
     if last is not None and last.state is DepositState.PUBLISHED and _is_there(last, desk):
         return _next_version(plan, desk, last, wanted=new_version)
     return _create(plan, desk)
+
+
+def _latest(plan: DepositPlan, desk: Desk) -> DepositRecord | None:
+    return latest(desk.log.deposits(), desk.repository, desk.depository.address, plan.levels)
 
 
 def _is_there(last: DepositRecord, desk: Desk) -> bool:

@@ -19,15 +19,16 @@ from imgdata.errors import (
     ImgdataError,
     MachineError,
     PartlyDoneError,
+    RefusedError,
     StorageError,
     UsageError,
 )
-from imgdata.model.deposits import DepositPlan, DepositState
+from imgdata.model.deposits import DepositPlan, DepositRecord, DepositState
 from imgdata.system.credentials import Token
 from imgdata.testing import small_figshare, small_inveniordm
 from imgdata.testing.depository import PLATES, MemoryLog, level_files, plan_of, readme
 from imgdata.testing.small_site import Fault
-from imgdata.workflows.publish import Desk, deposit, publish
+from imgdata.workflows.publish import Desk, deposit, discard, publish, reread
 
 
 class Kind(Struct, frozen=True):
@@ -294,6 +295,46 @@ def test_a_draft_deleted_on_the_web_page_is_replaced_by_a_new_one(stage: Stage) 
     second = deposit(stage.plan, stage.desk, readme).deposit
     assert second.identifier != first.identifier
     assert len(stage.site.live) == 1
+
+
+@on_invenio
+def test_a_draft_of_another_account_is_not_taken_for_one_that_is_gone(stage: Stage) -> None:
+    first = deposit(stage.plan, stage.desk, readme).deposit
+    others = stage.reconnect("a-colleagues-token")
+    with pytest.raises(CredentialsError, match="my-zenodo"):
+        deposit(stage.plan, others, readme)
+    with pytest.raises(CredentialsError):
+        publish(others, ["masks"])
+    with pytest.raises(CredentialsError):
+        reread(others, latest_of(stage))
+    assert latest_of(stage).state is DepositState.VERIFIED
+    assert latest_of(stage).identifier == first.identifier
+
+
+def latest_of(stage: Stage) -> DepositRecord:
+    return list(stage.desk.log.deposits())[-1]
+
+
+@on_invenio
+def test_a_version_that_was_discarded_is_opened_again_as_a_version(stage: Stage) -> None:
+    deposit(stage.plan, stage.desk, readme)
+    first = publish(stage.desk, ["masks"])
+    opened = deposit(stage.plan, stage.desk, readme, new_version=True).deposit
+    discard(stage.desk, opened.identifier)
+    with pytest.raises(RefusedError, match="published already"):
+        deposit(stage.plan, stage.desk, readme)
+    again = deposit(stage.plan, stage.desk, readme, new_version=True).deposit
+    assert again.concept == first.concept
+
+
+@on_invenio
+def test_a_version_deleted_on_the_web_page_is_opened_again_as_a_version(stage: Stage) -> None:
+    deposit(stage.plan, stage.desk, readme)
+    first = publish(stage.desk, ["masks"])
+    opened = deposit(stage.plan, stage.desk, readme, new_version=True).deposit
+    stage.site.records[opened.identifier].gone = True
+    again = deposit(stage.plan, stage.desk, readme, new_version=True).deposit
+    assert again.concept == first.concept
 
 
 @on_invenio

@@ -13,7 +13,13 @@ from msgspec.structs import replace
 from imgdata.deposits.invenio import InvenioRdm
 from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.web import Patience
-from imgdata.errors import CredentialsError, NothingFoundError, RefusedError, StorageError, UsageError
+from imgdata.errors import (
+    CredentialsError,
+    NothingFoundError,
+    RefusedError,
+    StorageError,
+    UsageError,
+)
 from imgdata.model.deposits import Access, DepositState, Visibility
 from imgdata.model.public_data import Fetched
 from imgdata.system.credentials import Token

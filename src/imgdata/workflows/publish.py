@@ -158,7 +158,6 @@ def _known(record: DepositRecord, found: Deposit) -> DepositRecord:
 
 def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit, DepositRecord]:
     """Return the draft to fill: the open one, the next version's, or a new one."""
-    repository = desk.depository
     last = _latest(plan, desk)
     if last is not None and last.state is DepositState.OPENING:
         found = _find_lost(last, desk)

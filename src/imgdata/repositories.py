@@ -38,6 +38,7 @@ from imgdata.model.deposits import (
 )
 from imgdata.model.keys import read_name
 from imgdata.model.selection import Selection
+from imgdata.policy.restrictions import MayLeave
 from imgdata.ports import CanClose, CanDraftPackage, CanPackage, CanShare, DepositService
 from imgdata.project.answers import read_answers
 from imgdata.project.deposit_log import ProjectDepositLog
@@ -177,12 +178,6 @@ class Publishing:
         """Bring the plan into the one open draft, verified; publishes nothing."""
         publishing.refuse_unready(plan)
         self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
-        whole = whole_units(plan.items)
-        contents = tuple(
-            (unit.level, unit.name or "", str(unit.version))
-            for unit in units_of(self.source, plan.levels)
-            if whole.get((unit.level, unit.name or "")) == unit.nfiles
-        )
         told = Documented(
             plan=plan,
             makings=makings_of(self.source, plan.levels),
@@ -192,8 +187,19 @@ class Publishing:
         )
         with self.desk() as desk, self.clone.writing():
             return publishing.deposit(
-                plan, desk, documents(told), contents, new_version=new_version
+                plan, desk, documents(told), self._contents(plan), new_version=new_version
             )
+
+    def _contents(self, plan: DepositPlan) -> tuple[tuple[str, str, str], ...]:
+        """Return the versions that a plan holds whole; an empty one is held by being named."""
+        whole = whole_units(plan.items)
+        gate = Gate(self.source, ask=False)
+        return tuple(
+            (unit.level, unit.name or "", str(unit.version))
+            for unit in units_of(self.source, plan.levels)
+            if whole.get((unit.level, unit.name or ""), 0) == unit.nfiles
+            and (unit.nfiles or isinstance(gate.verdict(unit), MayLeave))
+        )
 
     def _refuse_restricted(self, going: set[tuple[str, str]]) -> None:
         """Ask again just before anything goes, now by a server's date too.

@@ -93,6 +93,8 @@ def _show(
     size = sum(one.version.size for one in some)
     amount = "" if any(one.file for one in some) else f", {format_size(size)}"
     session.say(f"{heading}: {count(files, 'file')}{amount}")
+    # A unit without files lacks none anywhere.
+    some = [one for one in some if one.files] or some
     table = Table(box=None, pad_edge=True, header_style="")
     for name in ("storage", "kind", "files", "verified", f"{currency}/month", "note"):
         table.add_column(name, justify="right" if name == "files" else "left")

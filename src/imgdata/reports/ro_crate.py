@@ -161,7 +161,8 @@ def _related(related: Related) -> Entity:
 
 def _action(making: Making, files: Sequence[CrateFile]) -> Entity:
     made = [f for f in files if (f.level, f.unit) == (making.level, making.unit)]
-    made = made or [f for f in files if f.level == making.level]
+    # A level that travels as one pack has the unit in it.
+    made = made or [f for f in files if f.level == making.level and not f.unit]
     title = f"{making.level} {making.unit}".strip()
     action: Entity = {
         "@id": f"#run-{quote(making.stage, safe='')}",

@@ -152,7 +152,10 @@ def _folder_lists(record: DepositRecord, lines: Sequence[_Line]) -> Iterator[tup
             files.setdefault((line.level, line.unit), []).append(line)
     for level, unit, version in record.contents:
         some = files.get((level, unit), [])
-        if version.endswith(FOLDER_SUFFIX) and some:
+        data, made = write_folder(())
+        if made == version:
+            yield object_key(version), data
+        elif version.endswith(FOLDER_SUFFIX) and some:
             shared = os.path.commonpath([os.path.dirname(line.path) for line in some])
             while shared:
                 entries = [FolderEntry(one.md5, one.path[len(shared) + 1 :]) for one in some]

@@ -1,6 +1,7 @@
 """What a project says about a deposit: files, sources, description, how it was made."""
 
 import json
+import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from imgdata.dvc_files.lock import LOCK_NAME
+from imgdata.dvc_files.relocation import named_vars
 from imgdata.dvc_files.yaml12 import read_yaml
 from imgdata.errors import DamagedError, UsageError
 from imgdata.levels.raw_units import RawUnits
@@ -264,8 +266,18 @@ def workflow_files(clone: Clone) -> tuple[WorkflowFile, ...]:
             wanted |= {dep.path for dep in stage.deps if dep.is_inside} - data
             folder = f"{stage.wdir}/" if stage.wdir else ""
             wanted |= {f"{folder}{name}" for name in stage.defined_params}
+    for file in {stage.file for stage in clone.index.stages if stage.kind == "stage"}:
+        wanted |= _variables_of(clone, file)
     wanted |= {path for path in clone.files.files(_ENVIRONMENTS) if path.endswith(".txt")}
     return tuple(file for path in sorted(wanted) for file in _recipe_files(clone, path))
+
+
+def _variables_of(clone: Clone, pipeline: str) -> set[str]:
+    """Return the files a dvc.yaml takes its variables from, such as a list of plates."""
+    named = named_vars((clone.files.read(pipeline) or b"").decode("utf-8", "replace"))
+    folder = posixpath.dirname(pipeline)
+    paths = (posixpath.normpath(posixpath.join(folder, one.partition(":")[0])) for one in named)
+    return {path for path in paths if not path.startswith(("/", ".."))}
 
 
 def _recipe_files(clone: Clone, path: str) -> Iterable[WorkflowFile]:

@@ -183,6 +183,7 @@ class Publishing:
             makings=makings_of(self.source, plan.levels),
             workflow=workflow_files(self.source),
             commit=self._commit,
+            is_committed=not self.loose_recipe,
             restricted_units=self._restricted_units(plan),
         )
         with self.desk() as desk, self.clone.writing():
@@ -218,6 +219,16 @@ class Publishing:
         every = (*self.clone.units.by_level.values(), *self.source.units.by_level.values())
         here = {unit.name for units in every for unit in units if unit.name}
         return frozenset({one.unit for one in plan.held if one.unit} | (here - going)) - going
+
+    @property
+    def loose_recipe(self) -> tuple[str, ...]:
+        """Files of the recipe that the commit it is published under does not have as they are."""
+        if self.revision:
+            return ()
+        git = self.clone.git
+        prefix = "" if git.root == self.clone.root else f"{self.clone.root.relative_to(git.root)}/"
+        dirty = {path.removeprefix(prefix) for path in git.dirty_paths() if path.startswith(prefix)}
+        return tuple(file.path for file in workflow_files(self.source) if file.path in dirty)
 
     @property
     def is_packaged(self) -> bool:

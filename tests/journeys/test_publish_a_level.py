@@ -211,7 +211,7 @@ def test_a_level_that_is_wholly_restricted_is_refused(
     )
     publishing = Publishing(open_project(project.root).clone, "zenodo")
     plan = publishing.plan(["bulk_profiles"], DepositOptions(version="v1"))
-    with pytest.raises(RefusedError, match="does not fit"):
+    with pytest.raises(RefusedError, match="nothing may leave"):
         publishing.deposit(plan)
     assert site.seen == []
     assert imgdata.__version__

@@ -94,3 +94,60 @@ def test_the_recipe_has_the_files_its_variables_come_from(
     (record,) = site.live
     with zipfile.ZipFile(io.BytesIO(record.data["workflow.zip"])) as recipe:
         assert {"dvc.yaml", "dvc.lock", "plates.yaml"} <= set(recipe.namelist())
+
+
+def said(project: SmallProject, *words: str) -> tuple[int, str]:
+    done = project.imgdata("publish", *words, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.dvc
+def test_what_a_draft_is_made_of_is_not_asked_for_when_it_is_published(
+    project: SmallProject, site: SmallInvenio
+) -> None:
+    assert said(project, *LEVELS)[0] == 0
+    for words in (["--embargo", "2099-01-01"], ["--restricted"], ["--select", "plate=P1"]):
+        status, told = said(project, *LEVELS, *words, "--publish", "--yes")
+        assert (status, words[0] in told) == (2, True), told
+    status, told = said(project, *LEVELS, "--community", "imaging")
+    assert (status, "--community goes with --publish" in told) == (2, True), told
+    assert not any(record.published for record in site.live)
+    assert said(project, *LEVELS, "--publish", "--yes")[0] == 0
+    status, told = said(project, *LEVELS, "--publish")
+    assert (status, "becomes public" in told) == (0, False), told
+
+
+@pytest.mark.dvc
+def test_a_selection_that_fits_nothing_names_what_there_is(project: SmallProject) -> None:
+    status, told = said(project, *LEVELS, "--select", "plate=P7", "--dry-run")
+    assert (status, "nothing matches --select plate=P7" in told, "P1" in told) == (2, True, True)
+
+
+@pytest.mark.dvc
+def test_a_community_that_is_not_there_is_named(project: SmallProject) -> None:
+    said(project, "raw")
+    status, told = said(project, "raw", "--publish", "--community", "no-such", "--yes")
+    assert (status, "community 'no-such'" in told) == (2, True), told
+
+
+@pytest.mark.dvc
+def test_where_nothing_may_leave_no_limit_is_blamed(project: SmallProject) -> None:
+    settings = project.root / "imgdata.yaml"
+    settings.write_text(settings.read_text().replace("access: open", "access: restricted", 1))
+    project.commit("Restrict")
+    status, told = said(project, "raw")
+    assert status == 5, told
+    assert "limits: EXCEEDED" not in told
+    assert "does not fit" not in told
+    assert "nothing may leave" in told
+
+
+@pytest.mark.dvc
+def test_a_recipe_that_no_commit_has_says_so(project: SmallProject, site: SmallInvenio) -> None:
+    pipeline = project.root / "dvc.yaml"
+    said(project, "sums")
+    assert b"not committed" not in site.live[0].data["README.md"]
+    pipeline.write_text(f"{pipeline.read_text()}# another thought\n")
+    status, told = said(project, "sums")
+    assert (status, "recipe: dvc.yaml is not committed as it is" in told) == (0, True), told
+    assert b"not committed" in site.live[0].data["README.md"]

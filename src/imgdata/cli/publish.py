@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
-SHOWN = 10
+_OF_A_DRAFT = ("select", "rev", "version", "new_version", "embargo", "restricted")
 Listing = Annotated[bool, typer.Option("--list", help="Show this project's deposits.")]
 Discard = Annotated[
     str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
@@ -83,11 +83,14 @@ def publish(  # noqa: PLR0913 - one argument an option
     project = session.open(writing=not dry_run)
     chosen = names(levels, level)
     repository = to or _only_repository(list(project.config.repositories))
+    _refuse_ignored(context, chosen, repository)
     publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
     if listing:
         _list(session, publishing, ask=not dry_run)
     elif discard:
-        session.confirm(f"throw away draft {discard}?", yes=yes, why=f"discards draft {discard}")
+        session.confirm(
+            f"throw away draft {discard}?", yes=yes, why=f"this would throw away draft {discard}"
+        )
         publishing.discard(discard)
         session.say(f"draft {discard} is discarded")
     elif not chosen:
@@ -107,6 +110,26 @@ def publish(  # noqa: PLR0913 - one argument an option
             _show_draft(session, publishing, done, chosen)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _refuse_ignored(context: typer.Context, levels: tuple[str, ...], repository: str) -> None:
+    """Stop where `--publish` is asked for what a draft is made of, or a draft for a review."""
+    given = {name for name, value in context.params.items() if value}
+    if "publish_now" not in given:
+        if "community" in given:
+            problem = "--community goes with --publish: it hands the verified draft to curators"
+            raise UsageError(problem)
+        return
+    late = [f"--{name.replace('_', '-')}" for name in _OF_A_DRAFT if name in given]
+    if late:
+        names = ", ".join(late)
+        problem = f"{names} and --publish do not go together"
+        raise UsageError(
+            problem,
+            cause="--publish makes the verified draft public as it is",
+            remedy=f"first the draft: imgdata publish {' '.join(levels)} --to {repository} "
+            f"{' '.join(late)} ..., then --publish alone",
+        )
 
 
 def _plan(
@@ -241,14 +264,13 @@ def _publish(
     dry_run: bool,
 ) -> None:
     """Show what becomes public for ever, ask, then publish."""
+    from imgdata.model.deposits import DepositState  # noqa: PLC0415 - keeps --help fast
+
     draft = publishing.verified(levels)
-    size = sum(file.size for file in draft.files)
-    session.say(
-        f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
-        f"{len(draft.files)} files, {format_size(size)}"
-    )
-    for file in draft.files:
-        session.say(f"  {file.name}  {format_size(file.size)}")
+    if draft.state is DepositState.PUBLISHED:
+        yes = True
+    else:
+        _show_publication(session, draft)
     if dry_run:
         session.add(_record_json(draft))
         return
@@ -260,6 +282,17 @@ def _publish(
         session.say(f"handed to the curators of the community: {done.url}")
         return
     session.say(f"published: https://doi.org/{done.doi}" if done.doi else f"published: {done.url}")
+
+
+def _show_publication(session: Session, draft: DepositRecord) -> None:
+    size = sum(file.size for file in draft.files)
+    session.say(
+        f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
+        f"{len(draft.files)} files, {format_size(size)}"
+    )
+    for file in draft.files:
+        session.say(f"  {file.name}  {format_size(file.size)}")
+    session.say(f"  title, licence, and who may read the files: {draft.url}")
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:

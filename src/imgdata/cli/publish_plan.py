@@ -20,7 +20,9 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
     """Say what would go, what stays, what is missing and what it would mean."""
     limits = "ok" if not plan.over else "EXCEEDED"
     session.say(
-        f"will upload {count(plan.files, 'file')} with {format_size(plan.size)} of data to "
+        f"nothing to upload to {publishing.service.address}"
+        if not plan.items
+        else f"will upload {count(plan.files, 'file')} with {format_size(plan.size)} of data to "
         f"{publishing.service.address} ({', '.join(_made_of(plan, publishing))})   limits: {limits}"
     )
     for item in plan.items[: None if session.verbose else SHOWN]:
@@ -32,6 +34,10 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
         session.say(f"over: {text}")
     _show_held(session, plan)
     _show_questions(session, plan)
+    if loose := publishing.loose_recipe:
+        names = f"{', '.join(loose[:3])}{f' and {len(loose) - 3} more' if len(loose) > 3 else ''}"  # noqa: PLR2004 - enough to see
+        is_are = "is not committed as it is" if len(loose) == 1 else "are not committed as they are"
+        session.say(f"recipe: {names} {is_are}; the deposit's README.md says so")
     until = f" until {plan.access.until.isoformat()}" if plan.access.until else ""
     licence = plan.metadata.license or "none"
     session.say(f"licence: {licence}   files: {plan.access.visibility.value}{until}")
@@ -57,7 +63,8 @@ def _show_held(session: Session, plan: "DepositPlan") -> None:
     shown = plan.held if session.verbose else plan.held[:SHOWN]
     for held in shown:
         unit = f"{held.level} {held.unit}".strip()
-        session.say(f"blocked: {count(held.files, 'file')} of {unit}: {held.reason}")
+        reason = held.reason.removeprefix(f"{unit}: ")
+        session.say(f"blocked: {count(held.files, 'file')} of {unit}: {reason}")
     if len(plan.held) > len(shown):
         rest = plan.held[len(shown) :]
         files = count(sum(one.files for one in rest), "file")

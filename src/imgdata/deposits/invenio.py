@@ -323,7 +323,13 @@ class InvenioRdm:
 
     def submit_to(self, identifier: str, community: str) -> Deposit:
         """Ask the community's curators to review the draft; they publish it."""
-        found = self._web.get(f"/communities/{quote(community, safe='')}").body
+        try:
+            found = self._web.get(f"/communities/{quote(community, safe='')}").body
+        except NothingFoundError as error:
+            msg = f"{self._web.service} has no community '{community}'"
+            raise UsageError(
+                msg, cause=error.cause, remedy="take the name from the address of its page"
+            ) from error
         review = {
             "receiver": {"community": _text(found, "id")},
             "type": "community-submission",

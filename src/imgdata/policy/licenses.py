@@ -2,6 +2,8 @@
 
 import re
 
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
 _PERMISSIVE = frozenset(
     {
         "CC0-1.0",
@@ -21,6 +23,16 @@ _COPYLEFT = ("GPL-", "LGPL-", "AGPL-", "MPL-", "EUPL-", "CDLA-")
 _CC_URL = re.compile(
     r"https?://creativecommons\.org/(?:licenses/([a-z-]+)|publicdomain/(zero))/([\d.]+)"
 )
+
+
+def spdx_id(text: str) -> str | None:
+    """Return the one licence of the SPDX list that a text names, as the list writes it."""
+    try:
+        found = str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return None
+    # An expression of several, or a lab's own, is no entry of the list.
+    return None if " " in found or found.startswith("LicenseRef-") else found
 
 
 def is_known(license_id: str) -> bool:

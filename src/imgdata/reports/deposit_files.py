@@ -40,6 +40,7 @@ class Documented(Struct, frozen=True):
         workflow: The recipe's files, as they are in the project.
         commit: The project's git commit, or empty.
         restricted_units: Names that must not appear.
+        is_committed: Whether that commit has the recipe as it is.
     """
 
     plan: DepositPlan
@@ -47,6 +48,7 @@ class Documented(Struct, frozen=True):
     workflow: tuple[WorkflowFile, ...]
     commit: str
     restricted_units: frozenset[str]
+    is_committed: bool = True
 
 
 def documents(told: Documented) -> Callable[[Deposit, Prepared], Sequence[BytesContent]]:
@@ -186,7 +188,8 @@ def readme(told: Documented, doi: str, prepared: Prepared, makings: Sequence[Mak
     ]
     if makings:
         parts += ["## How it was made", _made_table(makings)]
-        commit = f" (commit `{told.commit}`)" if told.commit else ""
+        changed = "" if told.is_committed else " with changes that were not committed"
+        commit = f" (commit `{told.commit}`{changed})" if told.commit else ""
         parts.append(
             f"`workflow.zip` holds the pipeline{commit}: dvc.yaml, dvc.lock, parameters, "
             "scripts, lists of packages."

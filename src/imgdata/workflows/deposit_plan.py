@@ -19,6 +19,7 @@ from imgdata.model.deposits import (
     PlannedItem,
     Question,
 )
+from imgdata.model.sizes import format_size
 from imgdata.policy import licenses
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.project.config import Origin
@@ -136,15 +137,17 @@ def _over(items: Sequence[PlannedItem], documents: int, limits: DepositLimits) -
     if limits.files is not None and count > limits.files:
         found.append(f"{count} files, a record takes {limits.files}")
     if limits.total is not None and size > limits.total:
-        found.append(f"{size} bytes, a record takes {limits.total}")
+        found.append(f"{_exact(size)}, a record takes {format_size(limits.total)}")
     found.extend(
-        f"{item.name} has {item.size} bytes, a file may have {limits.file}"
+        f"{item.name} has {_exact(item.size)}, a file may have {format_size(limits.file)}"
         for item in items
         if limits.file is not None and item.size > limits.file
     )
-    if not items:
-        found.append("nothing is left to deposit")
     return tuple(found)
+
+
+def _exact(size: int) -> str:
+    return f"{format_size(size)} ({size:,} bytes)"
 
 
 def _questions(metadata: DepositMetadata) -> Iterable[Question]:
@@ -154,8 +157,7 @@ def _questions(metadata: DepositMetadata) -> Iterable[Question]:
         yield Question("title", "What is the data set called?", where, required=True)
     if not metadata.creators:
         yield Question("creators", "Who made the data, in order of citation?", where, required=True)
-    if not metadata.license:
-        yield Question("license", "Under which licence, as CC-BY-4.0?", where, required=True)
+    yield from _deposit_license_questions(metadata.license)
     if not metadata.description.strip():
         yield Question(
             "study.description", "What was studied and how?", "metadata/rembi.yaml", required=True
@@ -168,6 +170,19 @@ def _questions(metadata: DepositMetadata) -> Iterable[Question]:
         yield Question(
             "study.keywords", "Under which keywords?", "metadata/rembi.yaml", required=False
         )
+
+
+def _deposit_license_questions(stated: str) -> Iterable[Question]:
+    if not stated:
+        yield Question(
+            "license", "Under which licence, as CC-BY-4.0?", "imgdata.yaml", required=True
+        )
+    elif licenses.spdx_id(stated) is None:
+        text = (
+            f"'{stated}' is no licence of the SPDX list, which repositories go by; "
+            "which one is right, as CC-BY-4.0 or CC0-1.0?"
+        )
+        yield Question("license", text, "imgdata.yaml", required=True)
 
 
 def valid_orcid(text: str) -> bool:

@@ -25,9 +25,11 @@ from imgdata.model.deposits import (
     Packing,
     Related,
 )
+from imgdata.model.keys import Fields
 from imgdata.model.makings import Making, WorkflowFile
 from imgdata.model.objects import object_key
 from imgdata.model.selection import Selection
+from imgdata.policy.licenses import spdx_id
 from imgdata.policy.restrictions import Restricted, Source
 from imgdata.project.config import Config, Origin
 from imgdata.transfer.pack_zip import ZARR_JSON
@@ -35,7 +37,7 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.deposit_layout import zarr_root
 from imgdata.workflows.deposit_plan import DepositRequest
 from imgdata.workflows.leaving import Gate
-from imgdata.workflows.objects import content_of
+from imgdata.workflows.objects import content_of, fields_of
 
 LARGEST_SOURCE = 5 * 2**20
 _WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.toml", "uv.lock")
@@ -73,7 +75,7 @@ def request_of(
     """Gather what a plan needs. Reads DVC's files, folder lists and file sizes, no contents.
 
     Raises:
-        UsageError: A level is unknown, or has no recorded unit.
+        UsageError: A level is unknown, has no recorded unit, or nothing fits the selection.
         DamagedError: A folder list is not in the cache.
     """
     today = clone.clock.now().date()
@@ -87,6 +89,8 @@ def request_of(
     }
     used = {source.origin for group in sources.values() for source in group}
     files = tuple(file for unit in units for file in _files(clone, unit, wish.select))
+    if wish.select and not files:
+        raise wish.select.nothing_matched(_fields(clone, units))
     chosen = [clone.config.levels[name] for name in wish.levels]
     return DepositRequest(
         repository=wish.repository,
@@ -159,6 +163,13 @@ def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
         yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
 
 
+def _fields(clone: Clone, units: Iterable[Unit]) -> Iterable[Fields]:
+    """Yield what the names of all files say, for the error of a selection that fits none."""
+    for unit in units:
+        files = content_of(unit, clone.folder_list(unit)).files
+        yield from fields_of(unit, clone.config.levels[unit.level], files).values()
+
+
 def _listed(text: str) -> tuple[str, ...]:
     """Return an answer that is a list, as it is written: with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -172,7 +183,7 @@ def _metadata(
         title=config.title,
         creators=tuple(_creator(c.name, c.orcid, c.affiliation) for c in config.creators),
         description=answers.get("study.description", "") or config.description or "",
-        license=config.license or "",
+        license=spdx_id(config.license or "") or config.license or "",
         published=today,
         publisher="Zenodo",
         keywords=config.keywords or _listed(answers.get("study.keywords", "")),

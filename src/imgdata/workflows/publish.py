@@ -46,6 +46,7 @@ Contents = tuple[tuple[str, str, str], ...]
 Documents = Callable[[Deposit, Prepared], Sequence[Content]]
 _OPEN = frozenset({DepositState.DRAFT, DepositState.VERIFIED, DepositState.PUBLISHING})
 _SENT_TWICE = 2
+SHOWN = 10
 
 
 class Desk(Struct, frozen=True):
@@ -87,12 +88,13 @@ def refuse_unready(plan: DepositPlan) -> None:
         UsageError: Mandatory answers are missing; all are listed.
         RefusedError: A limit is exceeded, or nothing may leave.
     """
+    if not plan.items:
+        raise _nothing_left(plan)
     if plan.over:
-        held = [f"{h.level}/{h.unit}: {h.reason}" for h in plan.held]
         msg = f"this does not fit into a deposit on '{plan.repository}'"
         raise RefusedError(
             msg,
-            cause="\n".join((*plan.over, *held)),
+            cause="\n".join(plan.over),
             remedy=plan.limits.note or "publish fewer levels, or a part with --select",
         )
     if plan.missing:
@@ -101,8 +103,22 @@ def refuse_unready(plan: DepositPlan) -> None:
         raise UsageError(
             msg,
             cause="\n".join(f"{q.where}: {q.name}: {q.text}" for q in plan.missing),
-            remedy="imgdata describe asks these questions",
+            remedy="answer them there; imgdata describe asks for what belongs in metadata/",
         )
+
+
+def _nothing_left(plan: DepositPlan) -> RefusedError:
+    levels = ", ".join(plan.levels)
+    if not plan.held:
+        return RefusedError(f"{levels} holds no file, so there is nothing to deposit")
+    reasons = dict.fromkeys(held.reason for held in plan.held)
+    more = [f"... and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return RefusedError(
+        f"nothing may leave of {levels}",
+        cause="\n".join([*list(reasons)[:SHOWN], *more]),
+        remedy="the owner's release date or a written rule (may_leave) in imgdata.yaml, committed "
+        "on the release branch, lets data go",
+    )
 
 
 def deposit(

@@ -151,3 +151,25 @@ def test_a_recipe_that_no_commit_has_says_so(project: SmallProject, site: SmallI
     status, told = said(project, "sums")
     assert (status, "recipe: dvc.yaml is not committed as it is" in told) == (0, True), told
     assert b"not committed" in site.live[0].data["README.md"]
+
+
+@pytest.mark.dvc
+def test_a_dry_run_throws_no_draft_away(project: SmallProject, site: SmallInvenio) -> None:
+    said(project, "raw")
+    (draft,) = site.live
+    assert said(project, "--discard", draft.identifier, "--dry-run", "--yes")[0] == 0
+    assert said(project, "--discard", draft.identifier)[0] == 5
+    assert site.live == [draft]
+    assert said(project, "--discard", draft.identifier, "--yes")[0] == 0
+    assert site.live == []
+
+
+@pytest.mark.dvc
+def test_whereis_names_the_deposits_that_hold_the_level(project: SmallProject) -> None:
+    for level in LEVELS:
+        assert said(project, level)[0] == 0
+        assert said(project, level, "--publish", "--yes")[0] == 0
+    project.commit("Publish")
+    for level, mine, other in (("raw", "00000", "00001"), ("sums", "00001", "00000")):
+        told = project.imgdata("whereis", level).stdout
+        assert (f"10.5072/{mine}" in told, f"10.5072/{other}" in told) == (True, False), told

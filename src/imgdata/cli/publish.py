@@ -88,11 +88,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     if listing:
         _list(session, publishing, ask=not dry_run)
     elif discard:
-        session.confirm(
-            f"throw away draft {discard}?", yes=yes, why=f"this would throw away draft {discard}"
-        )
-        publishing.discard(discard)
-        session.say(f"draft {discard} is discarded")
+        _discard(session, publishing, discard, yes=yes, dry_run=dry_run)
     elif not chosen:
         problem = "which levels?"
         raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
@@ -110,6 +106,18 @@ def publish(  # noqa: PLR0913 - one argument an option
             _show_draft(session, publishing, done, chosen)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
+
+
+def _discard(
+    session: Session, publishing: "Publishing", identifier: str, *, yes: bool, dry_run: bool
+) -> None:
+    if dry_run:
+        session.say(f"would throw away draft {identifier}")
+        return
+    why = f"this would throw away draft {identifier}"
+    session.confirm(f"throw away draft {identifier}?", yes=yes, why=why)
+    publishing.discard(identifier)
+    session.say(f"draft {identifier} is discarded")
 
 
 def _refuse_ignored(context: typer.Context, levels: tuple[str, ...], repository: str) -> None:

@@ -278,7 +278,7 @@ class _Look(Struct, frozen=True):
             cost=self._cost(name, size * (total - len(lacks)) // max(1, total)),
             counts=counting and whole,
             lacks=tuple(sorted(lacks)) if evidences else (),
-            notes=tuple(self._notes(name, facts)),
+            notes=tuple(self._notes(name, facts, version.level)),
             known=not self.clone.by_path or self.copies.has_answered(name),
         )
 
@@ -286,7 +286,9 @@ class _Look(Struct, frozen=True):
         price = self.clone.copy_places[name].options.get("price_per_tb_month")
         return price * size / TB if isinstance(price, int | float) else None
 
-    def _notes(self, name: str, facts: dict[str, CopyFact]) -> Iterator[str]:
+    def _notes(self, name: str, facts: dict[str, CopyFact], level: str) -> Iterator[str]:
+        deposits = self.clone.deposits.get(name, ())
+        yield from (record.page for record in deposits if level in record.levels)
         yield from self._place_notes(name)
         beliefs = {type(fact.belief) for fact in facts.values()}
         if Unknown in beliefs:
@@ -314,7 +316,6 @@ class _Look(Struct, frozen=True):
         return "there, never checked: imgdata push notes it"
 
     def _place_notes(self, name: str) -> Iterator[str]:
-        yield from (record.page for record in self.clone.deposits.get(name, ()))
         yield from self._access_notes(name)
         place = self.copies.place_of.get(name, name)
         if place == HERE:
@@ -363,7 +364,7 @@ class _Look(Struct, frozen=True):
                     files, weakest.at if weakest and weakest.is_verified else None,
                     weakest.how if weakest else "",
                     self._cost(name, version.size if files else 0), counts, (),
-                    (*self._notes(name, facts), *list_notes),
+                    (*self._notes(name, facts, version.level), *list_notes),
                     not self.clone.by_path,
                 )
             )  # fmt: skip

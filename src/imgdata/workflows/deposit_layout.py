@@ -1,6 +1,8 @@
 """Which files of a deposit travel alone, which in packs, and under which names."""
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
@@ -99,7 +101,9 @@ def lay_out(
             if group.unit in packed:
                 packs += _packs(group.unit, group.files, limits, names, wanted)
         loose = [group for group in groups if group.unit not in packed]
-    alone = [_alone(piece, names, wanted) for group in loose for piece in group.pieces]
+    pieces = [piece for group in loose for piece in group.pieces]
+    names.keep_apart(_name_alone(piece, wanted) for piece in pieces)
+    alone = [_alone(piece, names, wanted) for piece in pieces]
     return (*packs, *alone)
 
 
@@ -148,12 +152,13 @@ def zarr_root(path: str) -> str:
 def _alone(piece: _Piece, names: "_Names", wanted: Layout) -> PlannedItem:
     """Return what a piece travels as where its unit is not packed."""
     first = piece.files[0]
+    name = names.of_file(_name_alone(piece, wanted))
     if not piece.root:
-        return PlannedFile(names.of_file(first.path), first)
+        return PlannedFile(name, first)
     version = wanted.zarrs.get(piece.root, "")
     style = Style(PackFormat.OZX if version else PackFormat.ZIP, version)
     pack = PlannedPack(
-        name=names.of_file(f"{piece.root[: -len(ZARR)]}{'.ozx' if version else '.zarr.zip'}"),
+        name=name,
         level=first.level,
         unit=first.unit,
         files=piece.files,
@@ -163,6 +168,14 @@ def _alone(piece: _Piece, names: "_Names", wanted: Layout) -> PlannedItem:
         ome_version=version,
     )
     return _sized(pack, style)
+
+
+def _name_alone(piece: _Piece, wanted: Layout) -> str:
+    """Return the path a piece is named by where it is not packed with others."""
+    if not piece.root:
+        return piece.files[0].path
+    suffix = ".ozx" if wanted.zarrs.get(piece.root, "") else ".zarr.zip"
+    return f"{piece.root[: -len(ZARR)]}{suffix}"
 
 
 def _sized(pack: PlannedPack, style: Style) -> PlannedPack:
@@ -212,6 +225,15 @@ class _Names:
 
     def __init__(self, reserved: Sequence[str]) -> None:
         self._taken = {name.lower() for name in reserved}
+        self._shared: frozenset[str] = frozenset()
+
+    def keep_apart(self, paths: Iterable[str]) -> None:
+        """Let no file have a short name that others would have as well.
+
+        Otherwise a plate added later could take the name that another's file was published under.
+        """
+        names = Counter(_short(path).lower() for path in paths)
+        self._shared = frozenset(name for name, count in names.items() if count > 1)
 
     def of_pack(self, stem: str, suffix: str) -> str:
         """Return the name of a pack."""
@@ -219,8 +241,8 @@ class _Names:
 
     def of_file(self, path: str) -> str:
         """Return the name of a file that travels alone: its own if it is still free."""
-        own = _plain(path.rpartition("/")[2])
-        if own.lower() in self._taken:
+        own = _short(path)
+        if own.lower() in self._taken or own.lower() in self._shared:
             own = _plain(path.replace("/", "_"))
         return self._once(own)
 
@@ -234,5 +256,12 @@ class _Names:
         return found
 
 
+def _short(path: str) -> str:
+    return _plain(path.rpartition("/")[2])
+
+
 def _plain(name: str) -> str:
+    # Letters without their marks, rather than holes where they were.
+    name = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+    name = "".join(letter for letter in name if not unicodedata.combining(letter))
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") or "file"

@@ -77,6 +77,26 @@ def test_a_plate_of_images_is_one_pack_and_a_table_stays_as_it_is() -> None:
     assert plan.missing == ()
 
 
+def test_names_keep_their_letters_and_no_file_takes_the_name_of_anothers() -> None:
+    files = (
+        *(LevelFile("masks", "Plätte é", f"data/masks/Plätte é/{n}.tif", "/x", 1, "0" * 32)
+          for n in range(30)),
+        LevelFile("bulk", "P1", "data/bulk/P1/wells.csv", "/x", 1, "0" * 32),
+        LevelFile("bulk", "P2", "data/bulk/P2/wells.csv", "/x", 1, "0" * 32),
+        LevelFile("bulk", "P2", "data/bulk/P2/Größe.csv", "/x", 1, "0" * 32),
+    )  # fmt: skip
+    first = {item.name for item in plan_deposit(_request(files)).items}
+    assert first == {
+        "masks_Platte_e.zip",
+        "data_bulk_P1_wells.csv",
+        "data_bulk_P2_wells.csv",
+        "Grosse.csv",
+    }
+    earlier = LevelFile("bulk", "A0", "data/bulk/A0/wells.csv", "/x", 1, "0" * 32)
+    second = {item.name for item in plan_deposit(_request((*files, earlier))).items}
+    assert second == {*first, "data_bulk_A0_wells.csv"}
+
+
 def test_many_small_units_are_packed_when_the_limit_asks_for_it() -> None:
     files = tuple(file for n in range(60) for file in _files("bulk", f"P{n}", 3))
     plan = plan_deposit(_request(files))

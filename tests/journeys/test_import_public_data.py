@@ -22,6 +22,7 @@ from imgdata.imports import Importing
 from imgdata.model.public_data import Fetched, NotFetched, PublicFile, PublicRecord
 from imgdata.model.selection import parse_selection
 from imgdata.testing import small_inveniordm
+from imgdata.testing.inveniordm import free_port
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
 from imgdata.transfer.fetch import PART, fetch_one
@@ -128,6 +129,42 @@ def test_a_newer_version_is_told(project: Project, site: SmallInvenio) -> None:
             "notes": [],
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("embargo", "said"),
+    [
+        ({"active": True, "until": "2099-06-01"}, "are under embargo until 2099-06-01"),
+        ({"active": False, "reason": None}, "are restricted"),
+    ],
+)
+def test_files_that_are_not_public_are_named_so(
+    project: Project, site: SmallInvenio, embargo: dict[str, Any], said: str
+) -> None:
+    record = site.live[0]
+    record.body["access"] = {"record": "public", "files": "restricted", "embargo": embargo}
+    done = _imgdata(project, "import", f"local:{record.identifier}", "--dry-run")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, said in error["problem"]) == (4, True), error
+    assert "Plates" in error["cause"]
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_record_that_is_not_there_is_named(
+    project: Project, site: SmallInvenio, *, removed: bool
+) -> None:
+    record = site.live[0]
+    record.removed = "by its owner" if removed else ""
+    asked = record.identifier if removed else "99999-small"
+    error = json.loads(_imgdata(project, "import", f"local:{asked}").stdout)["error"]
+    assert (error["kind"], asked in error["problem"]) == ("nothing-found", True), error
+    assert ("removed" in error["problem"]) is removed
+
+
+def test_a_host_that_does_not_answer_is_named(project: Project) -> None:
+    done = _imgdata(project, "import", f"http://127.0.0.1:{free_port()}/set/", "--dry-run")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["problem"].startswith("127.0.0.1:")) == (4, True), error
 
 
 def test_a_part_is_selected_by_the_key_or_by_name(project: Project, site: SmallInvenio) -> None:

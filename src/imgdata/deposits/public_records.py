@@ -20,7 +20,7 @@ from imgdata.deposits.reading import (
     unreadable,
 )
 from imgdata.deposits.web import PATIENT, Json, Patience, plain
-from imgdata.errors import UsageError
+from imgdata.errors import CredentialsError, NothingFoundError, UsageError
 from imgdata.model.public_data import PublicFile, PublicRecord
 
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -52,11 +52,18 @@ class InvenioRecords(Records):
     def record(self, reference: str) -> PublicRecord:
         """Return the record of an id, a DOI or a page; a concept id gives its latest version."""
         identifier = self._identifier(reference)
-        body = self._web.get(f"/records/{quote(identifier, safe='')}").body
+        try:
+            body = self._web.get(f"/records/{quote(identifier, safe='')}").body
+        except NothingFoundError as error:
+            msg = f"{error.problem}: record {identifier}"
+            raise NothingFoundError(msg, cause=error.cause) from error
         if not isinstance(body, dict) or "metadata" not in body:
             raise unreadable(reference)
         pinned = str(body.get("id", identifier))
-        files = self._web.get(f"/records/{quote(pinned, safe='')}/files").body
+        try:
+            files = self._web.get(f"/records/{quote(pinned, safe='')}/files").body
+        except CredentialsError as error:
+            raise _closed(pinned, body) from error
         return self._record(pinned, body, files)
 
     def latest(self, reference: str) -> str:
@@ -226,6 +233,18 @@ def _figshare_remarks(body: dict[str, Any], linked: list[str]) -> tuple[str, ...
 def _creator_name(creator: Json) -> str:
     found = mapping(creator)
     return plain(mapping(found.get("person_or_org")).get("name") or found.get("name") or "")
+
+
+def _closed(pinned: str, body: dict[str, Any]) -> CredentialsError:
+    """Return why the files of a record that everybody may read about are not given."""
+    embargo = mapping(mapping(body.get("access")).get("embargo"))
+    until = plain(embargo.get("until") or "") if embargo.get("active") else ""
+    why = f"under embargo until {until}" if until else "restricted"
+    return CredentialsError(
+        f"the files of record {pinned} are {why}",
+        cause=plain(mapping(body.get("metadata")).get("title", "")),
+        remedy="wait for that day" if until else "ask its authors for the files",
+    )
 
 
 def _embargo(body: dict[str, Any]) -> tuple[str, ...]:

@@ -264,8 +264,11 @@ class Web:
 
     def _unreachable(self, error: Exception) -> UnclearError:
         said = self.clean(error) or type(error).__name__
+        service = self.service
+        if not self._httpx.URL(self.base).host and isinstance(error, self._httpx.RequestError):
+            service = error.request.url.netloc.decode()
         return UnclearError(
-            f"{self.service} cannot be reached, or the connection was dropped",
+            f"{service} cannot be reached, or the connection was dropped",
             cause=said,
             remedy="run the same command again; it goes on from there",
         )

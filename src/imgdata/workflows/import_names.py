@@ -45,7 +45,8 @@ def checked_names(record: PublicRecord) -> NamedFiles:
     clash = sorted(_folders(names).intersection(names))
     wrong = [*bad, *twice, *clash]
     if wrong:
-        msg = f"{record.reference} has {len(wrong)} file names that are not safe to write"
+        several = f"{len(wrong)} file names that are" if len(wrong) > 1 else "a file name that is"
+        msg = f"{record.reference} has {several} not safe to write"
         raise RefusedError(
             msg,
             cause="\n".join(ascii(name)[:200] for name in wrong[:SHOWN]),

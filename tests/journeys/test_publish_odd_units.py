@@ -173,3 +173,18 @@ def test_whereis_names_the_deposits_that_hold_the_level(project: SmallProject) -
     for level, mine, other in (("raw", "00000", "00001"), ("sums", "00001", "00000")):
         told = project.imgdata("whereis", level).stdout
         assert (f"10.5072/{mine}" in told, f"10.5072/{other}" in told) == (True, False), told
+
+
+@pytest.mark.dvc
+def test_a_colleague_sees_the_deposits_and_loses_none(
+    project: SmallProject, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(project, "raw")
+    (draft,) = site.live
+    monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", "a-colleagues-token")
+    for words in (["--list"], ["raw"], ["raw", "--publish", "--yes"], ["--list"]):
+        status, told = said(project, *words)
+        assert (status, "a-colleagues-token" in told) == (0 if words == ["--list"] else 4, False)
+    assert draft.identifier in told
+    assert "as remembered" in told
+    assert site.live == [draft]

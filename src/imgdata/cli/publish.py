@@ -9,7 +9,7 @@ import typer
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
 from imgdata.cli.publish_plan import show_plan
 from imgdata.cli.session import Session
-from imgdata.errors import UsageError
+from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
@@ -304,7 +304,12 @@ def _show_publication(session: Session, draft: DepositRecord) -> None:
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:
-    records = publishing.refresh() if ask and publishing.can_ask else publishing.deposits()
+    records = publishing.deposits()
+    if ask and publishing.can_ask:
+        try:
+            records = publishing.refresh()
+        except CredentialsError as error:
+            session.note(f"as remembered: {error.problem}")
     for record in records:
         session.say(
             f"{record.state.value:<10} {record.identifier or '-':<14} {record.doi or '-':<28} "

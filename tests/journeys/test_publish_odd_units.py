@@ -182,9 +182,24 @@ def test_a_colleague_sees_the_deposits_and_loses_none(
     said(project, "raw")
     (draft,) = site.live
     monkeypatch.setenv("IMGDATA_ZENODO_TOKEN", "a-colleagues-token")
-    for words in (["--list"], ["raw"], ["raw", "--publish", "--yes"], ["--list"]):
+    for words in (["--list"], ["raw"], ["raw", "--publish", "--yes"]):
         status, told = said(project, *words)
         assert (status, "a-colleagues-token" in told) == (0 if words == ["--list"] else 4, False)
+    told = said(project, "--list")[1]
     assert draft.identifier in told
     assert "as remembered" in told
     assert site.live == [draft]
+
+
+@pytest.mark.dvc
+def test_a_plan_names_files_as_they_travel_and_who_asks_for_answers(project: SmallProject) -> None:
+    settings = project.root / "imgdata.yaml"
+    more = 'repositories:\n  bia: {url: "bia:"}\n  figshare: {url: "figshare:"}\n'
+    settings.write_text(settings.read_text().replace("repositories:\n", more))
+    project.commit("Two repositories more")
+    told = said(project, "raw", "--to", "bia", "--dry-run")[1]
+    assert "data/raw/P1/B02_1_DNA.ome.tif" in told
+    assert "imgdata describe" in told
+    told = said(project, "raw", "--to", "figshare", "--dry-run")[1]
+    assert "-> metadata/figshare.yaml" in told
+    assert "imgdata describe" not in told

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
-from imgdata.model.deposits import PlannedPack
+from imgdata.model.deposits import REMBI, PlannedFile, PlannedPack
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
     )
     for item in plan.items[: None if session.verbose else SHOWN]:
         holds = f", {count(len(item.files), 'file')}" if isinstance(item, PlannedPack) else ""
-        session.say(f"  {item.name}  {format_size(item.size)}{holds}")
+        name = item.name
+        if publishing.is_packaged and isinstance(item, PlannedFile):
+            name = item.file.path  # a person uploads the folders as they are
+        session.say(f"  {name}  {format_size(item.size)}{holds}")
     if len(plan.items) > SHOWN and not session.verbose:
         session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
     for text in plan.over:
@@ -77,8 +80,8 @@ def _show_questions(session: Session, plan: "DepositPlan") -> None:
     """Name what is missing and what is advised, with the file each answer belongs in."""
     for question in plan.missing:
         session.say(f"missing: {question.name}: {question.text}   -> {question.where}")
-    if any("metadata/" in question.where for question in plan.missing):
-        session.say("  imgdata describe asks for what belongs in metadata/")
+    if any(question.where == REMBI for question in plan.missing):
+        session.say(f"  imgdata describe asks for what belongs in {REMBI}")
     for question in plan.questions:
         if not question.required:
             session.say(f"advised: {question.name}: {question.text}   -> {question.where}")

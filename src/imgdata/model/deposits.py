@@ -7,6 +7,9 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+REMBI = "metadata/rembi.yaml"
+"""Where answers lie that `imgdata describe` asks for."""
+
 
 class Creator(Struct, frozen=True):
     """A person or organisation to be cited.

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from imgdata.model.deposits import (
+    REMBI,
     Access,
     DepositLimits,
     DepositMetadata,
@@ -159,17 +160,13 @@ def _questions(metadata: DepositMetadata) -> Iterable[Question]:
         yield Question("creators", "Who made the data, in order of citation?", where, required=True)
     yield from _deposit_license_questions(metadata.license)
     if not metadata.description.strip():
-        yield Question(
-            "study.description", "What was studied and how?", "metadata/rembi.yaml", required=True
-        )
+        yield Question("study.description", "What was studied and how?", REMBI, required=True)
     for creator in metadata.creators:
         if creator.orcid and not valid_orcid(creator.orcid):
             text = f"{creator.orcid} of {creator.name} is no ORCID; which one is right?"
             yield Question("creators.orcid", text, where, required=True)
     if not metadata.keywords:
-        yield Question(
-            "study.keywords", "Under which keywords?", "metadata/rembi.yaml", required=False
-        )
+        yield Question("study.keywords", "Under which keywords?", REMBI, required=False)
 
 
 def _deposit_license_questions(stated: str) -> Iterable[Question]:

@@ -19,6 +19,7 @@ from imgdata.errors import (
     UsageError,
 )
 from imgdata.model.deposits import (
+    REMBI,
     AlreadyDeposited,
     Deposit,
     DepositedFile,
@@ -103,7 +104,9 @@ def refuse_unready(plan: DepositPlan) -> None:
         raise UsageError(
             msg,
             cause="\n".join(f"{q.where}: {q.name}: {q.text}" for q in plan.missing),
-            remedy="answer them there; imgdata describe asks for what belongs in metadata/",
+            remedy="answer them there"
+            if all(question.where != REMBI for question in plan.missing)
+            else f"answer them there; imgdata describe asks for what belongs in {REMBI}",
         )
 
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from imgdata.backends import open_repository
 from imgdata.errors import NothingFoundError, UsageError
+from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
     OPEN,
@@ -183,6 +184,7 @@ class Publishing:
             makings=makings_of(self.source, plan.levels),
             workflow=workflow_files(self.source),
             commit=self._commit,
+            origins=self._origins(plan),
             is_committed=not self.loose_recipe,
             restricted_units=self._restricted_units(plan),
         )
@@ -190,6 +192,14 @@ class Publishing:
             return publishing.deposit(
                 plan, desk, documents(told), self._contents(plan), new_version=new_version
             )
+
+    def _origins(self, plan: DepositPlan) -> frozenset[str]:
+        """Return the origins of the raw data that what goes was made from."""
+        going = {place for item in plan.items for place in _places_of(item)}
+        raw = RawUnits(self.source.index, self.source.units)
+        units = units_of(self.source, plan.levels)
+        some = (unit for unit in units if (unit.level, unit.name or "") in going)
+        return frozenset(up.origin or "" for unit in some for up in raw.of(unit))
 
     def _contents(self, plan: DepositPlan) -> tuple[tuple[str, str, str], ...]:
         """Return the versions that a plan holds whole; an empty one is held by being named."""

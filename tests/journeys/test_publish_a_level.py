@@ -144,7 +144,14 @@ def _nothing_private(project: Project, site: SmallInvenio, identifier: str) -> N
         assert {"dvc.yaml", "dvc.lock", "scripts/profile.py"} <= set(recipe.namelist())
         texts += [recipe.read(name) for name in recipe.namelist()]
     everything = b"\n".join(texts).decode("utf-8", "replace")
-    for secret in ("P2", "archive", str(project.root), str(Path.home()), "ada@lab.example"):
+    for secret in (
+        "P2",
+        "partner",
+        "archive",
+        str(project.root),
+        str(Path.home()),
+        "ada@lab.example",
+    ):
         assert secret not in everything, secret
     log = "".join(p.read_text() for p in (project.root / ".imgdata" / "log").rglob("*.jsonl"))
     assert small_inveniordm.TOKEN not in log + everything

@@ -40,6 +40,7 @@ class Documented(Struct, frozen=True):
         workflow: The recipe's files, as they are in the project.
         commit: The project's git commit, or empty.
         restricted_units: Names that must not appear.
+        origins: Where the data that go come from; others are not named.
         is_committed: Whether that commit has the recipe as it is.
     """
 
@@ -48,6 +49,7 @@ class Documented(Struct, frozen=True):
     workflow: tuple[WorkflowFile, ...]
     commit: str
     restricted_units: frozenset[str]
+    origins: frozenset[str] = frozenset()
     is_committed: bool = True
 
 
@@ -58,7 +60,7 @@ def documents(told: Documented) -> Callable[[Deposit, Prepared], Sequence[BytesC
         redaction = Redaction(told.restricted_units)
         makings = tuple(_redacted(m, redaction) for m in told.makings if _shown(m, told))
         metadata = told.plan.metadata
-        workflow = workflow_zip(told.workflow, redaction)
+        workflow = workflow_zip(told.workflow, redaction, told.origins)
         small = [
             BytesContent("README.md", readme(told, opened.doi, prepared, makings).encode()),
             BytesContent("LICENSE.txt", license_note(metadata).encode()),
@@ -226,19 +228,24 @@ def _made_table(makings: Sequence[Making]) -> str:
     return "\n".join(rows)
 
 
-def workflow_zip(files: Sequence[WorkflowFile], redaction: Redaction) -> bytes:
+def workflow_zip(
+    files: Sequence[WorkflowFile], redaction: Redaction, origins: frozenset[str]
+) -> bytes:
     """Pack the recipe, each file without hosts, e-mails, homes, storages and restricted names."""
     kept: dict[str, bytes] = {}
     for file in files:
-        data = _public_config(file.data) if file.path == "imgdata.yaml" else file.data
+        data = _public_config(file.data, origins) if file.path == "imgdata.yaml" else file.data
         clean = redaction.data(data)
         if clean is not None:
             kept[redaction.text(file.path)] = clean
     return _zip_of(kept)
 
 
-def _public_config(data: bytes) -> bytes:
-    """Return imgdata.yaml without storages, comments and what origins say in private."""
+def _public_config(data: bytes, known: frozenset[str]) -> bytes:
+    """Return imgdata.yaml without storages, comments and what origins say in private.
+
+    Of origins, only those that the deposit's data come from: who else gives data is not public.
+    """
     found = yaml.safe_load(data)
     if not isinstance(found, dict):
         return b""
@@ -246,7 +253,11 @@ def _public_config(data: bytes) -> bytes:
     levels = kept.get("levels")
     if isinstance(levels, dict):
         kept["levels"] = {
-            name: {k: v for k, v in level.items() if k not in _PRIVATE_LEVEL_KEYS}
+            name: {
+                key: value
+                for key, value in level.items()
+                if key not in _PRIVATE_LEVEL_KEYS and (key != "origin" or value in known)
+            }
             for name, level in levels.items()
             if isinstance(level, dict)
         }
@@ -255,7 +266,7 @@ def _public_config(data: bytes) -> bytes:
         kept["origins"] = {
             name: {k: v for k, v in origin.items() if k not in {"note", "source"}}
             for name, origin in origins.items()
-            if isinstance(origin, dict)
+            if isinstance(origin, dict) and name in known
         }
     return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True).encode()
 

@@ -39,8 +39,10 @@ PRIVATE = b"""# mail ada@lab.example
 version: 1
 title: T
 storages: {secretshare: {url: "ssh://cluster.lab.example/scratch"}}
-levels: {raw: {path: data/raw, storage: [secretshare], key: "{plate}.tif"}}
-origins: {x: {kind: own, note: "call Bob", source: "ssh://bob/data"}}
+levels: {raw: {path: data/raw, origin: secretpharma, storage: [secretshare], key: "{plate}.tif"}}
+origins:
+  x: {kind: own, note: "call Bob", source: "ssh://bob/data"}
+  secretpharma: {kind: industry-collaborator, access: restricted}
 """
 SCRIPT = (
     b"DATA = '/home/ada/plates'  # on ada@node17.lab.example:/scratch, s3://lab/secret, PLATE9\n"
@@ -61,6 +63,7 @@ def made(tmp_path: Path) -> dict[str, bytes]:
         ),
         commit="0dde18a",
         restricted_units=frozenset({"PLATE9"}),
+        origins=frozenset({"x"}),
     )
     prepared = prepare(plan.items)
     return {content.name: content.data for content in documents(told)(OPENED, prepared)}
@@ -73,7 +76,7 @@ def test_nothing_private_is_in_any_of_them(made: dict[str, bytes]) -> None:
     everything = b"\n".join(texts.values()).decode("utf-8", "replace")
     for secret in (
         *("ada@", "lab.example", "/home/ada", "s3://", "ssh://", "PLATE9", "secretshare"),
-        *("call Bob", "node17", str(Path.home())),
+        *("call Bob", "secretpharma", "node17", str(Path.home())),
     ):
         assert secret not in everything, secret
     assert "one file" not in everything

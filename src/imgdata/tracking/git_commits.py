@@ -33,14 +33,17 @@ class GitCommits:
         form = "--format=%(refname)%00%(objectname)%00%(*objectname)%00%(objecttype)"
         done = call_git(("for-each-ref", form), self._root)
         found: dict[str, str] = {}
+        has_stash = False
         for line in done.text.splitlines():
             name, commit, peeled, kind = line.split("\0")
-            if kind in {"commit", "tag"} and name != _STASH:
+            if name == _STASH:
+                has_stash = True
+            elif kind in {"commit", "tag"}:
                 found[name.removeprefix("refs/").removeprefix("heads/")] = peeled or commit
         head = call_git(("rev-parse", "--verify", "-q", "HEAD"), self._root, accept=(0, 1, FATAL))
         if head.returncode == 0:
             found["HEAD"] = head.text.strip()
-        for number, commit in enumerate(self._stashes()):
+        for number, commit in enumerate(self._stashes() if has_stash else ()):
             found[f"stash@{{{number}}}"] = commit
         return found
 

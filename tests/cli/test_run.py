@@ -88,6 +88,17 @@ def test_a_pipeline_that_cannot_be_read_is_not_up_to_date(lab: Lab) -> None:
     assert lab.dvc("status").status != 0
 
 
+def test_a_record_that_lost_its_end_is_taken_back_from_git_as_told(lab: Lab) -> None:
+    before = lab.file("dvc.lock").read_bytes()
+    lab.file("dvc.lock").write_bytes(before[:100])
+    done = lab.imgdata("run")
+    assert done.status == 2
+    assert "git restore dvc.lock" in done.err
+    lab.git("restore", "dvc.lock")
+    assert "nothing to do" in lab.ok("run").out
+    assert lab.file("dvc.lock").read_bytes() == before
+
+
 def test_a_changed_original_stops_the_run(lab: Lab) -> None:
     rewrite(lab.file("data/raw/P1/B02_1_DNA.tif"), b"other")
     lab.file("params.yaml").write_text("threshold: 4\n")

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -154,10 +155,13 @@ def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
     Raises:
         InvalidProjectError: DVC's files cannot be read whole: which stages there are is not known.
     """
-    if unread := [problem.sentence for problem in clone.index.problems]:
+    if unread := clone.index.problems:
+        files = shlex.join(dict.fromkeys(one.file for one in unread))
         problem = "the pipeline cannot be read, so nothing is run"
         raise InvalidProjectError(
-            problem, cause="\n".join(unread[:SHOWN]), remedy="correct the files named above"
+            problem,
+            cause="\n".join(one.sentence for one in unread[:SHOWN]),
+            remedy=f"correct it, or take back what git has: git restore {files}",
         )
     named = choose_stages(clone, names)
     upstream = upstream_of(clone.index)

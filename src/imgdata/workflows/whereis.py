@@ -343,7 +343,9 @@ class _Look(Struct, frozen=True):
         held = 0
         for name in self.copies.storages_of(version):
             copy = self.copies.copy(version, name)
-            presence = self.copies.presence_unlisted(version, name)
+            # By path nothing is remembered that could turn out to be lost.
+            unasked = self.clone.by_path
+            presence = "not asked" if unasked else self.copies.presence_unlisted(version, name)
             is_lost = presence in {"absent", "differs"}
             weakest = None if is_lost else copy.weakest
             files = version.nfiles if weakest else 0

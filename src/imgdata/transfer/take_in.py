@@ -4,7 +4,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,12 +39,15 @@ class SourceFile(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """The file's content is in the cache. `object_stamp` is the cache object's."""
+    """The file's content is known, and in the cache where it was taken in.
+
+    `stamp` is that of the source as it was read.
+    """
 
     source: SourceFile
     md5: str
     size: int
-    object_stamp: Stamp
+    stamp: Stamp
 
 
 class Unreadable(Struct, frozen=True):
@@ -84,8 +87,28 @@ def take_in(
     links = LinkIn(str(cache_dir)) if linked and not shares else None
     into = _Into(str(cache_dir), shares, links, made=set())
 
+    def take(source: SourceFile, descriptor: int, before: os.stat_result) -> TakeOutcome | None:
+        return _take_open(source, descriptor, before, into)
+
+    return _take_all(files, take, progress)
+
+
+def hash_only(
+    files: Iterable[SourceFile], *, progress: Progress = SILENT
+) -> Iterator[TakeOutcome]:
+    """Read and hash files as `take_in` does, but keep nothing of them."""
+    return _take_all(files, _hash_open, progress)
+
+
+Take = Callable[[SourceFile, int, os.stat_result], TakeOutcome | None]
+"""Takes one open file; None when it changed meanwhile."""
+
+
+def _take_all(
+    files: Iterable[SourceFile], take: Take, progress: Progress
+) -> Iterator[TakeOutcome]:
     def work(source: SourceFile) -> TakeOutcome:
-        outcome = _take_one(source, into)
+        outcome = _take_one(source, take)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)
         return outcome
 
@@ -108,7 +131,7 @@ class _Into(Struct, frozen=True):
     made: set[str]
 
 
-def _take_one(source: SourceFile, into: _Into) -> TakeOutcome:
+def _take_one(source: SourceFile, take: Take) -> TakeOutcome:
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(SETTLE_S)
@@ -120,7 +143,7 @@ def _take_one(source: SourceFile, into: _Into) -> TakeOutcome:
             before = os.fstat(descriptor)
             if not stat.S_ISREG(before.st_mode):
                 return Unreadable(source, "not a regular file")
-            outcome = _take_open(source, descriptor, before, into)
+            outcome = take(source, descriptor, before)
         finally:
             os.close(descriptor)
         if outcome is not None:
@@ -145,23 +168,44 @@ def _take_open(
     try:
         try:
             copied = _copy(descriptor, target, temporary, share=into.shares)
-            if isinstance(copied, str):
-                return Unreadable(source, copied)
-            md5, size = copied
-            after = os.fstat(descriptor)
-            if size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
-                return None
+            outcome = _unless_changed(source, descriptor, before, copied)
+            if not isinstance(outcome, Taken):
+                return outcome
             os.fchmod(target, OBJECT_MODE)
             os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
         finally:
             os.close(target)
-        path = os.path.join(into.cache_dir, object_key(md5))
-        status, used = _publish(temporary, path, md5, into.made)
-        return Taken(source, md5, size, Stamp.of(status))
+        path = os.path.join(into.cache_dir, object_key(outcome.md5))
+        used = _publish(temporary, path, outcome.md5, into.made)
+        return outcome
     finally:
         if not used:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def _unless_changed(
+    source: SourceFile, descriptor: int, before: os.stat_result, read: tuple[str, int] | str
+) -> TakeOutcome | None:
+    """Return what was read of an open file; None when it changed meanwhile."""
+    if isinstance(read, str):
+        return Unreadable(source, read)
+    md5, size = read
+    after = os.fstat(descriptor)
+    if size != after.st_size or before.st_mtime_ns != after.st_mtime_ns:
+        return None
+    return Taken(source, md5, size, Stamp.of(after))
+
+
+def _hash_open(source: SourceFile, descriptor: int, before: os.stat_result) -> TakeOutcome | None:
+    digest, size = hashlib.md5(usedforsecurity=False), 0
+    try:
+        while chunk := os.read(descriptor, CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    except OSError as error:
+        return Unreadable(source, error.strerror or str(error))
+    return _unless_changed(source, descriptor, before, (digest.hexdigest(), size))
 
 
 def _copy(source: int, target: int, name: str, *, share: bool) -> tuple[str, int] | str:
@@ -186,10 +230,10 @@ def _copy(source: int, target: int, name: str, *, share: bool) -> tuple[str, int
                 raise machine_error(error, "write to the cache", name) from error
 
 
-def _publish(temporary: str, path: str, md5: str, made: set[str]) -> tuple[os.stat_result, bool]:
+def _publish(temporary: str, path: str, md5: str, made: set[str]) -> bool:
     """Give the temporary file its name in the cache, unless a good object has it already.
 
-    Returns the object's status and whether the temporary file became it.
+    Tells whether the temporary file became the object.
     """
     try:
         folder = os.path.dirname(path)
@@ -199,6 +243,6 @@ def _publish(temporary: str, path: str, md5: str, made: set[str]) -> tuple[os.st
         used = not os.path.exists(path) or file_md5(path) != md5
         if used:
             os.rename(temporary, path)
-        return os.stat(path), used
     except OSError as error:
         raise machine_error(error, "write to the cache", path) from error
+    return used

@@ -56,6 +56,7 @@ class UnitToAdd(Struct, frozen=True):
         left_out: What is not taken.
         origin: Where the data came from.
         stays: The source is where the unit is to stay.
+        leaves: The source is to be deleted once its copies are evidenced.
     """
 
     level: Level
@@ -67,6 +68,7 @@ class UnitToAdd(Struct, frozen=True):
     left_out: tuple[LeftOut, ...]
     origin: str | None
     stays: bool
+    leaves: bool = False
 
     @property
     def is_file(self) -> bool:
@@ -80,9 +82,10 @@ class UnitToAdd(Struct, frozen=True):
 
 
 class AddPlan(Struct, frozen=True):
-    """Everything an add would do."""
+    """Everything an add would do; `emptied` are sources that a move before has deleted."""
 
     units: tuple[UnitToAdd, ...]
+    emptied: tuple[Path, ...] = ()
 
     @property
     def size(self) -> int:
@@ -103,6 +106,7 @@ class Added(Struct, frozen=True):
         left_out: What was not taken, also what could not be read.
         same_but_case: Pairs of names that are one file on other systems.
         written: Files of the project that changed, to be committed.
+        taken: The files as they were read, where the source is to be deleted.
     """
 
     unit: UnitToAdd
@@ -114,6 +118,7 @@ class Added(Struct, frozen=True):
     left_out: tuple[LeftOut, ...]
     same_but_case: tuple[tuple[str, str], ...]
     written: tuple[Path, ...]
+    taken: tuple[Taken, ...] = ()
 
 
 def plan_add(

@@ -1,14 +1,14 @@
 """`imgdata verify --stored` and `--source`: may a clone, or a microscope's folder, be wiped?"""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
 
 from imgdata.errors import UsageError
-from imgdata.policy.evidence import tally
+from imgdata.policy.evidence import CopyFact, Rule, tally
 from imgdata.policy.ledger import Evidence, NotThere
 from imgdata.system.files import file_md5, machine_error
 from imgdata.system.progress import SILENT, Progress
@@ -190,9 +190,17 @@ def _source_file(
     if level is None:
         return SourceFile(shown, item.names[0], (), 1, "on no level")
     rule = rule_of(level)
-    found = tally(copies.facts(version, [item])[item.object_id], rule, now)
-    why = ""
-    if len(found.counted) < rule.copies:
-        reasons = "; ".join(f"{storage}: {why}" for storage, why in found.against)
-        why = f"{len(found.counted)} of {rule.copies} copies" + (f" ({reasons})" if reasons else "")
-    return SourceFile(shown, item.names[0], found.counted, rule.copies, why)
+    counted, why = enough_copies(copies.facts(version, [item])[item.object_id], rule, now)
+    return SourceFile(shown, item.names[0], counted, rule.copies, why)
+
+
+def enough_copies(
+    facts: Iterable[CopyFact], rule: Rule, now: datetime
+) -> tuple[tuple[str, ...], str]:
+    """Return the storages whose copies of one object count, and why they are too few or ''."""
+    found = tally(facts, rule, now)
+    if len(found.counted) >= rule.copies:
+        return found.counted, ""
+    reasons = "; ".join(f"{storage}: {why}" for storage, why in found.against)
+    told = f"{len(found.counted)} of {rule.copies} copies" + (f" ({reasons})" if reasons else "")
+    return found.counted, told

@@ -93,9 +93,7 @@ def take_in(
     return _take_all(files, take, progress)
 
 
-def hash_only(
-    files: Iterable[SourceFile], *, progress: Progress = SILENT
-) -> Iterator[TakeOutcome]:
+def hash_only(files: Iterable[SourceFile], *, progress: Progress = SILENT) -> Iterator[TakeOutcome]:
     """Read and hash files as `take_in` does, but keep nothing of them."""
     return _take_all(files, _hash_open, progress)
 
@@ -104,9 +102,7 @@ Take = Callable[[SourceFile, int, os.stat_result], TakeOutcome | None]
 """Takes one open file; None when it changed meanwhile."""
 
 
-def _take_all(
-    files: Iterable[SourceFile], take: Take, progress: Progress
-) -> Iterator[TakeOutcome]:
+def _take_all(files: Iterable[SourceFile], take: Take, progress: Progress) -> Iterator[TakeOutcome]:
     def work(source: SourceFile) -> TakeOutcome:
         outcome = _take_one(source, take)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)

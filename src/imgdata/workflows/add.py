@@ -10,7 +10,6 @@ from shlex import quote
 from msgspec import Struct
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
-from imgdata.dvc_files.ignoring import DVC_DEFAULTS, IgnoreRules
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
 from imgdata.dvc_files.tracked import TrackedOut, dot_dvc_text, ignore_in_git
@@ -23,24 +22,24 @@ from imgdata.project.config import Level
 from imgdata.project.exclusion_lists import FOLDER, list_path, make_empty_list
 from imgdata.project.unit_list import add_to_unit_list
 from imgdata.system.files import OBJECT_MODE, can_reflink, remove_leftovers, write_bytes, write_text
-from imgdata.system.folder_tree import FolderTree
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
-from imgdata.transfer.take_in import SourceFile, StillChanging, Taken, Unreadable, take_in
+from imgdata.transfer.take_in import (
+    SourceFile,
+    StillChanging,
+    Taken,
+    TakeOutcome,
+    Unreadable,
+    take_in,
+)
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import dvc_remote_of
 from imgdata.workflows.history import Version
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.originals import Originals, originals_anew, recorded_originals
+from imgdata.workflows.source_files import LeftOut, list_source
 
 SHOWN = 5
-
-
-class LeftOut(Struct, frozen=True):
-    """A path of the source that is not taken, and why; the source still has it."""
-
-    path: str
-    why: str
 
 
 class UnitToAdd(Struct, frozen=True):
@@ -181,7 +180,7 @@ def _plan_unit(
     refuse_ignored(clone, path)
     found, left_out = [SourceFile(str(real), "")], list[LeftOut]()
     if not is_file:
-        found, left_out = _list_source(clone, real, path)
+        found, left_out = list_source(clone.root, real, path)
     if not found:
         problem = f"{source} holds no file that can be added"
         raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
@@ -252,60 +251,6 @@ def _some(lines: Iterable[str]) -> str:
     return "\n".join(told[:SHOWN] + more)
 
 
-def _list_source(clone: Clone, source: Path, target: str) -> tuple[list[SourceFile], list[LeftOut]]:
-    """List the files of a source folder; links are followed, loops and odd things left out."""
-    rules = IgnoreRules(FolderTree(clone.root).read, DVC_DEFAULTS, ".dvcignore", "")
-    rules.enter_all_above(target)
-    files: list[SourceFile] = []
-    left_out: list[LeftOut] = []
-    for entry, relpath in _walk(str(source), "", (os.path.realpath(source),), left_out):
-        try:
-            relpath.encode("utf-8")
-        except UnicodeEncodeError:
-            shown = os.fsencode(relpath).decode("utf-8", "backslashreplace")
-            left_out.append(LeftOut(shown, "its name is not UTF-8; rename it"))
-            continue
-        if entry.name == ".dvcignore":
-            left_out.append(LeftOut(relpath, "dvc refuses it inside tracked data; rename it"))
-            continue
-        folder, _, _ = f"{target}/{relpath}".rpartition("/")
-        if rules.enter(folder, ())(f"{target}/{relpath}", is_folder=False):
-            left_out.append(LeftOut(relpath, "named in .dvcignore"))
-        elif entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110 - once a file
-            left_out.append(LeftOut(relpath, "a link to nothing"))
-        elif not entry.is_file():
-            left_out.append(LeftOut(relpath, "not a regular file"))
-        else:
-            files.append(SourceFile(entry.path, relpath))
-    return sorted(files, key=lambda file: file.relpath), left_out
-
-
-def _walk(
-    folder: str, below: str, above: tuple[str, ...], left_out: list[LeftOut]
-) -> Iterator[tuple[os.DirEntry[str], str]]:
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        left_out.append(LeftOut(below or ".", error.strerror or str(error)))
-        return
-    for entry in entries:
-        relpath = f"{below}{entry.name}"
-        try:
-            is_folder = entry.is_dir()
-        except OSError as error:
-            left_out.append(LeftOut(relpath, error.strerror or str(error)))
-            continue
-        if not is_folder:
-            yield entry, relpath
-            continue
-        real = os.path.realpath(entry.path)
-        if real in above:
-            left_out.append(LeftOut(relpath, "a link back to a folder it lies in"))
-        else:
-            yield from _walk(entry.path, f"{relpath}/", (*above, real), left_out)
-
-
 Watch = Callable[[Sequence[tuple[str, str]], Progress], AbstractContextManager[Progress]]
 """Watches files being taken in: given where each comes from and goes to, and who is told."""
 
@@ -374,12 +319,48 @@ def _is_linked(clone: Clone, unit: UnitToAdd) -> bool:
 
 
 def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
+    linked = _is_linked(clone, unit)
+    outcomes = take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress)
+    merged = merge(clone, unit, outcomes)
+    with dvc_lock(clone.tmp):
+        clone.state.write(list(_place(clone, unit, merged.taken)))
+        record = made_record(clone, merged)
+        written = write_record(clone, unit, record)
+    return added(merged, record, written)
+
+
+class Merged(Struct, frozen=True):
+    """What a unit is with the files of its source.
+
+    Attributes:
+        unit: What was planned.
+        taken: The files of the source that were read, by their paths below the unit.
+        left_out: What is not taken, also what could not be read.
+        recorded: md5 by path of what was recorded before.
+        files: md5 by path of all its files.
+        size: Their bytes.
+    """
+
+    unit: UnitToAdd
+    taken: Mapping[str, Taken]
+    left_out: tuple[LeftOut, ...]
+    recorded: Mapping[str, str]
+    files: Mapping[str, str]
+    size: int
+
+
+def merge(clone: Clone, unit: UnitToAdd, outcomes: Iterable[TakeOutcome]) -> Merged:
+    """Join what was read of a source with what is recorded of its unit.
+
+    Raises:
+        RefusedError: A recorded original of the same name has other content.
+        MachineError: Nothing could be read.
+    """
     before = clone.units.find(unit.level.name, unit.name)
     known = _recorded(clone, unit, before)
     taken: dict[str, Taken] = {}
     left_out = list(unit.left_out)
-    linked = _is_linked(clone, unit)
-    for outcome in take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress):
+    for outcome in outcomes:
         match outcome:
             case Taken(source):
                 taken[source.relpath] = outcome
@@ -389,23 +370,28 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
                 left_out.append(LeftOut(source.relpath or source.path, "still being written"))
     recorded = known if known is not None else _found_anew(clone, unit, before, taken)
     _refuse_other_originals(clone, unit, recorded, taken)
-    merged = {**recorded, **{path: one.md5 for path, one in taken.items()}}
-    if not merged:
+    files = {**recorded, **{path: one.md5 for path, one in taken.items()}}
+    if not files:
         problem = f"no file of {unit.title} could be read"
         raise MachineError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
     size = _total_size(clone, before, recorded, taken)
-    with dvc_lock(clone.tmp):
-        version, written = _record(clone, unit, merged, taken, size)
+    return Merged(unit, taken, tuple(left_out), recorded, files, size)
+
+
+def added(merged: Merged, record: "Record", written: tuple[Path, ...]) -> Added:
+    """Return the outcome of an add."""
+    taken, recorded = merged.taken, merged.recorded
     return Added(
-        unit=unit,
-        version=version,
+        unit=merged.unit,
+        version=record.version,
         new=tuple(sorted(taken.keys() - recorded.keys())),
         already=len(taken.keys() & recorded.keys()),
-        nfiles=len(merged),
-        size=size,
-        left_out=tuple(left_out),
-        same_but_case=_same_but_case(merged),
+        nfiles=len(merged.files),
+        size=merged.size,
+        left_out=merged.left_out,
+        same_but_case=_same_but_case(merged.files),
         written=written,
+        taken=tuple(taken.values()) if merged.unit.leaves else (),
     )
 
 
@@ -466,47 +452,57 @@ def _here(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Mapping[
     return clone.workspace.hashes(unit.path, clone.workspace.scan(unit.path))
 
 
-def _record(
-    clone: Clone,
-    unit: UnitToAdd,
-    merged: Mapping[str, str],
-    taken: Mapping[str, Taken],
-    size: int,
-) -> tuple[ObjectId, tuple[Path, ...]]:
-    """Place the files and write what records them; DVC's lock is held."""
-    rows = list(_place(clone, unit, taken))
-    cache = clone.dvc.cache_dir
+class Record(Struct, frozen=True):
+    """What records a unit: its version, the list of its files unless it is one, its `.dvc` file."""
+
+    version: ObjectId
+    listing: bytes | None
+    text: str
+
+
+def made_record(clone: Clone, merged: Merged) -> Record:
+    """Decide what records a unit; writes nothing."""
+    unit, listing, nfiles = merged.unit, None, None
     if unit.is_file:
-        version, nfiles = ObjectId(merged[""]), None
+        version = ObjectId(merged.files[""])
     else:
-        data, version = write_folder(FolderEntry(md5, path) for path, md5 in merged.items())
-        write_bytes(cache / object_key(version), data, mode=OBJECT_MODE)
-        nfiles = len(merged)
-    clone.state.write(rows)
-    target = clone.root / unit.path
-    recorded = Version(unit.path, unit.level.name, unit.name, str(version), size, nfiles or 1)
-    barred = Gate(clone, ask=False).barred_new(recorded, unit.origin, merged.values())
+        entries = (FolderEntry(md5, path) for path, md5 in merged.files.items())
+        listing, version = write_folder(entries)
+        nfiles = len(merged.files)
+    recorded = Version(
+        unit.path, unit.level.name, unit.name, str(version), merged.size, nfiles or 1
+    )
+    barred = Gate(clone, ask=False).barred_new(recorded, unit.origin, merged.files.values())
     remote, push = dvc_remote_of(clone.config, unit.level, barred)
     out = TrackedOut(
-        path=target.name,
+        path=Path(unit.path).name,
         object_id=version,
-        size=size,
+        size=merged.size,
         nfiles=nfiles,
         remote=remote,
         push=push,
         origin=unit.origin,
         added=time_text(clone.clock.now()),
     )
+    return Record(version, listing, dot_dvc_text(out))
+
+
+def write_record(clone: Clone, unit: UnitToAdd, record: Record) -> tuple[Path, ...]:
+    """Write what records a unit; DVC's lock is held. Return the files of the project."""
+    if record.listing is not None:
+        path = clone.dvc.cache_dir / object_key(record.version)
+        write_bytes(path, record.listing, mode=OBJECT_MODE)
+    target = clone.root / unit.path
     tracker = target.with_name(f"{target.name}.dvc")
-    if not (tracker.is_file() and str(version) in tracker.read_text("utf-8")):
-        write_text(tracker, dot_dvc_text(out))
+    if not (tracker.is_file() and str(record.version) in tracker.read_text("utf-8")):
+        write_text(tracker, record.text)
     written = [tracker, ignore_in_git(target)]
     if unit.name is not None and unit.level.unit is not None:
         written.append(add_to_unit_list(clone.root, unit.level.unit, unit.name))
         if (clone.root / FOLDER).is_dir():  # its stages will ask for the list of excluded files
             excluded = list_path(unit.level.name, unit.name)
             written.append(make_empty_list(clone.root, excluded))
-    return version, tuple(path for path in written if path is not None)
+    return tuple(path for path in written if path is not None)
 
 
 def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterator[Row]:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from imgdata.project.config import Level, Option
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
+    from imgdata.workflows import add_move as add_moves
+    from imgdata.workflows import add_stream as add_streams
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import audit as auditing
     from imgdata.workflows import by_path as paths
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import move_storage as moving
     from imgdata.workflows import note as noting
     from imgdata.workflows import prove as proving
+    from imgdata.workflows import push as pushing
     from imgdata.workflows import storages as storing
     from imgdata.workflows import stored as answering
     from imgdata.workflows import verify as verifying
@@ -74,6 +77,8 @@ else:
     git_lineage = lazy_module("imgdata.tracking.git_lineage")
     shell = lazy_module("imgdata.tracking.shell")
     checking = lazy_module("imgdata.workflows.check")
+    add_moves = lazy_module("imgdata.workflows.add_move")
+    add_streams = lazy_module("imgdata.workflows.add_stream")
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
     auditing = lazy_module("imgdata.workflows.audit")
@@ -347,6 +352,47 @@ class Project(DvcRepository):
     ) -> adding.AddPlan:
         """Decide what each source folder would become; reads no file."""
         return adding.plan_add(self.clone, level, sources, unit, origin)
+
+    def plan_add_and_delete(
+        self,
+        level: str,
+        sources: Sequence[Path],
+        *,
+        unit: str | None = None,
+        origin: str | None = None,
+        to: str | None = None,
+    ) -> add_moves.MovePlan:
+        """Decide the same for sources that are deleted once their copies are evidenced."""
+        return add_moves.plan_move(self.clone, level, sources, unit, origin, to=to)
+
+    def push_units(
+        self, leaving: Sequence[add_moves.Leaving], *, progress: Progress = SILENT
+    ) -> Iterator[pushing.PushOutcome]:
+        """Send the units of sources to their levels' storages."""
+        return add_moves.push_units(self.clone, leaving, progress)
+
+    def delete_sources(
+        self, leaving: Sequence[add_moves.Leaving], *, progress: Progress = SILENT
+    ) -> Iterator[add_moves.Gone | add_moves.Stays]:
+        """Delete sources, file by file, whose copies count now; one outcome a source."""
+        return add_moves.delete_sources(self.clone, leaving, progress)
+
+    def refuse_stream(self, plan: adding.AddPlan, to: str) -> None:
+        """Stop before anything is read where a planned unit may not go to a storage.
+
+        Raises:
+            UsageError, RefusedError: There is no such storage, or it is public and the unit not.
+        """
+        add_streams.refuse_stream(self.clone, plan, to)
+
+    def stream(
+        self, plan: adding.AddPlan, to: str, *, progress: Progress = SILENT
+    ) -> Iterator[add_streams.StreamOutcome]:
+        """Send the planned files to a storage, without a copy here, and record them."""
+        for outcome in add_streams.stream(self.clone, plan, to, progress):
+            if isinstance(outcome, adding.Added):
+                self.clone.git.stage(outcome.written)
+            yield outcome
 
     def add(self, plan: adding.AddPlan, *, progress: Progress = SILENT) -> Iterator[adding.Added]:
         """Take the planned files in; one outcome a unit. Their headers are read meanwhile."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgdata.cli.options import DryRun, Sources, session_of
+from imgdata.cli.options import DryRun, Sources, Yes, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import PartlyDoneError, RefusedError
@@ -29,36 +29,51 @@ def add(  # noqa: PLR0913 - one argument an option
     *,
     unit: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the unit.")] = None,
     origin: Annotated[str | None, typer.Option(metavar="NAME", help="Where it came from.")] = None,
+    move: Annotated[
+        bool, typer.Option("--move", help="Delete the sources once their copies are checked.")
+    ] = False,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="STORAGE", help="Send to it without a copy here."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Take nothing when the check finds errors.")
     ] = False,
     dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Take files as the microscope left them; each SOURCE becomes a unit."""
     session = session_of(context)
     project = session.open(writing=not dry_run)
+    if move or to is not None:
+        from imgdata.cli.add_away import Request, add_away  # noqa: PLC0415 - keeps --help fast
+
+        wanted = Request(level, tuple(sources), unit, origin, to, move, strict, dry_run, yes)
+        add_away(session, project, wanted)
+        return
     plan = project.plan_add(level, sources, unit=unit, origin=origin)
-    _show_plan(session, plan)
+    show_plan(session, plan)
     if dry_run:
         return
     if strict:
-        _refuse_errors(session, project.check_headers([one.source for one in plan.units], level))
+        refuse_errors(session, project.check_headers([one.source for one in plan.units], level))
     done = []
     try:
         for added in project.add(plan, progress=session.progress()):
             done.append(added)
-            _show(session, added)
+            show_added(session, added)
             if not strict:
                 folder = project.root / added.unit.path
-                _show_findings(session, project.check_headers([folder], level))
+                show_findings(session, project.check_headers([folder], level))
     finally:
         if done:
             units = ", ".join(one.unit.name or one.unit.level.name for one in done)
             session.finish_writing(project, f"Add {units} to {level}")
-    _refuse_left_out(done)
+    refuse_left_out(done)
 
 
-def _show_plan(session: Session, plan: "AddPlan") -> None:
+def show_plan(session: Session, plan: "AddPlan") -> None:
+    """Say what each source becomes."""
     for unit in plan.units:
         session.say(
             f"{unit.title}: {count(len(unit.files), 'file')}, {format_size(unit.size)} "
@@ -68,7 +83,8 @@ def _show_plan(session: Session, plan: "AddPlan") -> None:
             session.say("  no origin is recorded, so it counts as restricted; --origin NAME")
 
 
-def _show(session: Session, added: "Added") -> None:
+def show_added(session: Session, added: "Added") -> None:
+    """Tell what became of one unit."""
     session.add(
         {
             "level": added.unit.level.name,
@@ -97,7 +113,7 @@ def _show(session: Session, added: "Added") -> None:
         session.say(f"  ... and {len(added.left_out) - SHOWN} more left out")
 
 
-def _show_findings(session: Session, reports: "tuple[CheckReport, ...]") -> None:
+def show_findings(session: Session, reports: "tuple[CheckReport, ...]") -> None:
     """Print what the check found; the data are archived whatever it is."""
     from imgdata.policy.judging import grouped  # noqa: PLC0415 - keeps --help fast
 
@@ -109,18 +125,18 @@ def _show_findings(session: Session, reports: "tuple[CheckReport, ...]") -> None
             session.say(f"  more: imgdata check {report.level}")
 
 
-def _refuse_errors(session: Session, reports: "tuple[CheckReport, ...]") -> None:
+def refuse_errors(session: Session, reports: "tuple[CheckReport, ...]") -> None:
     """Stop before anything is taken when a source has errors."""
     from imgdata.checks import fails  # noqa: PLC0415 - keeps --help fast
 
-    _show_findings(session, reports)
+    show_findings(session, reports)
     if any(fails(report, "error") for report in reports):
         problem = "the check found errors, so with --strict nothing was added"
         remedy = "add without --strict to keep the data as they are, then mend what can be mended"
         raise RefusedError(problem, remedy=remedy)
 
 
-def _refuse_left_out(done: "list[Added]") -> None:
+def refuse_left_out(done: "list[Added]") -> None:
     """Say with the exit status that some files are still only at the source."""
     left = [
         f"{one.unit.source}/{path.path}: {path.why}"

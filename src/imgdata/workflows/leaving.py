@@ -16,7 +16,7 @@ from imgdata.levels.units import Unit, level_of
 from imgdata.policy.licenses import sharing_fault
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.ports import Storage
-from imgdata.project.config import StorageConfig
+from imgdata.project.config import Level, StorageConfig
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents, Files
 from imgdata.workflows.history import History, Version
@@ -128,6 +128,20 @@ class Gate(Struct, dict=True):
         reasons = self._reasons(version, (Source(version.title, origin or ""),), today)
         is_held = next(reasons, "") or next(self._content_of(today).known(md5s), None)
         return public if is_held else frozenset()
+
+    def forbidden_new(
+        self, level: Level, name: str | None, origin: str | None, storage: str
+    ) -> tuple[str, ...]:
+        """Return why a unit about to be added may not go to a storage; asks and reads nothing.
+
+        As far as rules and records say: what is sent is judged by its content, too.
+        """
+        if not self.stated_public(self.clone.config.storages[storage]):
+            return ()
+        path = level.path if name is None else f"{level.path}/{name}"
+        version = Version(path, level.name, name, "", 0, 0)
+        sources = (Source(version.title, origin or ""),)
+        return tuple(dict.fromkeys(self._reasons(version, sources, self._clock.today())))
 
     def withheld(
         self, unit: Unit, storage: str, public: str, receiver: Storage | None = None

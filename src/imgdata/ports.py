@@ -409,6 +409,14 @@ class LiesInFolder(Protocol):
         """Its folder; None while it is not here (a drive in a drawer)."""
 
 
+@runtime_checkable
+class FindsFiles(Protocol):
+    """A cache some of whose objects are files with names of their own."""
+
+    def file_of(self, key: str) -> Path | None:
+        """Return the file that an object is, or None where it lies under its key."""
+
+
 class Tree(Protocol):
     """The files of a working tree, or of one commit, by paths relative to its root."""
 

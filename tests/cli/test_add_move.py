@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jsonschema
@@ -15,6 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from imgdata.api import open_project
+from imgdata.errors import MachineError
 from imgdata.testing.lab import Answer, Lab
 from imgdata.testing.programs import PROGRAMS
 from imgdata.workflows.add_move import CHANGED, LINKED, NEW, Gone, leaving_of
@@ -159,6 +161,26 @@ def test_content_known_as_restricted_is_not_streamed_under_another_origin(lab: L
     assert not lab.file("data/raw/P3.dvc").exists()
 
 
+def test_restricted_content_in_an_archive_is_not_streamed_under_another_name(lab: Lab) -> None:
+    change_config(lab, "mirror: {url: ../mirror}", "mirror: {public: true, url: ../mirror}")
+    lab.ok("add", "raw", lab.plate("P2"), "--origin", "partner")
+    lab.commit("Add P2")
+    source = lab.microscope / "P3"
+    source.mkdir()
+    with zipfile.ZipFile(source / "B02_1_DNA.tif", "w") as archive:
+        archive.write(lab.microscope / "P2" / "B02_1_DNA.tif")
+    answer = said(lab, "raw", source, "--origin", "own", "--to", "mirror")
+    assert answer.status == 5, answer.out
+    assert not lab.objects(lab.base / "mirror")
+
+
+def test_a_restricted_stream_is_refused_before_a_file_is_read(lab: Lab) -> None:
+    change_config(lab, "mirror: {url: ../mirror}", "mirror: {public: true, url: ../mirror}")
+    words = ("raw", lab.plate("P2"), "--origin", "partner", "--to", "mirror", "--dry-run")
+    assert said(lab, *words).status == 5
+    assert said(lab, *words[:2], "--origin", "own", *words[4:]).status == 0
+
+
 def test_sources_that_share_files_with_the_project_are_refused(lab: Lab) -> None:
     inside = lab.file("data/raw/P2")
     shutil.copytree(lab.plate("P2"), inside)
@@ -230,6 +252,18 @@ def test_a_copy_that_is_damaged_before_the_deletion_keeps_the_source(lab: Lab) -
     (stays,) = project.delete_sources([leaving_of(added)])
     assert not isinstance(stays, Gone)
     assert [one.path for one in stays.why] == ["data/raw/P2/B02_1_DNA.tif"]
+    assert len(contents(source)) == 4
+
+
+def test_a_list_of_files_that_is_not_stored_keeps_the_source(lab: Lab) -> None:
+    source = lab.plate("P2")
+    project = open_project(lab.project, writing=True)
+    (added,) = project.add(project.plan_add_and_delete("raw", [source]).add)
+    list(project.push_units([leaving_of(added)]))
+    lab.objects(lab.archive)[added.version].unlink()
+    (stays,) = project.delete_sources([leaving_of(added)])
+    assert not isinstance(stays, Gone)
+    assert [one.path for one in stays.why] == ["the file list of raw P2"]
     assert len(contents(source)) == 4
 
 
@@ -362,7 +396,7 @@ def test_a_file_that_changes_between_hashing_and_sending_is_not_recorded(lab: La
     source = lab.plate("P2")
     project = open_project(lab.project, writing=True)
     plan = project.plan_add("raw", [source])
-    progress = _Meddler(source / "B02_1_DNA.tif")
+    progress = _Meddler("push", lambda: (source / "B02_1_DNA.tif").write_bytes(b"P2 B02 dna"))
     outcomes = list(project.stream(plan, "archive", progress=progress))
     assert "changed or gone since it was hashed" in outcomes[-1].error.cause  # type: ignore[union-attr]
     assert not lab.file("data/raw/P2.dvc").exists()
@@ -374,17 +408,34 @@ def test_a_file_that_changes_between_hashing_and_sending_is_not_recorded(lab: La
     assert contents(lab.file("data/raw/P2")) == contents(source)
 
 
-class _Meddler:
-    """Rewrites a file when the sending begins; is told of nothing else."""
+def test_a_unit_that_another_command_changed_meanwhile_is_not_written_over(lab: Lab) -> None:
+    other = shutil.copytree(lab.plate("other", ("C05",)), lab.base / "more" / "P2")
+    project = open_project(lab.project, writing=True)
+    plan = project.plan_add("raw", [lab.plate("P2")])
+    progress = _Meddler("hash", lambda: lab.ok("add", "raw", other))
+    with pytest.raises(MachineError, match="changed by another command meanwhile"):
+        list(project.stream(plan, "archive", progress=progress))
+    assert len(contents(lab.file("data/raw/P2"))) == 2
+    sent, added = said(lab, "raw", lab.microscope / "P2", "--to", "archive").results
+    assert (added["already"], added["nfiles"], sent["damaged"]) == (0, 6, [])
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+
+class _Meddler:
+    """Does something once, in the middle of a kind of work; is told of nothing else."""
+
+    def __init__(self, work: str, meddle: Callable[[], object]) -> None:
+        self._work = work
+        self._meddle = [meddle]
+        self._label = ""
 
     def start(self, label: str, **_: int) -> None:
-        if label.startswith("push"):
-            self._path.write_bytes(b"P2 B02 dna")
+        self._label = label
+        if self._work == "push":
+            self.advance()
 
-    def advance(self, **_: int) -> None: ...
+    def advance(self, **_: int) -> None:
+        if self._label.startswith(self._work) and self._meddle:
+            self._meddle.pop()()
 
     def finish(self) -> None: ...
 

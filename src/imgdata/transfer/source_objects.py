@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from imgdata.errors import DamagedError
 from imgdata.model.objects import StoredObject, object_key
@@ -35,6 +36,10 @@ class SourceObjects:
         if key in self._files:
             return StoredObject(key, self._files[key].size, None)
         return self._cache.stat(key)
+
+    def file_of(self, key: str) -> Path | None:
+        """Return the file of the source that an object is; None for the cache's own."""
+        return Path(self._files[key].source.path) if key in self._files else None
 
     @contextmanager
     def read(self, key: str) -> Iterator[Iterator[bytes]]:

@@ -17,6 +17,7 @@ from typing import IO
 from msgspec import Struct
 
 from imgdata.model.objects import object_key
+from imgdata.ports import FindsFiles
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.history import Version
 
@@ -51,13 +52,15 @@ class Member(Struct, frozen=True):
 
 
 def members(clone: Clone, version: Version, files: Mapping[str, str]) -> Iterator[Member]:
-    """Yield what is inside the archives of a version, from the cache.
+    """Yield what is inside the archives of a version, from the cache or from where it is read.
 
     Every file's first bytes are read; of a file that is not here, its name decides. An archive
     that cannot be looked into is told of: what is unknown counts as restricted.
     """
+    elsewhere = clone.cache.file_of if isinstance(clone.cache, FindsFiles) else None
     for below, md5 in files.items():
-        path = clone.dvc.cache_dir / object_key(md5)
+        key = object_key(md5)
+        path = (elsewhere(key) if elsewhere else None) or clone.dvc.cache_dir / key
         name = f"{version.path}/{below}" if below else version.path
         try:
             with path.open("rb") as stream:

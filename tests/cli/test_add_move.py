@@ -21,6 +21,7 @@ from imgdata.testing.lab import Answer, Lab
 from imgdata.testing.programs import PROGRAMS
 from imgdata.workflows.add_move import CHANGED, LINKED, NEW, Gone, leaving_of
 from tests.attackers.vault import md5
+from tests.cli.restricted import restricted
 
 pytestmark = pytest.mark.dvc
 SCHEMA = Path(__file__).resolve().parents[2] / "docs/reference/json/add.schema.json"
@@ -225,6 +226,8 @@ def test_what_changed_came_or_is_a_link_stays(lab: Lab) -> None:
     assert not (source / "sub").exists()
     assert not (source / "B03_1_DNA.tif").exists()
     assert len(contents(elsewhere)) == 4, "what a link leads to is not deleted"
+    again = said(lab, "raw", source, "--move", "--yes")
+    assert (again.status, "different original" in again.error["problem"]) == (5, True)
 
 
 def test_a_copy_that_was_only_counted_by_its_size_is_no_reason_to_delete(lab: Lab) -> None:
@@ -285,6 +288,8 @@ def test_a_rerun_after_the_deletion_says_so_and_goes_on_with_the_others(lab: Lab
     moved, emptied, whole = lab.plate("P2"), lab.plate("P3"), lab.plate("P4")
     lab.ok("add", "raw", moved, emptied, "--move", "--yes")
     (emptied / "sub").mkdir(parents=True)
+    told = lab.ok("add", "raw", moved, emptied, whole, "--move", "--dry-run").out
+    assert told.count("was moved before, as raw P") == 2
     answer = said(lab, "raw", moved, emptied, whole, "--move", "--yes")
     assert answer.status == 0, answer.err
     assert [one["files"] for one in answer.results if "moved" in one] == [4, 0, 0]
@@ -305,6 +310,18 @@ def test_what_could_not_be_read_stays_and_is_told(lab: Lab) -> None:
     assert answer.status == 9
     assert "not a regular file" in answer.error["cause"]
     assert [path.name for path in source.iterdir()] == ["pipe"]
+
+
+def test_a_source_that_may_not_be_deleted_stays_and_is_told(lab: Lab) -> None:
+    source = lab.plate("P2")
+    source.chmod(0o555)
+    answer = restricted(lab, "add", "raw", source, "--move", "--yes", "--json")
+    source.chmod(0o755)
+    assert answer.status == 9, answer.out
+    assert "no permission" in answer.error["cause"]
+    assert len(contents(source)) == 4
+    assert said(lab, "raw", source, "--move", "--yes").status == 0
+    assert not source.exists()
 
 
 def test_a_single_file_is_moved(lab: Lab) -> None:

@@ -72,6 +72,7 @@ def add_away(session: Session, project: "Project", wanted: Request) -> None:
         project.refuse_stream(plan, wanted.to)
     if wanted.dry_run:
         _show_dry_run(session, project, wanted, plan)
+        _show_emptied(session, emptied)
         return
     _confirm(session, wanted, plan)
     if plan.units and (wanted.strict or wanted.to is not None):
@@ -133,6 +134,11 @@ def _show_dry_run(session: Session, project: "Project", wanted: Request, plan: "
                 "bytes": one.size,
             }
         )
+
+
+def _show_emptied(session: Session, emptied: "Sequence[Leaving]") -> None:
+    for one in emptied:
+        session.say(f"{one.source} was moved before, as {one.title}: would look at its copies")
 
 
 def _confirm(session: Session, wanted: Request, plan: "AddPlan") -> None:

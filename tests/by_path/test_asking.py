@@ -148,6 +148,7 @@ def test_an_empty_dvc_repository(tmp_path: Path) -> None:
         assert "x has no remote to go to" in done.stderr
 
 
+@pytest.mark.dvc
 def test_a_list_that_is_on_no_remote_is_told_of_the_remote_it_belongs_to(
     repository: Repository,
 ) -> None:

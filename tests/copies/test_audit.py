@@ -179,6 +179,7 @@ def test_an_old_version_of_a_renamed_level_is_stored_by_its_name_of_then(lab: La
     assert "versions-stored" not in said(lab)
 
 
+@pytest.mark.dvc
 def test_what_plain_dvc_gc_took_from_a_storage_is_missed_when_it_is_asked(sound: Lab) -> None:
     sound.git("tag", "v1")
     sound.git("push", "--quiet", "origin", "v1")

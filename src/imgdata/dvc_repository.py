@@ -12,7 +12,7 @@ for outcome in repository.pull(["data/images.dvc"]):
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from imgdata.backends import ProjectDeposits, open_storage
 from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
-from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError
+from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError, UsageError
 from imgdata.levels.units import units_by_path
 from imgdata.storage.cache_folder import CacheFolder
 from imgdata.system.folder_tree import FolderTree
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from imgdata.levels.units import Unit
     from imgdata.ports import Git, Storage
     from imgdata.project.config import Config, StorageConfig
-    from imgdata.tracking import no_git
+    from imgdata.tracking import git_history, no_git
     from imgdata.workflows import by_path as paths
     from imgdata.workflows import leaving, pull_unit
     from imgdata.workflows import pull as pulling
+    from imgdata.workflows import pull_past as past
     from imgdata.workflows import push as pushing
     from imgdata.workflows import push_plan as push_plans
     from imgdata.workflows import status as states
@@ -52,6 +53,8 @@ else:
     leaving = lazy_module("imgdata.workflows.leaving")
     paths = lazy_module("imgdata.workflows.by_path")
     pulling = lazy_module("imgdata.workflows.pull")
+    past = lazy_module("imgdata.workflows.pull_past")
+    git_history = lazy_module("imgdata.tracking.git_history")
     pull_unit = lazy_module("imgdata.workflows.pull_unit")
     pushing = lazy_module("imgdata.workflows.push")
     push_plans = lazy_module("imgdata.workflows.push_plan")
@@ -243,6 +246,40 @@ class DvcRepository:
         chosen = self.choose(names)
         options = replace(options or pull_unit.PullOptions(), parts=chosen.parts)
         return pulling.pull(self.clone, chosen.levels, options, progress)
+
+    def plan_pull_of(
+        self,
+        revision: str,
+        names: Sequence[str] = (),
+        options: pull_unit.PullOptions | None = None,
+        *,
+        into: Path | None = None,
+    ) -> past.PastPull:
+        """Decide what is brought back of an earlier commit, tag, branch or stash; asks no storage.
+
+        Args:
+            revision: What names it.
+            names: Levels or paths; everything it records for none.
+            options: As for `pull`.
+            into: A new or empty folder for its files; without one they come into the cache.
+
+        Raises:
+            UsageError: There is no such revision, or it has no such level.
+            RefusedError: The folder is in the way, or not empty.
+        """
+        options = options or pull_unit.PullOptions()
+        if find_git(self.root) is None:
+            problem = f"{self.root} is in no git repository, so it has no revision '{revision}'"
+            raise UsageError(problem)
+        with closing(git_history.GitHistory(self.clone.git.root)) as objects:
+            wish = (revision, into)
+            return past.plan_past(self.clone, objects, names, options, wish, self._here)
+
+    def pull_of(
+        self, plan: past.PastPull, *, progress: Progress = SILENT
+    ) -> Iterator[pulling.PullOutcome]:
+        """Bring back what was planned; the working tree stays as it is. One outcome a unit."""
+        return pulling.pull(plan.clone, plan.levels, plan.options, progress)
 
     def whereis(
         self, names: Sequence[str] = (), options: places.WhereisOptions | None = None

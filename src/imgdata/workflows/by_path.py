@@ -155,11 +155,14 @@ def config_by_path(
         origins={},
         storages={name: remote.storage for name, remote in remotes.items()},
         repositories={},
-        levels={
-            path: _level(path, _remote_of(some[0], dvc)) for path, some in units.by_level.items()
-        },
+        levels=levels_by_path(dvc, units),
         checks={},
     )
+
+
+def levels_by_path(dvc: DvcConfig, units: Units) -> dict[str, Level]:
+    """Return a level for each tracked path, kept on the remote DVC sends it to."""
+    return {path: _level(path, _remote_of(some[0], dvc)) for path, some in units.by_level.items()}
 
 
 def _level(path: str, remote: str | None) -> Level:

@@ -1,7 +1,7 @@
 """Storages that the log knows and imgdata.yaml does not any more: what lies there is not lost."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from msgspec import Struct
@@ -41,7 +41,12 @@ class FormerStorages(Struct, dict=True):
 
     def way_back(self, version: Version) -> str:
         """Return the command that makes one that has a version known again; empty for none."""
-        name = next(self.holding(version), None)
+        return self.way_to(self.holding(version))
+
+    def way_to(self, storages: Iterable[str]) -> str:
+        """Return the same for the first of some storages that imgdata.yaml does not name."""
+        known = self.clone.copy_places
+        name = next((one for one in storages if one not in known), None)
         if name is None:
             return ""
         found = next((one[name] for one in self._configs() if name in one), None)

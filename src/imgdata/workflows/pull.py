@@ -12,12 +12,15 @@ from imgdata.errors import (
     RefusedError,
     StorageError,
 )
-from imgdata.levels.units import Unit
+from imgdata.levels.units import Unit, level_of
 from imgdata.model.keys import Fields
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.workflows.by_path import MIGRATE, how_to_get, obstacle, why_nowhere
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.into_folder import prepare
+from imgdata.workflows.past import Past
+from imgdata.workflows.pull_past import bring_past
 from imgdata.workflows.pull_unit import SHOWN, Doors, Fetch, Pulled, PullOptions
 
 
@@ -49,8 +52,8 @@ def pull(
 ) -> Iterator[PullOutcome]:
     """Bring the recorded versions of levels into the workspace; one outcome a unit.
 
-    In a repository without imgdata.yaml, where there is a unit for each tracked path, one that
-    fails stops no other.
+    In a repository without imgdata.yaml, where there is a unit for each tracked path, and at an
+    earlier revision, one that fails stops no other.
 
     Raises:
         UsageError: A storage is not configured, or the selection fits no file.
@@ -62,20 +65,17 @@ def pull(
         clone.refuse_unknown_place(name)
     matched = not options.selection
     seen: list[Fields] = []
-    doors = Doors(clone)
+    doors, past = Doors(clone), options.past
     with clone.writing(), clone.state.at_once() if clone.by_path else nullcontext():
+        if past is not None:
+            prepare(clone, past)
         for level in levels:
             for unit in clone.units.by_level[level.name]:
                 if clone.by_path and _is_kept_elsewhere(clone, unit):
                     continue
-                if unit.version is None:
-                    yield NotPulled(
-                        unit, _why_no_version(unit), _maker(clone, unit), obstacle(clone, unit)
-                    )
-                    continue
-                outcome = _outcome(Fetch(clone, unit, level, options, progress, doors), seen)
-                if isinstance(outcome, Pulled):
-                    matched = matched or outcome.placed + outcome.present > 0 or bool(outcome.bad)
+                fetch = Fetch(clone, unit, level, options, progress, doors)
+                outcome = _outcome(fetch, seen)
+                matched = matched or fetch.chosen > 0 or isinstance(outcome, PullFailed)
                 yield outcome
     if not matched:
         raise options.selection.nothing_matched(seen)
@@ -83,39 +83,83 @@ def pull(
 
 def _is_kept_elsewhere(clone: Clone, unit: Unit) -> bool:
     """Tell whether an out without a cache is here: git keeps it, and nothing is to be brought."""
-    return not unit.out.flags.cache and (clone.root / unit.path).exists()
+    is_here = clone.tree is not None or (clone.root / unit.path).exists()
+    return not unit.out.flags.cache and is_here
 
 
-def _why_no_version(unit: Unit) -> str:
+def _why_no_version(unit: Unit, past: Past | None) -> str:
     if unit.legacy_hash is not None:
         return f"recorded as {unit.legacy_hash} by DVC before 3"
-    return "nothing is recorded yet"
+    return "nothing is recorded yet" if past is None else f"{past.name} records nothing of it"
 
 
 def _why_nowhere(clone: Clone, unit: Unit) -> str:
     return why_nowhere(clone, unit) if clone.by_path else "storage: none"
 
 
-def _maker(clone: Clone, unit: Unit) -> str:
-    """Return the command that brings a unit which no storage has."""
+def _maker(clone: Clone, unit: Unit, past: Past | None) -> str:
+    """Return the command that makes or gets a unit which no storage has."""
+    if past is None:
+        return _maker_here(clone, unit, unit.level)
+    command = _maker_here(clone, unit, past.level_then(unit.level))
+    if command.startswith("imgdata run"):
+        inputs = [past.level_then(name) for name in _stored_inputs(clone, unit)]
+        command = f"imgdata pull {' '.join(inputs)} && {command}" if inputs else command
+    return past.at_its_commit(command) if command and unit.out.recorded else ""
+
+
+def _stored_inputs(clone: Clone, unit: Unit) -> tuple[str, ...]:
+    """Return the levels from which a unit is made again: those on storages, nearest first."""
+    stages, found = [unit.stage], dict[str, None]()
+    for stage in stages:  # grows by the makers of inputs that are stored nowhere
+        for dep in stage.deps:
+            level = level_of(clone.config, dep.path) if dep.is_inside else None
+            if level is None:
+                continue
+            if level.storages:
+                found[level.name] = None
+                continue
+            makers = (one.stage for one in clone.units.by_level[level.name])
+            stages += [maker for maker in makers if maker not in stages]
+    return tuple(found)
+
+
+def _maker_here(clone: Clone, unit: Unit, level: str) -> str:
     if unit.is_of_dvc_2:
         return MIGRATE
     if not clone.by_path and unit.stage.kind == "stage":
-        return f"imgdata run {unit.level}"
+        return f"imgdata run {level}"
     return f"dvc pull {unit.stage.dvc_name}" if unit.legacy_hash else how_to_get(unit)
 
 
-def _outcome(fetch: "Fetch", seen: list[Fields]) -> PullOutcome:
+def _at(past: Past | None, fault: ImgdataError | None) -> ImgdataError | None:
+    """Return a fault with a remedy that works at its commit."""
+    if past is None or fault is None or fault.remedy != MIGRATE:
+        return fault
+    return type(fault)(fault.problem, cause=fault.cause, remedy=past.at_its_commit(MIGRATE))
+
+
+def _outcome(fetch: Fetch, seen: list[Fields]) -> PullOutcome:
+    clone, unit, past = fetch.clone, fetch.unit, fetch.options.past
+    if unit.version is None:
+        why = _why_no_version(unit, past)
+        return NotPulled(unit, why, _maker(clone, unit, past), _at(past, obstacle(clone, unit)))
     if fetch.is_nowhere():
-        clone, unit = fetch.clone, fetch.unit
-        fault = obstacle(clone, unit)
-        return NotPulled(unit, _why_nowhere(clone, unit), _maker(clone, unit), fault)
+        if past is not None and (way_back := fetch.way_back()):
+            problem = f"{unit.title} of {past.name} is on no storage that imgdata.yaml names"
+            return PullFailed(unit, DamagedError(problem, remedy=way_back))
+        return NotPulled(
+            unit,
+            _why_nowhere(clone, unit),
+            _maker(clone, unit, past),
+            _at(past, obstacle(clone, unit)),
+        )
     try:
-        return fetch.run(seen)
+        return fetch.run(seen) if past is None else bring_past(fetch, past, seen)
     except (RefusedError, DamagedError, StorageError, NothingFoundError) as error:
-        if not fetch.clone.by_path:
+        if not (clone.by_path or past):
             raise
-        return PullFailed(fetch.unit, error)
+        return PullFailed(unit, error)
 
 
 def bring_to_cache(
@@ -134,8 +178,10 @@ def bring_to_cache(
                 Fetch(clone, unit, level, options, progress, doors).run_to_cache()
 
 
-def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
-    """Return what kept a pull from being whole, or None."""
+def summary_error(
+    outcomes: Sequence[PullOutcome], options: PullOptions | None = None
+) -> ImgdataError | None:
+    """Return what kept a pull from being whole, or None; `options` are those it was asked with."""
     failed = [one for one in outcomes if isinstance(one, PullFailed)]
     bad = [line for one in outcomes if isinstance(one, Pulled) for line in one.bad]
     if failed:
@@ -144,7 +190,7 @@ def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
         faults = (one.fault for one in outcomes if isinstance(one, NotPulled))
         return next((fault for fault in faults if fault), None)
     broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
-    return _broken(bad, broken)
+    return _broken(bad, broken, options or PullOptions())
 
 
 def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
@@ -156,9 +202,9 @@ def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
     return type(first)(first.problem, cause="\n".join(lines), remedy=first.remedy)
 
 
-def _broken(bad: Sequence[str], broken: Pulled) -> DamagedError:
+def _broken(bad: Sequence[str], broken: Pulled, options: PullOptions) -> DamagedError:
     count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
-    remedy = f"from another copy: imgdata pull {broken.unit.level} --from STORAGE"
+    remedy = f"from another copy: {options.command(broken.unit.level)} --from STORAGE"
     if broken.way_back:
         remedy = f"a storage that imgdata.yaml does not name any more has them: {broken.way_back}"
     more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []

@@ -18,6 +18,7 @@ from imgdata.errors import (
     RefusedError,
     StorageError,
 )
+from imgdata.levels.changes import Workspace
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.keys import Fields
@@ -53,6 +54,7 @@ from imgdata.workflows.objects import (
     list_item_of,
 )
 from imgdata.workflows.partial_notes import partial_note
+from imgdata.workflows.past import Past
 from imgdata.workflows.versions import version_of
 
 SHOWN = 20
@@ -68,12 +70,18 @@ class PullOptions(Struct, frozen=True):
         selection: Only files whose key fields fit.
         jobs: Transfers at once.
         parts: By level: only what lies at these paths below it.
+        past: The earlier revision that is brought back, if it is not the recorded one.
     """
 
     sources: tuple[str, ...] = ()
     selection: Selection = field(default_factory=lambda: Selection({}))
     jobs: int = DEFAULT_JOBS
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    past: Past | None = None
+
+    def command(self, level: str) -> str:
+        """Return the command line that pulls a level like this."""
+        return f"imgdata pull {level}" + (f" {self.past.options}" if self.past else "")
 
 
 class Pulled(Struct, frozen=True):
@@ -146,6 +154,7 @@ class Fetch(Struct):
     events: list[tuple[str, dict[str, Json]]] = field(default_factory=list)
     unreachable: StorageError | None = None
     former: frozenset[str] = frozenset()
+    chosen: int = 0
 
     def source_names(self) -> tuple[str, ...]:
         """Return the storages to ask, in order: the level's, then any noted to have the version."""
@@ -176,6 +185,23 @@ class Fetch(Struct):
         self.clone.refuse_link_out(self.unit.path)
         remove_leftovers(self.clone.root / self.unit.path, below=True)
         whole = self.content()
+        content = self.asked(whole, seen)
+        wanted, present = self.wanted(content)
+        self.bring(whole, content, wanted)
+        placed = self.place(wanted)
+        replaced = sum(1 for path in self.former if self._shown(path) not in self.bad)
+        if not (self.options.selection or self._parts()):
+            replaced += self._take_out_former(whole)
+        left = len(whole.files) - len(content.files)
+        self._note_partial(left)
+        return self.pulled(placed=placed, replaced=replaced, present=present, left=left)
+
+    def asked(self, whole: Content, seen: list[Fields]) -> Content:
+        """Return the files that are asked for; `seen` gets the fields of all.
+
+        Raises:
+            NothingFoundError: The version has no such path.
+        """
         if self.options.selection:
             seen += fields_of(self.unit, self.level, whole.files).values()
         content = whole.selected(self.options.selection, self.level)
@@ -183,7 +209,11 @@ class Fetch(Struct):
         if not content.files and self._parts():
             problem = f"the record of {self.unit.path} has no {', '.join(self._parts() or ())}"
             raise NothingFoundError(problem, remedy=f"imgdata status {self.unit.path}")
-        wanted, present = self._wanted(content)
+        self.chosen = len(content.files)
+        return content
+
+    def bring(self, whole: Content, content: Content, wanted: dict[str, str]) -> None:
+        """Fetch what the cache lacks of wanted files; note in the log what was found damaged."""
         self._refuse_without_space(whole, wanted)
         try:
             self._bring(content, wanted)
@@ -191,12 +221,9 @@ class Fetch(Struct):
             path = self.clone.log().write(self.events)
             if path is not None:
                 self.clone.git.stage([path])
-        placed = self._place(wanted)
-        replaced = sum(1 for path in self.former if self._shown(path) not in self.bad)
-        if not (self.options.selection or self._parts()):
-            replaced += self._take_out_former(whole)
-        left = len(whole.files) - len(content.files)
-        self._note_partial(left)
+
+    def pulled(self, *, placed: int, replaced: int, present: int, left: int) -> Pulled:
+        """Return what became of the unit."""
         return Pulled(
             unit=self.unit,
             fetched=len(self.fetched),
@@ -213,13 +240,9 @@ class Fetch(Struct):
 
     def run_to_cache(self) -> None:
         """Fetch what the cache lacks of the selected files."""
-        content = self.content().selected(self.options.selection, self.level)
-        try:
-            self._bring(content, dict(content.files))
-        finally:
-            path = self.clone.log().write(self.events)
-            if path is not None:
-                self.clone.git.stage([path])
+        whole = self.content()
+        content = whole.selected(self.options.selection, self.level)
+        self.bring(whole, content, dict(content.files))
         if self.bad:
             lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
             problem = f"{len(lines)} of {self.unit.title} cannot be had"
@@ -229,7 +252,8 @@ class Fetch(Struct):
         """Return the command that makes a storage known again that has the unit; or nothing."""
         if self.clone.by_path:
             return ""
-        return FormerStorages(self.clone).way_back(version_of(self.unit))
+        former = FormerStorages(self.clone)
+        return former.way_back(version_of(self.unit)) or former.way_to(self.level.storages)
 
     def _parts(self) -> tuple[str, ...] | None:
         return self.options.parts.get(self.unit.level)
@@ -249,7 +273,8 @@ class Fetch(Struct):
                 if item.object_id not in self.fetched:
                     why = next(iter(self.bad.values()), "on no storage")
                     problem = f"the file list of {unit.title} is {why}"
-                    remedy = self.way_back() or f"imgdata pull {unit.level} --from STORAGE"
+                    other = f"{self.options.command(unit.level)} --from STORAGE"
+                    remedy = self.way_back() or other
                     raise DamagedError(problem, remedy=remedy)
         return content_of(unit, self.clone.folder_list(unit))
 
@@ -262,21 +287,22 @@ class Fetch(Struct):
             return False  # a list is made of names only: any good copy may replace it
         return True
 
-    def _wanted(self, content: Content) -> tuple[dict[str, str], int]:
+    def wanted(self, content: Content) -> tuple[dict[str, str], int]:
         """Return the files that are not here (md5 by path), and how many are.
 
         Raises:
             RefusedError: Files here were edited by hand.
         """
-        found = self.clone.workspace.scan(self.unit.path)
-        here = self.clone.workspace.hashes(
+        workspace = Workspace(self.target, self.clone.state)
+        found = workspace.scan(self.unit.path)
+        here = workspace.hashes(
             self.unit.path, {path: stamp for path, stamp in found.items() if path in content.files}
         )
         if self.unit.is_legacy:
-            here = self.clone.workspace.as_recorded(self.unit.path, here, content.files)
+            here = workspace.as_recorded(self.unit.path, here, content.files)
         changed = [path for path, md5 in here.items() if content.files[path] != md5]
         edited = [path for path in changed if not self._is_cache_object(path, content.files[path])]
-        if edited:
+        if edited and self.options.past is None:
             self.former = former_files(self.clone, self.unit.path, edited)
         edited = [path for path in edited if path not in self.former]
         if edited:
@@ -301,8 +327,14 @@ class Fetch(Struct):
     def _key(self, md5: str) -> str:
         return legacy_key(md5) if self.unit.is_legacy else object_key(md5)
 
+    @property
+    def target(self) -> Path:
+        """The folder below which the unit is placed."""
+        past = self.options.past
+        return past.into.absolute() if past and past.into else self.clone.root
+
     def _full(self, path: str) -> str:
-        base = f"{self.clone.root}/{self.unit.path}"
+        base = f"{self.target}/{self.unit.path}"
         return f"{base}/{path}" if path else base
 
     def _shown(self, path: str) -> str:
@@ -312,7 +344,7 @@ class Fetch(Struct):
         if not wanted:
             return
         expected = self.unit.size * len(wanted) // max(1, len(whole.files))
-        free = shutil.disk_usage(self.clone.root).free
+        free = shutil.disk_usage(self.target).free
         if expected > free:
             problem = (
                 f"{self.unit.title} needs {format_size(expected)}, {format_size(free)} are free"
@@ -423,7 +455,8 @@ class Fetch(Struct):
         details = copy_event(self.unit, name, "read", [item], whole=False, size=0)
         self.events.append((event, details))
 
-    def _place(self, wanted: dict[str, str]) -> int:
+    def place(self, wanted: dict[str, str]) -> int:
+        """Put files into their places, each hashed in this command; return how many."""
         clone = self.clone
         placements = [
             Placement(self._full(path), md5, md5 in self.fetched, self.unit.is_legacy)
@@ -432,14 +465,14 @@ class Fetch(Struct):
         ]
         if not placements:
             if self.unit.is_folder and not self.bad:  # a folder may be recorded as empty
-                (clone.root / self.unit.path).mkdir(parents=True, exist_ok=True)
+                (self.target / self.unit.path).mkdir(parents=True, exist_ok=True)
             return 0
         recorded = self.unit.out.recorded
         is_program = recorded is not None and recorded.isexec
         rows: list[Row] = []
         placed = 0
         with dvc_lock(clone.tmp):
-            cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
+            cache, types = clone.dvc.cache_dir, self._cache_types()
             objects = str(cache)
             raw = self.unit.is_raw and not clone.by_path
             for outcome in place_all(placements, cache, types, read_only=raw):
@@ -454,10 +487,17 @@ class Fetch(Struct):
                             rows.append(Row(placement.path, stamp, md5))
                             rows.append(Row(f"{objects}/{object_key(md5)}", object_stamp, md5))
                     case CacheDamaged(placement, found):
-                        path = os.path.relpath(placement.path, clone.root)
+                        path = os.path.relpath(placement.path, self.target)
                         self.bad[path] = f"damaged in the local cache (md5 {found})"
             clone.state.write(rows)
         return placed
+
+    def _cache_types(self) -> tuple[str, ...]:
+        """Return how files are made; a folder elsewhere is to live longer than this cache."""
+        types = self.clone.dvc.cache_types
+        if self.options.past is None:
+            return tuple(types)
+        return tuple(kind for kind in types if kind != "symlink")
 
     def _take_out_former(self, whole: Content) -> int:
         """Delete files that only another recorded version has, which the cache keeps."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgdata.errors import StorageError
+from imgdata.workflows.push_plan import PushOptions
 from imgdata.workflows.stored import Stored, StoredAnswer, Unpushed
 from imgdata.workflows.verify import (
     Extra,
@@ -238,3 +239,25 @@ def test_source_says_whether_the_microscopes_folder_may_be_wiped(lab: Lab) -> No
     (folder / "P1" / "new.tif").write_bytes(b"acquired meanwhile")
     short = [one for one in lab.open().check_source(folder) if not one.is_safe]
     assert [(one.path, one.why_not) for one in short] == [("P1/new.tif", "not in this project")]
+
+
+def test_a_command_writes_one_log_file_whatever_it_notes(lab: Lab) -> None:
+    def files() -> set[Path]:
+        return set((lab.root / ".imgdata" / "log").rglob("*.jsonl"))
+
+    for name in ("P1", "P2", "P3"):
+        lab.add(name)
+    before = files()
+    list(lab.open().push(["raw"], PushOptions(to=("archive", "second"))))
+    pushed = files() - before
+    assert len(pushed) == 1
+    (path,) = pushed
+    assert len(path.read_text().splitlines()) == 6
+    assert lab.git("diff", "--name-only", "--", ".imgdata/log") == ""
+
+    project = lab.open()
+    list(project.verify(["raw"], VerifyOptions()))
+    (path,) = files() - before - pushed
+    assert len(path.read_text().splitlines()) == 6
+    list(project.verify(["raw"], VerifyOptions()))
+    assert len(files() - before - pushed) == 2

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from imgdata.project.config import Config, StorageConfig
     from imgdata.tracking import no_git
     from imgdata.workflows import by_path as paths
-    from imgdata.workflows import leaving, pull_unit
+    from imgdata.workflows import former_storages, leaving, pull_unit
     from imgdata.workflows import pull as pulling
     from imgdata.workflows import push as pushing
     from imgdata.workflows import push_plan as push_plans
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 else:
     # Each command needs one or two of these; together they cost more than a status.
     no_git = lazy_module("imgdata.tracking.no_git")
+    former_storages = lazy_module("imgdata.workflows.former_storages")
     leaving = lazy_module("imgdata.workflows.leaving")
     paths = lazy_module("imgdata.workflows.by_path")
     pulling = lazy_module("imgdata.workflows.pull")
@@ -196,6 +197,12 @@ class DvcRepository:
     def status(self, names: Sequence[str] = (), *, remote: bool = False) -> states.ProjectStatus:
         """Compare records, files, pipeline and log; with `remote`, ask the storages too."""
         return states.status(self.clone, self.choose(names).levels, remote=remote)
+
+    def out_of_sight(self) -> tuple[str, ...]:
+        """Say which storages are not in imgdata.yaml any more and alone have recorded data."""
+        return (
+            () if self.clone.by_path else tuple(former_storages.FormerStorages(self.clone).alone())
+        )
 
     def not_here(self, names: Sequence[str] = ()) -> tuple[Unit, ...]:
         """Return the recorded units whose files are not all here as recorded."""

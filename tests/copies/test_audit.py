@@ -110,16 +110,21 @@ def test_a_storage_taken_out_of_imgdata_yaml_with_the_only_copies_is_added_again
     config = sound.root / "imgdata.yaml"
     before = config.read_text()
     config.write_text(re.sub(r"(?m)^  archive: .*\n", "", before).replace("archive", "second"))
-    sound.open().apply(sound.open().plan_apply())
+    applied = type_(sound, "storage", "apply", "--yes")
     sound.share()
     remark = only(sound, "copies")
     assert "only on a storage that imgdata.yaml does not name any more" in remark.what
     command = f"imgdata storage add archive {sound.base}/archive --option price_per_tb_month=20"
     assert remark.next_step == command
+    warning = f"no other storage has its raw (1 unit); to know it again: {command}"
+    assert warning in applied.stderr
+    assert warning in type_(sound, "status").stdout
+    assert warning in type_(sound, "push", "raw").stderr
     refused = type_(sound, "pull", "raw")
     assert (refused.returncode, command in refused.stderr) == (6, True)
     do(sound, command)
     assert type_(sound, "pull", "raw").returncode == 0
+    assert "any more" not in type_(sound, "status").stdout
     assert "copies" not in said(sound)
 
 

@@ -23,6 +23,7 @@ from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.former_files import former_files
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
@@ -161,6 +162,8 @@ def _notes(clone: Clone) -> Iterator[str]:
             "git in this clone does not merge dvc.lock stage by stage yet; "
             "the next command that writes sets it up, or now: imgdata init"
         )
+    if not clone.by_path:
+        yield from FormerStorages(clone).alone()
     for problem in clone.index.problems:
         yield problem.sentence
 

@@ -24,6 +24,7 @@ from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
 from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError
 from imgdata.levels.units import units_by_path
+from imgdata.model.selection import Selection
 from imgdata.storage.cache_folder import CacheFolder
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.lazy import lazy_module
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from imgdata.workflows import by_path as paths
     from imgdata.workflows import former_storages, leaving, pull_unit
     from imgdata.workflows import pull as pulling
+    from imgdata.workflows import pull_plan as pull_plans
     from imgdata.workflows import push as pushing
     from imgdata.workflows import push_plan as push_plans
     from imgdata.workflows import status as states
@@ -53,6 +55,7 @@ else:
     leaving = lazy_module("imgdata.workflows.leaving")
     paths = lazy_module("imgdata.workflows.by_path")
     pulling = lazy_module("imgdata.workflows.pull")
+    pull_plans = lazy_module("imgdata.workflows.pull_plan")
     pull_unit = lazy_module("imgdata.workflows.pull_unit")
     pushing = lazy_module("imgdata.workflows.push")
     push_plans = lazy_module("imgdata.workflows.push_plan")
@@ -207,6 +210,13 @@ class DvcRepository:
     def not_here(self, names: Sequence[str] = ()) -> tuple[Unit, ...]:
         """Return the recorded units whose files are not all here as recorded."""
         return states.not_here(self.clone, self.choose(names).levels)
+
+    def plan_pull(
+        self, names: Sequence[str] = (), selection: Selection | None = None
+    ) -> tuple[pull_plans.WouldPull, ...]:
+        """Return what a pull would bring back, as remembered: asks no storage."""
+        levels = self.choose(names).levels
+        return pull_plans.plan_pull(self.clone, levels, selection or Selection({}))
 
     def plan_push(
         self, names: Sequence[str] = (), options: push_plans.PushOptions | None = None

@@ -20,7 +20,11 @@ from imgdata.model.selection import parse_selection
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from imgdata.model.selection import Selection
     from imgdata.workflows.pull import PullOutcome
+    from imgdata.workflows.pull_plan import WouldPull
     from imgdata.workflows.pull_unit import Pulled
 
 ASK_ABOVE = 50 * 10**9
@@ -58,13 +62,10 @@ def pull(  # noqa: PLR0913 - one argument an option
     project = session.open_data(writing=not dry_run)
     options = PullOptions(tuple(source or ()), parse_selection(select or ()), jobs)
     chosen = names(levels, level)
-    lacking = project.not_here(chosen)
-    size = sum(unit.size for unit in lacking)
     if dry_run:
-        for unit in lacking:
-            session.say(f"{unit.title}: up to {format_size(unit.size)} (as remembered)")
-            session.add({"level": unit.level, "unit": unit.name, "bytes": unit.size})
+        _show_plan(session, project.plan_pull(chosen, options.selection), options.selection)
         return
+    size = sum(unit.size for unit in project.not_here(chosen))
     if size > ASK_ABOVE and not options.selection:
         question = f"this brings back up to {format_size(size)}; go on?"
         session.confirm(question, yes=yes, why=f"this would bring back {format_size(size)}")
@@ -76,6 +77,20 @@ def pull(  # noqa: PLR0913 - one argument an option
         session.say("nothing to do")
     if error := summary_error(done):
         raise error
+
+
+def _show_plan(session: Session, plan: "Sequence[WouldPull]", selection: "Selection") -> None:
+    for one in plan:
+        unit, size = one.unit, format_size(one.size)
+        if one.files is not None:
+            said = f"{count(one.files, 'file')}, about {size}"
+        elif selection:
+            said = f"a part of {size}; which, its file list will tell"
+        else:
+            said = f"up to {size}"
+        session.say(f"{unit.title}: {said} (as remembered)")
+        told = {"level": unit.level, "unit": unit.name, "bytes": one.size}
+        session.add(told if one.files is None else {**told, "files": one.files})
 
 
 def _show(session: Session, outcome: "PullOutcome") -> None:

@@ -25,6 +25,7 @@ from imgdata.workflows.conform import differences
 from imgdata.workflows.former_files import former_files
 from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.level_follow import lying_behind
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
 
@@ -164,6 +165,7 @@ def _notes(clone: Clone) -> Iterator[str]:
         )
     if not clone.by_path:
         yield from FormerStorages(clone).alone()
+        yield from lying_behind(clone)
     for problem in clone.index.problems:
         yield problem.sentence
 

@@ -439,8 +439,8 @@ class Project(DvcRepository):
 
     def check_source(
         self, folder: Path, *, progress: Progress = SILENT
-    ) -> Iterator[answering.SourceFile]:
-        """Hash every file of a folder outside and say where its copies are."""
+    ) -> Iterator[answering.SourceAnswer]:
+        """Hash every file of a folder outside; say where its copies are, and what it lacks."""
         return answering.check_source(self.clone, folder, progress)
 
     def plan_drop(

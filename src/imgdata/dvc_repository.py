@@ -24,6 +24,7 @@ from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
 from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError, UsageError
 from imgdata.levels.units import units_by_path
+from imgdata.model.selection import Selection
 from imgdata.storage.cache_folder import CacheFolder
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.lazy import lazy_module
@@ -40,9 +41,10 @@ if TYPE_CHECKING:
     from imgdata.project.config import Config, StorageConfig
     from imgdata.tracking import git_history, no_git
     from imgdata.workflows import by_path as paths
-    from imgdata.workflows import leaving, pull_unit
+    from imgdata.workflows import former_storages, leaving, pull_unit
     from imgdata.workflows import pull as pulling
     from imgdata.workflows import pull_past as past
+    from imgdata.workflows import pull_plan as pull_plans
     from imgdata.workflows import push as pushing
     from imgdata.workflows import push_plan as push_plans
     from imgdata.workflows import status as states
@@ -50,11 +52,13 @@ if TYPE_CHECKING:
 else:
     # Each command needs one or two of these; together they cost more than a status.
     no_git = lazy_module("imgdata.tracking.no_git")
+    former_storages = lazy_module("imgdata.workflows.former_storages")
     leaving = lazy_module("imgdata.workflows.leaving")
     paths = lazy_module("imgdata.workflows.by_path")
     pulling = lazy_module("imgdata.workflows.pull")
     past = lazy_module("imgdata.workflows.pull_past")
     git_history = lazy_module("imgdata.tracking.git_history")
+    pull_plans = lazy_module("imgdata.workflows.pull_plan")
     pull_unit = lazy_module("imgdata.workflows.pull_unit")
     pushing = lazy_module("imgdata.workflows.push")
     push_plans = lazy_module("imgdata.workflows.push_plan")
@@ -200,9 +204,22 @@ class DvcRepository:
         """Compare records, files, pipeline and log; with `remote`, ask the storages too."""
         return states.status(self.clone, self.choose(names).levels, remote=remote)
 
+    def out_of_sight(self) -> tuple[str, ...]:
+        """Say which storages are not in imgdata.yaml any more and alone have recorded data."""
+        return (
+            () if self.clone.by_path else tuple(former_storages.FormerStorages(self.clone).alone())
+        )
+
     def not_here(self, names: Sequence[str] = ()) -> tuple[Unit, ...]:
         """Return the recorded units whose files are not all here as recorded."""
         return states.not_here(self.clone, self.choose(names).levels)
+
+    def plan_pull(
+        self, names: Sequence[str] = (), selection: Selection | None = None
+    ) -> tuple[pull_plans.WouldPull, ...]:
+        """Return what a pull would bring back, as remembered: asks no storage."""
+        levels = self.choose(names).levels
+        return pull_plans.plan_pull(self.clone, levels, selection or Selection({}))
 
     def plan_push(
         self, names: Sequence[str] = (), options: push_plans.PushOptions | None = None

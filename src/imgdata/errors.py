@@ -85,6 +85,12 @@ class NotListableError(StorageError):
     kind = "not-listable"
 
 
+class ForbiddenError(StorageError):
+    """A storage knows the credentials and does not allow this; it may allow something else."""
+
+    kind = "forbidden"
+
+
 class CredentialsError(StorageError):
     """A storage or repository refuses the credentials, or none were found."""
 

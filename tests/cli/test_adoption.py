@@ -342,3 +342,39 @@ def test_real_repositories_are_adopted_without_changing_a_file(
     listed = call(root, "imgdata", "status", "--json", check=False)
     assert listed.returncode in (0, 2), listed.stderr
     assert "nothing was changed" in call(root, "imgdata", "init").stdout
+
+
+def test_two_who_adopt_one_repository_are_told_to_share_one_id(tmp_path: Path) -> None:
+    first = tmp_path / "ada" / "repo"
+    first.mkdir(parents=True)
+    call(first, "git", "init", "--quiet", "--initial-branch=main")
+    call(first, "dvc", "init", "--quiet")
+    call(first, "dvc", "remote", "add", "--default", "store", str(tmp_path / "store"))
+    write_random_plate(first / "data" / "P1", seed=1)
+    call(first, "dvc", "add", "data/P1")
+    call(first, "git", "add", "--all")
+    call(first, "git", "commit", "--quiet", "-m", "Plain DVC")
+    second = tmp_path / "grace" / "repo"
+    shutil.copytree(first, second, symlinks=True)
+    for root in (first, second):
+        adopt(root, "--origin", "own=own")
+    call(first, "imgdata", "push")
+    done = call(second, "imgdata", "push", check=False)
+    refused = done.stderr
+    assert done.returncode == 5
+    ids = [
+        line.split()[1].strip("\"'")
+        for root in (first, second)
+        for line in (root / "imgdata.yaml").read_text().splitlines()
+        if line.startswith("id:")
+    ]
+    assert len(set(ids)) == 2
+    assert f"a project of the same title with id {ids[0]}" in refused
+    assert f"git pull, write id: {ids[0]} into imgdata.yaml" in refused
+    config = second / "imgdata.yaml"
+    config.write_text(config.read_text().replace(ids[1], ids[0]))
+    call(second, "imgdata", "pull")
+    call(second, "imgdata", "push")
+    # another title: nothing is said of one repository
+    config.write_text(config.read_text().replace(ids[0], ids[1]).replace("title: repo", "title: x"))
+    assert "same title" not in call(second, "imgdata", "push", check=False).stderr

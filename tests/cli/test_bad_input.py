@@ -215,6 +215,22 @@ def test_a_part_is_pulled_run_refuses_and_a_whole_pull_completes(lab: Lab) -> No
     assert len(list(clone.file("data/raw/P1").iterdir())) == 4
 
 
+def test_a_dry_run_of_a_part_plans_the_part(lab: Lab) -> None:
+    clone = lab.clone()
+    raw = ("pull", "raw", "--dry-run")
+    assert "raw P1: up to" in clone.ok(*raw).out
+    assert "a part of" in clone.ok(*raw, "--select", "well=B2").out, "its file list is not here"
+    assert clone.ok(*raw, "--select", "plate=P1", "--json").results
+    clone.ok("pull", "raw", "--select", "channel=DNA")
+    (whole,) = clone.ok(*raw, "--json").results
+    (part,) = clone.ok(*raw, "--select", "well=B2", "--json").results
+    assert part == {"level": "raw", "unit": "P1", "bytes": whole["bytes"] // 4, "files": 1}
+    assert "raw P1: 1 file, about" in clone.ok(*raw, "--select", "well=B2").out
+    assert clone.ok(*raw, "--select", "channel=DNA", "--json").results == []
+    answer = clone.imgdata(*raw, "--select", "well=H12")
+    assert (answer.status, "nearest" in answer.err) == (2, True)
+
+
 def test_every_answer_in_json_is_one_document(lab: Lab) -> None:
     for words in (
         ["init", "--yes"],

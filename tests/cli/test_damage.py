@@ -1,11 +1,13 @@
 """A damaged object is named, never sent and never checked out; good files are left alone."""
 
 import shutil
+import subprocess
 
 import pytest
 
 from imgdata.system.files import file_md5
 from imgdata.testing.lab import Lab, flip_byte
+from imgdata.testing.programs import PROGRAMS
 
 NAME = "data/raw/P1/B02_1_DNA.tif"
 
@@ -112,3 +114,35 @@ def test_a_whole_pull_is_clean_for_plain_dvc(lab: Lab) -> None:
     assert clone.dvc("status", "segment@P1", "data/raw/P1.dvc", "--json").out.strip() == "{}"
     clone.ok("run", "counts")
     assert clone.file("data/counts/P1/names.txt").is_file()
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_who_has_read_enough_hides_no_failure(lab: Lab, unbuffered: str) -> None:
+    """As `imgdata pull | head -1`: nobody reads any more, and the rest is done all the same."""
+    flip_byte(lab.objects(lab.archive)[md5_of(lab)])
+    clone = lab.clone()
+    with subprocess.Popen(
+        [PROGRAMS / "imgdata", "pull"],
+        cwd=clone.project,
+        env={**clone.environment, "PYTHONUNBUFFERED": unbuffered},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as pulling:
+        assert pulling.stdout is not None
+        assert pulling.stderr is not None
+        pulling.stdout.close()
+        said = pulling.stderr.read()
+    assert pulling.returncode == 6
+    assert f"{NAME}: damaged" in said
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+    assert len(list(clone.file("data/masks/P1").iterdir())) == 4, "what came after it"
+
+
+def test_a_refusal_stays_one_when_neither_stream_is_read(lab: Lab) -> None:
+    line = f"{PROGRAMS / 'imgdata'} drop counts --yes 2>&1 | true; exit ${{PIPESTATUS[0]}}"
+    expected = lab.imgdata("drop", "counts", "--yes").status
+    assert expected == 5
+    assert lab.call("bash", "-c", line).status == expected

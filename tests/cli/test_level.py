@@ -211,6 +211,36 @@ def test_in_another_clone_the_data_follow_to_the_new_folder(lab: Lab) -> None:
     assert "nothing of it lies" in other.ok("level", "mv", "masks", "nuclei").out
 
 
+def test_git_never_takes_data_that_lie_under_the_former_name(lab: Lab) -> None:
+    other = lab.clone()
+    other.ok("pull")
+    other.ok("add", "raw", other.plate("P2"))
+    other.ok("run")
+    other.commit("A plate under the old name")
+    lab.ok("level", "mv", "masks", "nuclei", "--yes")
+    lab.commit("Rename masks")
+    other.git("pull", "--quiet", "--no-rebase", "--no-edit")
+    assert len(list(other.file("data/masks/P2").iterdir())) == 4
+    other.git("add", "--all")
+    assert other.git("status", "--porcelain") == ""
+    note = "data/masks/P1 and 1 more lie where level 'nuclei' was before its renaming; to move them"
+    assert f"{note}: imgdata level mv masks nuclei" in other.ok("status").out
+    other.ok("level", "mv", "masks", "nuclei")
+    assert "before its renaming" not in other.ok("status").out
+    assert not other.file("data/masks").exists()
+    # raw data and their records, and back to a name that was left
+    ignored = other.file(".gitignore").read_text()
+    for old, new in (("raw", "images"), ("images", "raw"), ("nuclei", "masks")):
+        other.ok("level", "mv", old, new, "--yes")
+        other.commit(f"Rename {old}")
+    added = other.file(".gitignore").read_text().splitlines()
+    assert ("/data/masks/*/" in ignored.splitlines(), "/data/masks/*/" in added) == (True, False)
+    assert added[-2:] == ["/data/images/*/", "/data/nuclei/*/"]
+    other.ok("add", "raw", other.plate("P3"))
+    assert "data/raw/P3.dvc" in other.git("status", "--porcelain")
+    assert NOTHING_LOST in other.dvc("status", "segment@P1").out
+
+
 def test_only_the_name_or_only_the_folder_can_change(lab: Lab) -> None:
     lab.ok("level", "mv", "masks", "nuclei", "--path", "data/masks", "--yes")
     lab.commit("Another name")
@@ -460,8 +490,9 @@ def test_a_renaming_that_stopped_half_way_blocks_others_until_it_is_completed(
     ready = lab.copy_to(tmp_path / "ready")
     plan = ready.ok("--json", "level", "mv", "masks", "nuclei", "--yes").results[0]
     texts = {
-        one["path"]: (lab.file(one["path"]).read_text(), ready.file(one["path"]).read_text())
-        for one in plan["changes"]
+        path: tuple(file.read_text() if file.is_file() else "" for file in pair)
+        for path in (one["path"] for one in plan["changes"])
+        for pair in [(lab.file(path), ready.file(path))]
     }
     details = {name: plan[name] for name in ("level", "to", "path", "to_path")}
     journal = {

@@ -170,3 +170,23 @@ def test_the_environment_is_that_of_the_stages_python(lab: Lab) -> None:
     assert environment["source"] == "path-python"
     kept = lab.file(f".imgdata/environments/{environment['hash']}.txt").read_text()
     assert kept == "python 9.9 stub\n"
+
+
+def test_a_proof_with_unknown_programs_says_that_it_counts_for_nothing(lab: Lab) -> None:
+    lab.commit()
+    said = lab.ok("run", "segment@P1", "--prove").out
+    assert "segment@P1: identical" in said
+    assert "counts for nothing yet: the versions of its programs are unknown" in said
+    assert "uv run" in said
+    (result,) = lab.ok("--json", "run", "segment@P1", "--prove").results
+    assert result["fault"] == "the versions of its programs are unknown"
+
+    pipeline = lab.file("dvc.yaml")
+    text = pipeline.read_text()
+    named = text.replace("cmd: sh", f"cmd: {PROGRAMS / 'python'} wrap.py sh")
+    assert named != text
+    pipeline.write_text(named)
+    lab.file("wrap.py").write_text("import subprocess, sys\nsubprocess.check_call(sys.argv[1:])\n")
+    lab.ok("run", "segment@P1")
+    lab.commit()
+    assert "counts for nothing" not in lab.ok("run", "segment@P1", "--prove").out

@@ -14,7 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from imgdata.errors import CredentialsError, DamagedError, ImgdataError, StorageError
+from imgdata.errors import (
+    CredentialsError,
+    DamagedError,
+    ForbiddenError,
+    ImgdataError,
+    StorageError,
+)
 from imgdata.storage.aws import find_account
 from imgdata.storage.object_store import MEBIBYTE, Limits, ObjectStorage
 from imgdata.storage.s3 import S3Settings, bucket_address, connect
@@ -184,10 +190,10 @@ def said(status: int, code: str) -> Say:
         (said(400, "ExpiredToken"), CredentialsError, "credentials are refused"),
         (said(301, "PermanentRedirect"), StorageError, "another region"),
         (said(403, "QuotaExceeded"), StorageError, "storage is full"),
-        (said(403, "AccessDenied"), StorageError, "permission denied"),
+        (said(403, "AccessDenied"), ForbiddenError, "permission denied"),
         (said(400, "XAmzContentSHA256Mismatch"), StorageError, "arrived damaged"),
         (said(418, "Teapot"), StorageError, "could not write"),
-        (Say(403, b"<html>a proxy's page</html>"), StorageError, "permission denied"),
+        (Say(403, b"<html>a proxy's page</html>"), ForbiddenError, "permission denied"),
         (Drop(), StorageError, "connection broke"),
     ],
 )
@@ -260,7 +266,7 @@ def test_who_may_only_read_can_read_and_is_told_when_writing(
     for use in (lambda: store(reader, KEY, b"x"), lambda: reader.erase(KEY)):
         with pytest.raises(StorageError, match="permission denied") as caught:
             use()
-        assert type(caught.value) is StorageError
+        assert type(caught.value) is ForbiddenError
     assert fetch(writer, KEY) == b"content"
 
 

@@ -110,16 +110,21 @@ def test_a_storage_taken_out_of_imgdata_yaml_with_the_only_copies_is_added_again
     config = sound.root / "imgdata.yaml"
     before = config.read_text()
     config.write_text(re.sub(r"(?m)^  archive: .*\n", "", before).replace("archive", "second"))
-    sound.open().apply(sound.open().plan_apply())
+    applied = type_(sound, "storage", "apply", "--yes")
     sound.share()
     remark = only(sound, "copies")
     assert "only on a storage that imgdata.yaml does not name any more" in remark.what
     command = f"imgdata storage add archive {sound.base}/archive --option price_per_tb_month=20"
     assert remark.next_step == command
+    warning = f"no other storage has its raw (1 unit); to know it again: {command}"
+    assert warning in applied.stderr
+    assert warning in type_(sound, "status").stdout
+    assert warning in type_(sound, "push", "raw").stderr
     refused = type_(sound, "pull", "raw")
     assert (refused.returncode, command in refused.stderr) == (6, True)
     do(sound, command)
     assert type_(sound, "pull", "raw").returncode == 0
+    assert "any more" not in type_(sound, "status").stdout
     assert "copies" not in said(sound)
 
 
@@ -381,10 +386,31 @@ def test_restricted_files_in_git_are_found_by_content_under_any_name(leaky: Lab)
     found = only(leaky, "leaks")
     assert "in git" in found.what
     assert found.files == ("figure.tif",)
-    do(leaky, found.next_step)
-    leaky.git("commit", "--quiet", "-m", "Take it out")
-    leaky.git("push", "--quiet", "origin", "main")
+    take_out_of_git(leaky, found.next_step)
     assert said(leaky) == {}
+    assert (leaky.root / "figure.tif").is_file()
+
+
+def take_out_of_git(lab: Lab, command: str) -> None:
+    """Do what the audit says; then no careless command brings it back."""
+    do(lab, command)
+    lab.git("commit", "--quiet", "-m", "Take it out")
+    lab.share()
+
+
+def test_a_plate_whose_line_in_gitignore_was_deleted_is_taken_out_of_git_for_good(
+    leaky: Lab,
+) -> None:
+    ignore = leaky.root / "data/raw/.gitignore"
+    before = ignore.read_text()
+    ignore.write_text(before.replace("/P1\n", ""))
+    leaky.share()
+    assert "data/raw/P1/B01_1.tif" in leaky.git("ls-files")
+    take_out_of_git(leaky, only(leaky, "leaks").next_step)
+    assert said(leaky) == {}
+    assert ignore.read_text() == before
+    assert "data/raw/P1/B01_1.tif" not in leaky.git("ls-files")
+    assert len(list((leaky.root / "data/raw/P1").iterdir())) == 2
 
 
 def test_a_restricted_level_on_a_public_remote_is_found_before_anyone_pushes(leaky: Lab) -> None:

@@ -55,7 +55,8 @@ def test_a_proof_and_a_loss_fit_their_schemas(lab: Lab) -> None:
     lab.run("segment")
     assert answer(lab, "run", "segment", "--prove")["results"][0]["not_proven"]
     lab.share()
-    assert answer(lab, "run", "segment", "--prove")["results"][0]["verdict"] == "identical"
+    proof = answer(lab, "run", "segment", "--prove")["results"][0]
+    assert (proof["verdict"], proof["fault"]) == ("identical", "")
     lost = answer(lab, "storage", "lost", "archive", "--reason", "fell down", "--yes")
     assert lost["results"] == [{"storage": "archive", "lost": 1, "below_rule": ["raw P1"]}]
 

@@ -543,3 +543,25 @@ def test_where_the_only_copy_is_on_a_storage_that_is_away_the_remedy_is_about_th
     (lab.base / "unplugged").rename(lab.base / "archive")
     assert type_(lab, *bad.remedy.split()[1:]).returncode == 0
     assert lab.plan_drop("raw").unsafe == ()
+
+
+def test_status_and_a_dry_run_that_ask_notice_another_projects_marker(lab: Lab) -> None:
+    lab.add()
+    lab.push("raw")
+    assert "1 of 1" in type_(lab, "status", "raw", "--remote").stdout
+    marker = lab.base / "archive" / "imgdata-project.json"
+    marker.chmod(0o644)
+    marker.write_text('{"id": "someone", "title": "Other plate"}')
+    theirs = "its marker names another project, 'Other plate'"
+
+    status = type_(lab, "status", "raw", "--remote")
+    assert "0 of 1" in status.stdout
+    assert f"note: nothing on archive counts: {theirs}" in status.stdout
+    assert type_(lab, "status", "raw", "--remote", "--fail-on", "unstored").returncode == 1
+    here = type_(lab, "drop", "raw", "--dry-run", "--remote")
+    assert theirs in here.stdout
+    assert "0 of 4 files are safe" in here.stdout
+    there = type_(lab, "drop", "raw", "--from", "archive", "--dry-run", "--remote")
+    assert (there.returncode, "names 'Other plate'" in there.stderr) == (5, True)
+    marker.unlink()
+    assert "it has no marker of this project" in type_(lab, "status", "raw", "--remote").stdout

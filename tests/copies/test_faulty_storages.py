@@ -20,16 +20,26 @@ from imgdata.testing.faulty_proxy import (
     Lose,
     Request,
     Rule,
+    Say,
     faulty_proxy,
     never,
 )
 from imgdata.testing.servers import BUCKET, S3Server
 from imgdata.workflows.drop_plan import DropOptions
 from imgdata.workflows.push import Pushed
-from imgdata.workflows.verify import Extra, NotVerified, Verified, VerifyOptions
+from imgdata.workflows.verify import (
+    Extra,
+    NotListed,
+    NotVerified,
+    Verified,
+    VerifyOptions,
+    summary_error,
+)
 from tests.attackers.vault import md5
 from tests.copies.conftest import Lab
+from tests.copies.test_commands import type_
 
+FORBIDDEN = Say(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
 FILES = 10
 EVERY = 4
 
@@ -189,6 +199,25 @@ def test_a_storage_that_lists_and_cannot_be_read_is_away(bucket: Bucket) -> None
     bucket.nothing_is_lost()
     events = bucket.lab.open().clone.events
     assert all(event.event != "verified" for event in events)
+
+
+@pytest.mark.parametrize("bucket", ["rclone_s3"], indirect=True)
+@pytest.mark.server
+def test_an_account_that_may_read_and_not_list_verifies_and_pulls(bucket: Bucket) -> None:
+    bucket.lab.add("P2", count=40)  # so many that they would be listed
+    bucket.lab.push("raw")
+    bucket.proxy.rule = lambda asked: FORBIDDEN if "list-type" in asked.path else None
+    outcomes = list(bucket.lab.open().verify())
+    (unlisted,) = (one for one in outcomes if isinstance(one, NotListed))
+    assert "permission denied" in unlisted.error.problem
+    assert summary_error(outcomes) is None
+    there = [one for one in outcomes if isinstance(one, Verified) and one.storage == "archive"]
+    assert [one.checked for one in there] == [FILES + 1, 41]
+    done = type_(bucket.lab, "verify")
+    assert (done.returncode, "was not looked for" in done.stdout) == (0, True)
+    assert bucket.lab.drop("raw").unsafe == ()
+    list(bucket.lab.open().pull(["raw"]))
+    assert len(list((bucket.lab.root / "data/raw/P2").iterdir())) == 40
 
 
 @pytest.mark.server

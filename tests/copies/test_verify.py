@@ -1,5 +1,6 @@
 """`imgdata verify` reads copies back, finds every kind of damage by file name, and mends it."""
 
+import json
 import subprocess
 import sys
 import time
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from imgdata.errors import StorageError
-from imgdata.workflows.stored import Stored, StoredAnswer, Unpushed
+from imgdata.workflows.push_plan import PushOptions
+from imgdata.workflows.stored import SourceFile, Stored, StoredAnswer, Unpushed
 from imgdata.workflows.verify import (
     Extra,
     NotVerified,
@@ -33,6 +35,12 @@ def verify(
     lab: Lab, on: tuple[str, ...] = (), budget: int | None = None, *, repair: bool = False
 ) -> list[VerifyOutcome]:
     return list(lab.open().verify((), VerifyOptions(on, budget, repair=repair)))
+
+
+def source_files(lab: Lab, folder: Path) -> list[SourceFile]:
+    answers = list(lab.open().check_source(folder))
+    assert all(isinstance(one, SourceFile) for one in answers), "the folder lacks nothing"
+    return [one for one in answers if isinstance(one, SourceFile)]
 
 
 def bad(outcomes: list[VerifyOutcome]) -> dict[str, str]:
@@ -232,9 +240,48 @@ def test_stored_answers_for_ci_and_for_a_person_who_leaves(lab: Lab) -> None:
 def test_source_says_whether_the_microscopes_folder_may_be_wiped(lab: Lab) -> None:
     lab.add()
     folder = lab.base / "microscope" / "P1"
-    assert not any(one.is_safe for one in lab.open().check_source(folder))
+    assert not any(one.is_safe for one in source_files(lab, folder))
     lab.push("raw")
-    assert [one.why_not for one in lab.open().check_source(folder)] == [""] * 4
+    assert [one.why_not for one in source_files(lab, folder)] == [""] * 4
     (folder / "P1" / "new.tif").write_bytes(b"acquired meanwhile")
-    short = [one for one in lab.open().check_source(folder) if not one.is_safe]
+    short = [one for one in source_files(lab, folder) if not one.is_safe]
     assert [(one.path, one.why_not) for one in short] == [("P1/new.tif", "not in this project")]
+
+
+def test_source_names_the_recorded_files_that_the_folder_lacks(lab: Lab) -> None:
+    lab.add()
+    lab.add("P2")
+    lab.push("raw")
+    folder = lab.base / "microscope" / "P1"
+    assert "not in this folder" not in type_(lab, "verify", "--source", str(folder)).stdout
+    (folder / "P1" / "B02_1.tif").unlink()
+    done = type_(lab, "verify", "--source", str(folder))
+    assert done.returncode == 0
+    assert "note: raw P1: one recorded file is not in this folder" in done.stdout
+    assert "  data/raw/P1/B02_1.tif" in done.stdout
+    assert "P2" not in done.stdout
+    answer = json.loads(type_(lab, "--json", "verify", "--source", str(folder)).stdout)
+    lacking = {"level": "raw", "unit": "P1", "not_in_folder": ["data/raw/P1/B02_1.tif"]}
+    assert answer["results"][-1] == lacking
+
+
+def test_a_command_writes_one_log_file_whatever_it_notes(lab: Lab) -> None:
+    def files() -> set[Path]:
+        return set((lab.root / ".imgdata" / "log").rglob("*.jsonl"))
+
+    for name in ("P1", "P2", "P3"):
+        lab.add(name)
+    before = files()
+    list(lab.open().push(["raw"], PushOptions(to=("archive", "second"))))
+    pushed = files() - before
+    assert len(pushed) == 1
+    (path,) = pushed
+    assert len(path.read_text().splitlines()) == 6
+    assert lab.git("diff", "--name-only", "--", ".imgdata/log") == ""
+
+    project = lab.open()
+    list(project.verify(["raw"], VerifyOptions()))
+    (path,) = files() - before - pushed
+    assert len(path.read_text().splitlines()) == 6
+    list(project.verify(["raw"], VerifyOptions()))
+    assert len(files() - before - pushed) == 2

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 import imgdata
+from imgdata.cli.listeners import go_on_unheard
 from imgdata.cli.session import Session
 from imgdata.cli.summaries import SUMMARIES
 from imgdata.errors import (
@@ -138,13 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status."""
     # What a command makes for each file lives to its end: looking for cycles in it finds none.
     gc.set_threshold(20_000, 50)
+    go_on_unheard()
     session = Session()
     status, error = _run(sys.argv[1:] if arguments is None else arguments, session)
-    try:
-        session.close(error)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    session.close(error)
+    sys.stdout.flush()
     sys.exit(status)
 
 
@@ -157,8 +156,6 @@ def _run(arguments: Sequence[str], session: Session) -> tuple[int, ImgdataError 
         done = _call(typer.main.get_command(application(wanted)), words, session)
     except typer.Exit as stop:
         return stop.exit_code, None
-    except BrokenPipeError:
-        return Exit.DONE, None
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the one broad except; panics of Rust are bare

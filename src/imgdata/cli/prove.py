@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from imgdata.workflows.prove import NotProved, Proved
 
 
+KNOWN_PROGRAMS = (
+    "in dvc.yaml, begin its cmd with python, a container (docker run ...) or a runner with a lock "
+    "file (uv run ...), then: imgdata run {stage}, git commit, imgdata run {stage} --prove"
+)
+
+
 class DifferentError(ImgdataError):
     """Something made again is not what was recorded: a finding."""
 
@@ -67,6 +73,9 @@ def _show(session: Session, proved: "Proved") -> None:
     session.say(f"{proved.stage.name}: {proved.verdict}, {count}, {proved.seconds:.1f} s")
     for line in proved.differences:
         session.say(f"  {line}")
+    if proved.fault:
+        session.say(f"  counts for nothing yet: {proved.fault}")
+        session.say(f"  -> {KNOWN_PROGRAMS.format(stage=proved.stage.name)}")
     session.add(
         {
             "stage": proved.stage.name,
@@ -75,5 +84,6 @@ def _show(session: Session, proved: "Proved") -> None:
             "different": list(proved.differences),
             "seconds": proved.seconds,
             "certificate": str(proved.certificate),
+            "fault": proved.fault,
         }
     )

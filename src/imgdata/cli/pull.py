@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from imgdata.dvc_repository import DvcRepository
-    from imgdata.levels.units import Unit
+    from imgdata.model.selection import Selection
     from imgdata.workflows.past import Past
     from imgdata.workflows.pull import PullOutcome
     from imgdata.workflows.pull_past import PastPull
+    from imgdata.workflows.pull_plan import WouldPull
     from imgdata.workflows.pull_unit import Pulled, PullOptions
 
 ASK_ABOVE = 50 * 10**9
@@ -86,34 +87,35 @@ def pull(  # noqa: PLR0913 - one argument an option
     chosen = names(levels, level)
     if rev is not None:
         plan = project.plan_pull_of(rev, chosen, options, into=into)
-        if _may_bring(session, plan.lacking(), plan.options, dry_run=dry_run, yes=yes):
-            _follow(session, project.pull_of(plan, progress=session.progress()), plan.options)
-            _say_where(session, project, plan)
+        _pull_past(session, project, plan, dry_run=dry_run, yes=yes)
         return
-    lacking = tuple((unit, unit.size) for unit in project.not_here(chosen))
-    if _may_bring(session, lacking, options, dry_run=dry_run, yes=yes):
-        _follow(session, project.pull(chosen, options, progress=session.progress()), options)
-
-
-def _may_bring(
-    session: Session,
-    lacking: "Sequence[tuple[Unit, int]]",
-    options: "PullOptions",
-    *,
-    dry_run: bool,
-    yes: bool,
-) -> bool:
-    """Say what would come, or ask where it is much; return whether to go on."""
     if dry_run:
-        for unit, size in lacking:
-            session.say(f"{unit.title}: up to {format_size(size)} (as remembered)")
-            session.add({"level": unit.level, "unit": unit.name, "bytes": size})
-        return False
-    size = sum(size for _, size in lacking)
+        _show_plan(session, project.plan_pull(chosen, options.selection), options.selection)
+        return
+    _ask_about(session, sum(one.size for one in project.not_here(chosen)), options, yes=yes)
+    _follow(session, project.pull(chosen, options, progress=session.progress()), options)
+
+
+def _pull_past(
+    session: Session, project: "DvcRepository", plan: "PastPull", *, dry_run: bool, yes: bool
+) -> None:
+    from imgdata.workflows.pull_plan import WouldPull  # noqa: PLC0415 - keeps --help fast
+
+    lacking = plan.lacking()
+    if dry_run:
+        would = [WouldPull(unit, size, None) for unit, size in lacking]
+        _show_plan(session, would, plan.options.selection)
+        return
+    _ask_about(session, sum(size for _, size in lacking), plan.options, yes=yes)
+    _follow(session, project.pull_of(plan, progress=session.progress()), plan.options)
+    _say_where(session, project, plan)
+
+
+def _ask_about(session: Session, size: int, options: "PullOptions", *, yes: bool) -> None:
+    """Ask before much is brought back."""
     if size > ASK_ABOVE and not options.selection:
         question = f"this brings back up to {format_size(size)}; go on?"
         session.confirm(question, yes=yes, why=f"this would bring back {format_size(size)}")
-    return True
 
 
 def _follow(session: Session, outcomes: "Iterable[PullOutcome]", options: "PullOptions") -> None:
@@ -143,6 +145,20 @@ def _say_where(session: Session, project: "DvcRepository", plan: "PastPull") -> 
         line = f"/{full.relative_to(root.resolve()).as_posix()}/"
         told = f"note: git does not ignore {into}; to keep it out of commits: "
         session.note(f"{told}echo {shlex.quote(line)} >> {shlex.quote(str(root / '.gitignore'))}")
+
+
+def _show_plan(session: Session, plan: "Sequence[WouldPull]", selection: "Selection") -> None:
+    for one in plan:
+        unit, size = one.unit, format_size(one.size)
+        if one.files is not None:
+            said = f"{count(one.files, 'file')}, about {size}"
+        elif selection:
+            said = f"a part of {size}; which, its file list will tell"
+        else:
+            said = f"up to {size}"
+        session.say(f"{unit.title}: {said} (as remembered)")
+        told = {"level": unit.level, "unit": unit.name, "bytes": one.size}
+        session.add(told if one.files is None else {**told, "files": one.files})
 
 
 def _show(session: Session, outcome: "PullOutcome", past: "Past | None") -> None:

@@ -51,6 +51,8 @@ def push(  # noqa: PLR0913 - one argument an option
     project = session.open_data(writing=not dry_run)
     options = PushOptions(tuple(to or ()), parse_selection(select or ()), jobs, repair)
     chosen = names(levels, level)
+    for warning in project.out_of_sight():
+        session.note(f"note: {warning}")
     if dry_run:
         _show_plans(session, project, chosen, options)
         _deposit(session, project, chosen, options, dry_run=True)

@@ -50,6 +50,8 @@ def apply(context: typer.Context, *, dry_run: DryRun = False, yes: Yes = False) 
         session.add({"path": str(change.path.relative_to(project.root))})
     if not changes:
         session.say("DVC's files agree with imgdata.yaml")
+    for warning in project.out_of_sight():
+        session.note(f"note: {warning}")
     if dry_run or not changes:
         return
     session.confirm("write this?", yes=yes, why="this would change DVC's files as shown")

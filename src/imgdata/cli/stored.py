@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from imgdata.cli.session import Session
 from imgdata.errors import ImgdataError
+
+if TYPE_CHECKING:
+    from imgdata.workflows.stored import NotInSource
 
 SHOWN = 20
 
@@ -61,8 +64,11 @@ def show_source(session: Session, folder: Path) -> None:
     Raises:
         NotStoredError: One has not.
     """
+    from imgdata.workflows.stored import NotInSource, SourceFile  # noqa: PLC0415 - as above
+
     project = session.open()
-    files = list(project.check_source(folder, progress=session.progress()))
+    answers = list(project.check_source(folder, progress=session.progress()))
+    files = [one for one in answers if isinstance(one, SourceFile)]
     bad = [f"{one.path}: {one.why_not}" for one in files if not one.is_safe]
     for one in files:
         session.add(
@@ -77,9 +83,24 @@ def show_source(session: Session, folder: Path) -> None:
         )
         if session.verbose and one.is_safe:
             session.say(f"{one.path}: {one.recorded_as} on {', '.join(one.copies)}")
+    for other in answers:
+        if isinstance(other, NotInSource):
+            _show_absent(session, other)
     if bad:
         _fail(bad, f"in {folder} must not be wiped yet", "imgdata add LEVEL FOLDER, imgdata push")
     session.say(f"{folder}: all {len(files):,} files have their copies; it may be wiped")
+
+
+def _show_absent(session: Session, absent: "NotInSource") -> None:
+    """Name the files of a unit that the folder lacks: it may be only a part of the plate."""
+    version, files = absent.version, absent.files
+    count = "one recorded file is" if len(files) == 1 else f"{len(files):,} recorded files are"
+    session.say(f"note: {version.title}: {count} not in this folder")
+    for name in files[:SHOWN]:
+        session.say(f"  {name}")
+    if len(files) > SHOWN:
+        session.say(f"  ... and {len(files) - SHOWN:,} more")
+    session.add({"level": version.level, "unit": version.unit, "not_in_folder": list(files)})
 
 
 def _fail(bad: Sequence[str], what: str, remedy: str) -> None:

@@ -90,7 +90,12 @@ def _size(budget: str | None) -> int | None:
 
 
 def _show(session: Session, outcome: "VerifyOutcome") -> None:
-    from imgdata.workflows.verify import Extra, NotVerified, Verified  # noqa: PLC0415 - speed
+    from imgdata.workflows.verify import (  # noqa: PLC0415 - speed
+        Extra,
+        NotListed,
+        NotVerified,
+        Verified,
+    )
 
     match outcome:
         case Verified():
@@ -99,6 +104,12 @@ def _show(session: Session, outcome: "VerifyOutcome") -> None:
             why = "not plugged in" if is_drawer else error.problem
             session.say(f"{storage}: not read ({why})")
             session.add({"storage": storage, "not_read": why})
+        case NotListed(storage, error):
+            session.say(
+                f"note: {storage}: whether it has objects that no recorded version has was not "
+                f"looked for: {error.problem}"
+            )
+            session.add({"storage": storage, "not_listed": error.problem})
         case Extra(storage, number, size, examples):
             told = f"{count(number, 'object')} ({format_size(size)}) that no recorded version has"
             session.say(f"{storage}: {told}, for example {examples[0]}")

@@ -17,6 +17,7 @@ NodeId = NewType("NodeId", str)
 
 IDENTICAL = "identical"
 NEVER_PROVEN = "never proven by making it again"
+PROGRAMS_UNKNOWN = "the versions of its programs are unknown"
 DIFFERENT = "different"
 METHOD = "recompute in a clean checkout, compare every byte"
 METHOD_VERSION = 2
@@ -232,7 +233,7 @@ def proof_faults(recipe: Recipe) -> Sequence[str]:
     if proof.method_version not in (TRUSTED_METHODS if is_exact else TRUSTED_TOLERANCES):
         faults.append(f"proven by method version {proof.method_version}, which is not trusted")
     if not proof.environment_known:
-        faults.append("the versions of its programs are unknown")
+        faults.append(PROGRAMS_UNKNOWN)
     if not is_exact:
         allowed = proof.verdict.startswith("equal within") and (
             bool(recipe.tolerance) and proof.tolerance == recipe.tolerance

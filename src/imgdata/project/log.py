@@ -1,16 +1,20 @@
 """The event log: `.imgdata/log/YYYY-MM/<time>-<8 hex>.jsonl`, one new file per command.
 
-A file is written under a temporary name, renamed and never touched again, so that any two clones
-merge without conflict and no half line can be read.
+A file is written under a temporary name and renamed, so that no half line can be read. Only the
+command that made it puts a longer one in its place, each time it has more to tell; after that it is
+never touched again, so that any two clones merge without conflict.
 """
 
 import json
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from imgdata.model.events import Event, Json, parse_time, time_text
 from imgdata.model.renames import Renames, read_renames
@@ -20,6 +24,8 @@ from imgdata.system.files import is_temporary, write_text
 
 LOG_FOLDER = Path(".imgdata") / "log"
 VERSION = 1
+FULL_BYTES = 64 * 1024
+"""Where a command begins another file: what it notes is written anew with every note."""
 COMMON = frozenset({"v", "id", "at", "by", "host", "event"})
 
 Following = Callable[[str, Mapping[str, Json], str], Sequence[str]]
@@ -95,37 +101,67 @@ class NoLog:
         del events
 
 
-class LogWriter:
-    """Collects the events of one command and writes them as one file."""
+class CommandFile(Struct):
+    """The log file of the command at work, if one is: whoever writes meanwhile writes into it.
 
-    def __init__(
-        self, root: Path, clock: Clock, by: str, following: Following = follow_nothing
-    ) -> None:
-        self._root = root
-        self._clock = clock
-        self._by = by
-        self._following = following
+    Attributes:
+        path: The file; None while the command has noted nothing.
+        text: All that is in it.
+    """
+
+    is_open: bool = False
+    path: Path | None = None
+    text: str = ""
+
+    @contextmanager
+    def one_command(self) -> Iterator[None]:
+        """Keep to one file until the block ends."""
+        self.is_open = True
+        try:
+            yield
+        finally:
+            self.is_open, self.path, self.text = False, None, ""
+
+
+class LogWriter(Struct):
+    """Writes events: those of one command into one file, any others into a file for each call."""
+
+    root: Path
+    clock: Clock
+    by: str
+    following: Following = follow_nothing
+    file: CommandFile = field(default_factory=CommandFile)
 
     def write(self, events: Sequence[tuple[str, Mapping[str, Json]]]) -> Path | None:
-        """Write events, each a kind and its details; return the new file, or None for no event."""
+        """Write events, each a kind and its details; return their file, or None for no event.
+
+        They are on the disk when it returns.
+        """
         if not events:
             return None
-        at = self._clock.now()
-        lines = [self._line(at, kind, details) for kind, details in events]
-        name = f"{at.strftime('%Y%m%dT%H%M%S')}.{at.microsecond:06d}Z-{secrets.token_hex(4)}.jsonl"
-        path = self._root / LOG_FOLDER / at.strftime("%Y-%m") / name
+        at = self.clock.now()
+        lines = "".join(f"{self._line(at, kind, details)}\n" for kind, details in events)
+        path, text = self.file.path, self.file.text + lines
+        if path is None or len(text) > FULL_BYTES:
+            path, text = self._new_path(at), lines
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, "\n".join(lines) + "\n")
+        write_text(path, text)
+        if self.file.is_open:
+            self.file.path, self.file.text = path, text
         return path
+
+    def _new_path(self, at: datetime) -> Path:
+        name = f"{at.strftime('%Y%m%dT%H%M%S')}.{at.microsecond:06d}Z-{secrets.token_hex(4)}.jsonl"
+        return self.root / LOG_FOLDER / at.strftime("%Y-%m") / name
 
     def _line(self, at: datetime, kind: str, details: Mapping[str, Json]) -> str:
         new_id = secrets.token_hex(8)
-        after = list(self._following(kind, details, new_id))
+        after = list(self.following(kind, details, new_id))
         line = {
             "v": VERSION,
             "id": new_id,
             "at": time_text(at),
-            "by": self._by,
+            "by": self.by,
             "host": socket.gethostname(),
             "event": kind,
             **details,

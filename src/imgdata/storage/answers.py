@@ -8,7 +8,7 @@ import re
 
 from msgspec import Struct
 
-from imgdata.errors import CredentialsError, ImgdataError, StorageError
+from imgdata.errors import CredentialsError, ForbiddenError, ImgdataError, StorageError
 
 
 class Answer(Struct, frozen=True):
@@ -168,6 +168,7 @@ S3: tuple[Answer, ...] = (
         "permission denied",
         "the credentials are known, but may not do this here",
         "ask the owner of the storage for the right to read, write, list and erase there",
+        ForbiddenError,
     ),
     Answer(
         _code(status="401"),

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from itertools import islice
 
-from imgdata.errors import NotListableError
+from imgdata.errors import ForbiddenError, NotListableError
 from imgdata.model.objects import StoredObject
 from imgdata.ports import Storage
 from imgdata.transfer.move import DEFAULT_JOBS, in_parallel
@@ -40,12 +40,12 @@ def _listing(
 ) -> Mapping[str, StoredObject] | None:
     """Return all objects of a storage, or None where they are far more than are wanted.
 
-    None also where the storage cannot list at all.
+    None also where the storage cannot list at all, or lets these credentials only read.
     """
     limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * wanted)
     try:
         listed = list(islice(storage.list(under), limit + 1))
-    except NotListableError:
+    except (NotListableError, ForbiddenError):
         return None
     return {found.key: found for found in listed} if len(listed) <= limit else None
 

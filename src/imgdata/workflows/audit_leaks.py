@@ -5,12 +5,15 @@ thousand objects there), and in git at HEAD, where every blob is read once.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from imgdata.dvc_files.tracked import escape_pattern
 from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import object_key
@@ -162,7 +165,9 @@ def _in_git(clone: Clone, gate: Gate, contents: Contents) -> Iterator[Leak]:
             name = os.path.relpath(clone.git.root / path, clone.root)
             found.setdefault(wanted[md5], []).append(name)
     public = f"pushed to {', '.join(remotes)}, which may show it to anyone"
+    units = frozenset(unit.path for unit in clone.units.of(clone.config.levels))
     for version, paths in found.items():
+        in_git = tuple(sorted({_whole(name, units) for name in paths}))
         yield Leak(
             level=version.level,
             title=version.title,
@@ -170,7 +175,24 @@ def _in_git(clone: Clone, gate: Gate, contents: Contents) -> Iterator[Leak]:
             public=public,
             names=tuple(sorted(paths)),
             reason=gate.restricted_versions[version][0],
+            in_git=in_git,
+            not_ignored=tuple(_not_ignored(clone.root, in_git)),
         )
+
+
+def _whole(name: str, units: AbstractSet[str]) -> str:
+    """Return the unit that a file lies in, or the file itself, which nothing tracks."""
+    folders = (name, *(path.as_posix() for path in PurePosixPath(name).parents))
+    return next((one for one in folders if one in units), name)
+
+
+def _not_ignored(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each `.gitignore` without the line for a path, and that line, as DVC writes it."""
+    for path in map(PurePosixPath, paths):
+        file, line = path.parent / ".gitignore", f"/{escape_pattern(path.name)}"
+        own = root / file
+        if not own.is_file() or line not in own.read_text("utf-8", "replace").splitlines():
+            yield file.as_posix(), line
 
 
 def public_remotes(clone: Clone, gate: Gate, *, ask: bool) -> Iterator[PublicRemote]:

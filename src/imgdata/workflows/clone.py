@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from imgdata.dvc_files.config import DvcConfig
@@ -25,6 +25,7 @@ from imgdata.ports import Clock, Git, PublishedDeposits, StageRunner, Storage, T
 from imgdata.project.config import Config, StorageConfig
 from imgdata.project.log import (
     LOG_FOLDER,
+    CommandFile,
     EventWriter,
     LogWriter,
     NoLog,
@@ -66,6 +67,7 @@ class Clone(Struct, frozen=True, dict=True):
         by_path: There is no imgdata.yaml: `config` is made of DVC's own files, every tracked path
             is a level of its own name, and nothing is remembered, marked or added to git.
         read_before: DVC's files, where the caller has read them.
+        log_file: What the writing command at work notes, whichever reading of the clone it uses.
     """
 
     root: Path
@@ -80,6 +82,7 @@ class Clone(Struct, frozen=True, dict=True):
     tree: Tree | None = None
     by_path: bool = False
     read_before: Index | None = None
+    log_file: CommandFile = field(default_factory=CommandFile)
 
     @property
     def files(self) -> Tree:
@@ -210,7 +213,7 @@ class Clone(Struct, frozen=True, dict=True):
         if self.by_path:
             return NoLog()
         by = self.git.identity() or ""
-        return LogWriter(self.root, self.clock, by, Following(self.ledger))
+        return LogWriter(self.root, self.clock, by, Following(self.ledger), self.log_file)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -231,9 +234,14 @@ class Clone(Struct, frozen=True, dict=True):
         with self._locked():
             yield
 
-    def _locked(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         path = self.root / PRIVATE_FOLDER / "lock"
-        return hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command")
+        with (
+            hold(path, wait_s=LOCK_WAIT_S, owner="another imgdata command"),
+            self.log_file.one_command(),
+        ):
+            yield
 
     def _refuse_unfinished_move(self) -> None:
         path = self.root / MOVE_JOURNAL

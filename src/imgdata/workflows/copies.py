@@ -127,17 +127,19 @@ class Copies(Struct, dict=True):
             return PURGED
         if name in self.clone.deposits:
             return SANDBOX if is_sandbox(self.clone.deposits[name][0].address) else ""
-        if self.ask:
-            match self.reach(name):
-                case _ if self.clone.by_path:
-                    return ""
-                case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
-                    return f"its marker names another project, '{marker.title}'"
-                case Reached(_, None):
-                    return "it has no marker of this project"
-                case _:
-                    return ""
-        return ""
+        return self.not_ours(name)
+
+    def not_ours(self, name: str) -> str:
+        """Say what is wrong with the marker of a storage that was asked; empty for nothing."""
+        if not self.ask or self.clone.by_path or name in self.clone.deposits:
+            return ""
+        match self.reach(name):
+            case Reached(_, marker) if marker and marker.project_id != self.clone.config.id:
+                return f"its marker names another project, '{marker.title}'"
+            case Reached(_, None):
+                return "it has no marker of this project"
+            case _:
+                return ""
 
     def copy(self, version: Version, name: str) -> Copy:
         """Return what the log says of a version on a storage."""

@@ -1,6 +1,7 @@
 """Storages that the log knows and imgdata.yaml does not any more: what lies there is not lost."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from imgdata.project.config import StorageConfig
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.history import Version
+from imgdata.workflows.versions import current_versions
 
 
 def how_to_add(storage: StorageConfig) -> str:
@@ -35,9 +37,12 @@ class FormerStorages(Struct, dict=True):
     def holding(self, version: Version) -> Iterator[str]:
         """Yield those that have a whole copy of a version, as the log says."""
         for name in self._names:
-            key = CopyKey(name, version.level, version.unit, version.version)
-            if self.clone.ledger.copy(key).is_whole:
+            if self._has(name, version):
                 yield name
+
+    def _has(self, name: str, version: Version) -> bool:
+        key = CopyKey(name, version.level, version.unit, version.version)
+        return self.clone.ledger.copy(key).is_whole
 
     def way_back(self, version: Version) -> str:
         """Return the command that makes one that has a version known again; empty for none."""
@@ -47,10 +52,30 @@ class FormerStorages(Struct, dict=True):
         """Return the same for the first of some storages that imgdata.yaml does not name."""
         known = self.clone.copy_places
         name = next((one for one in storages if one not in known), None)
-        if name is None:
-            return ""
+        return self._how_to_add(name) if name is not None else ""
+
+    def _how_to_add(self, name: str) -> str:
         found = next((one[name] for one in self._configs() if name in one), None)
         return f"imgdata storage add {name} URL" if found is None else how_to_add(found)
+
+    def alone(self) -> Iterator[str]:
+        """Yield a sentence for each that alone has recorded data, and how it is made known again.
+
+        Goes by the log; reads former imgdata.yaml files only where there is such a storage.
+        """
+        held: dict[str, Counter[str]] = {}
+        for version in current_versions(self.clone, tuple(self.clone.units.by_level)):
+            if not any(self._has(name, version) for name in self.clone.copy_places):
+                for name in self.holding(version):
+                    held.setdefault(name, Counter())[version.level] += 1
+        for name, units in held.items():
+            what = ", ".join(
+                f"{level} ({count} unit{'s' * (count != 1)})" for level, count in units.items()
+            )
+            yield (
+                f"'{name}' is not in imgdata.yaml any more, and no other storage has its {what}; "
+                f"to know it again: {self._how_to_add(name)}"
+            )
 
     @cached_property
     def _names(self) -> tuple[str, ...]:

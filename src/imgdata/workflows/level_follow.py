@@ -5,6 +5,7 @@ where they are looked for now.
 """
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,6 +50,20 @@ def left_behind(clone: Clone, level: str, to: str) -> LeftBehind | None:
             else:
                 moves[old] = unit.path
     return LeftBehind(known[-1], tuple(moves.items()), tuple(both))
+
+
+def lying_behind(clone: Clone) -> Iterator[str]:
+    """Say which data lie where a level was before its renaming, and the command that moves them."""
+    for name, rename in {one.level: one for one in clone.renames.all}.items():
+        now = clone.renames.level_now(name, rename.at)[-1]
+        found = left_behind(clone, name, now)
+        if found is None or not found.moves:
+            continue
+        first, more = found.moves[0][0], len(found.moves) - 1
+        what = f"{first} lies" if not more else f"{first} and {more} more lie"
+        danger = "" if clone.git.ignores(clone.root / first) else ", where git add --all takes them"
+        command = f"imgdata level mv {name} {now}"
+        yield f"{what} where level '{now}' was before its renaming{danger}; to move them: {command}"
 
 
 def follow(clone: Clone, found: LeftBehind) -> None:

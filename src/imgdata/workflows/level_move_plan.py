@@ -40,6 +40,7 @@ from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import FileChange
+from imgdata.workflows.former_folder import with_former_ignored
 from imgdata.workflows.level_config import with_renamed_level
 from imgdata.workflows.mentions import Mention, mentions_of
 
@@ -387,6 +388,12 @@ class _Planner:
                 lines = [self._ignore_line(line, folder) for line in text.splitlines()]
                 if text and lines != text.splitlines():
                     self._set(path, "\n".join(lines) + "\n")
+        move = self._move
+        if move.path != move.to_path:
+            has_units = self._clone.config.levels[move.level].unit is not None
+            text = self._text(".gitignore")
+            own = with_former_ignored(text, move.path, move.to_path, has_units=has_units)
+            self._set(".gitignore", own)
         for stage in self._index.stages:
             for out in stage.outs:
                 after = self._move.place(out.path)

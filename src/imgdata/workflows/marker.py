@@ -53,11 +53,16 @@ def mark_or_refuse(storage: Storage, name: str, project_id: str, title: str) -> 
     if owner != project_id:
         shown = found.get("title") or owner if found else "unknown"
         problem = f"storage '{name}' at {storage.description} belongs to another project"
-        raise RefusedError(
-            problem,
-            cause=f"its {MARKER_NAME} names '{shown}', not this project",
-            remedy="give each project its own folder or prefix in imgdata.yaml",
-        )
+        cause = f"its {MARKER_NAME} names '{shown}', not this project"
+        remedy = "give each project its own folder or prefix in imgdata.yaml"
+        if found and owner and found.get("title") == title:
+            cause = f"its {MARKER_NAME} names a project of the same title with id {owner}"
+            remedy = (
+                "if both are clones of one repository, each given an id by imgdata init of its "
+                f"own: git pull, write id: {owner} into imgdata.yaml, commit it, push again\n"
+                f"if they are two projects: {remedy}"
+            )
+        raise RefusedError(problem, cause=cause, remedy=remedy)
 
 
 def _read_marker(storage: Storage) -> dict[str, str] | None:

@@ -21,7 +21,13 @@ from imgdata.levels.staleness import Freshness
 from imgdata.levels.units import level_of
 from imgdata.model.events import Json, time_text
 from imgdata.model.objects import is_folder, object_key
-from imgdata.policy.recoverable import DIFFERENT, IDENTICAL, METHOD, METHOD_VERSION
+from imgdata.policy.recoverable import (
+    DIFFERENT,
+    IDENTICAL,
+    METHOD,
+    METHOD_VERSION,
+    PROGRAMS_UNKNOWN,
+)
 from imgdata.system.files import file_md5, write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
@@ -48,6 +54,7 @@ class Proved(Struct, frozen=True):
         differences: What differs, a line a file, the first few.
         seconds: How long the commands took.
         certificate: Where the proof is written down.
+        fault: Why it counts for nothing whatever the verdict, as drop and audit say; or empty.
     """
 
     stage: Stage
@@ -56,6 +63,7 @@ class Proved(Struct, frozen=True):
     differences: tuple[str, ...]
     seconds: float
     certificate: Path
+    fault: str
 
 
 class NotProved(Struct, frozen=True):
@@ -183,7 +191,10 @@ class _Attempt(Struct):
         self.clone.git.stage([path for path in (kept, certificate, log) if path is not None])
         files = sum(one.files for one in found)
         beyond = [line for one in found for line in one.beyond]
-        return Proved(self.stage, verdict, files, tuple(beyond[:SHOWN]), seconds, certificate)
+        fault = PROGRAMS_UNKNOWN if environment.source == "unknown" else ""
+        return Proved(
+            self.stage, verdict, files, tuple(beyond[:SHOWN]), seconds, certificate, fault
+        )
 
     def _place_inputs(self) -> list[tuple[str, str]]:
         """Put the recorded versions of all tracked inputs into the checkout."""

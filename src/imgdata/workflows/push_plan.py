@@ -111,7 +111,7 @@ def choose_targets(
     chosen: list[Target | NotPushed] = []
     for level in levels:
         units = clone.units.by_level[level.name]
-        for unit in (one for one in units if _may_be_selected(one, options.selection)):
+        for unit in (one for one in units if may_be_selected(one, options.selection)):
             if options.only is None or unit.path in options.only:
                 chosen += _of_unit(clone, level, unit, options)
     return (
@@ -154,7 +154,7 @@ def _differences(clone: Clone, gate: Gate) -> list[str]:
     return list(differences(clone.config, clone.dvc, clone.units, clone.root, gate.barred))
 
 
-def _may_be_selected(unit: Unit, selection: Selection) -> bool:
+def may_be_selected(unit: Unit, selection: Selection) -> bool:
     """Tell whether a selection leaves a unit out by its name, without reading its file list."""
     plates = selection.wanted.get("plate", ())
     return not (plates and unit.name) or Selection({"plate": plates}).fits({"plate": unit.name})

@@ -22,8 +22,11 @@ from imgdata.workflows import merge_driver
 from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
+from imgdata.workflows.copies import Copies, Offline
 from imgdata.workflows.former_files import former_files
+from imgdata.workflows.former_storages import FormerStorages
 from imgdata.workflows.leaving import Gate
+from imgdata.workflows.level_follow import lying_behind
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
 
@@ -161,6 +164,9 @@ def _notes(clone: Clone) -> Iterator[str]:
             "git in this clone does not merge dvc.lock stage by stage yet; "
             "the next command that writes sets it up, or now: imgdata init"
         )
+    if not clone.by_path:
+        yield from FormerStorages(clone).alone()
+        yield from lying_behind(clone)
     for problem in clone.index.problems:
         yield problem.sentence
 
@@ -302,9 +308,15 @@ class _Asked(Struct, dict=True):
 
     def _ask(self, name: str) -> frozenset[str] | None:
         wanted = {key for keys in self._keys.values() for key in keys}
+        copies = Copies(self.clone, ask=True)
+        answer = copies.reach(name)
         try:
-            storage = self.clone.open_copies(name)
-            return frozenset(present_objects(storage, wanted))
+            if isinstance(answer, Offline):
+                raise answer.error
+            if theirs := copies.not_ours(name):
+                self.notes.append(f"nothing on {name} counts: {theirs}")
+                return frozenset()
+            return frozenset(present_objects(answer.storage, wanted))
         except StorageError as error:
             self.notes.append(f"{name} cannot be asked: {error.problem}")
             return None

@@ -14,7 +14,7 @@ from imgdata.system.files import file_md5, machine_error
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
-from imgdata.workflows.contents import Contents
+from imgdata.workflows.contents import Contents, list_item
 from imgdata.workflows.copies import Copies, Offline, Reached, rule_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.versions import current_versions
@@ -135,10 +135,21 @@ class SourceFile(Struct, frozen=True):
         return not self.why_not
 
 
-def check_source(clone: Clone, folder: Path, progress: Progress = SILENT) -> Iterator[SourceFile]:
+class NotInSource(Struct, frozen=True):
+    """A unit with files in the folder, and its recorded files whose content is not there."""
+
+    version: Version
+    files: tuple[str, ...]
+
+
+SourceAnswer = SourceFile | NotInSource
+
+
+def check_source(clone: Clone, folder: Path, progress: Progress = SILENT) -> Iterator[SourceAnswer]:
     """Hash every file of a folder and say where its copies are; one answer a file.
 
-    A copy counts as it does for `drop`: there now, and checked within the level's time.
+    A copy counts as it does for `drop`: there now, and checked within the level's time. What is
+    recorded of the same units and not in the folder comes last.
 
     Raises:
         UsageError: There is no such folder.
@@ -158,12 +169,22 @@ def check_source(clone: Clone, folder: Path, progress: Progress = SILENT) -> Ite
     now = clone.clock.now()
     paths = sorted(_files(folder))
     progress.start(f"read {folder}", items=len(paths), size=0)
+    found: set[str] = set()
     try:
         for path in paths:
-            yield _source_file(path, folder, copies, known, now)
+            md5 = _md5(path)
+            found.add(md5)
+            shown = path.relative_to(folder).as_posix()
+            yield _source_file(shown, known.get(md5), copies, now)
             progress.advance(items=1)
     finally:
         progress.finish()
+    there = {known[md5][0] for md5 in found if md5 in known}
+    for version in sorted(there & set(history.current), key=lambda one: one.path):
+        items = (item for item in contents.items(version) or () if item.object_id not in found)
+        absent = [name for item in items if item != list_item(version) for name in item.names]
+        if absent:
+            yield NotInSource(version, tuple(sorted(absent)))
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -171,21 +192,19 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (Path(top) / name for name in names if name not in IGNORED)
 
 
-def _source_file(
-    path: Path,
-    folder: Path,
-    copies: Copies,
-    known: dict[str, tuple[Version, Item]],
-    now: datetime,
-) -> SourceFile:
-    shown = path.relative_to(folder).as_posix()
+def _md5(path: Path) -> str:
     try:
-        md5 = file_md5(path)
+        return file_md5(path)
     except OSError as error:
         raise machine_error(error, "read", path) from error
-    if md5 not in known:
+
+
+def _source_file(
+    shown: str, recorded: tuple[Version, Item] | None, copies: Copies, now: datetime
+) -> SourceFile:
+    if recorded is None:
         return SourceFile(shown, "", (), 1, "not in this project")
-    version, item = known[md5]
+    version, item = recorded
     level = copies.clone.config.levels.get(version.level)
     if level is None:
         return SourceFile(shown, item.names[0], (), 1, "on no level")

@@ -35,6 +35,7 @@ from imgdata.workflows.objects import version_event
 from imgdata.workflows.verify_outcomes import (
     Bad,
     Extra,
+    NotListed,
     NotVerified,
     Verified,
     VerifyOptions,
@@ -46,6 +47,7 @@ from imgdata.workflows.versions import current_versions, old_versions
 __all__ = [
     "Bad",
     "Extra",
+    "NotListed",
     "NotVerified",
     "Verified",
     "VerifyOptions",
@@ -461,7 +463,7 @@ def _extras(
         try:
             found = [one for one in storage.list("files/md5") if one.key not in known]
         except StorageError as error:
-            yield NotVerified(name, error, is_drawer=False)
+            yield NotListed(name, error)
             continue
         if found:
             examples = tuple(sorted(one.key for one in found)[:3])

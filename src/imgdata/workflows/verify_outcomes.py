@@ -87,7 +87,14 @@ class Extra(Struct, frozen=True):
     examples: tuple[str, ...]
 
 
-VerifyOutcome = Verified | NotVerified | Extra
+class NotListed(Struct, frozen=True):
+    """A storage whose objects were read, and that did not say which others it has."""
+
+    storage: str
+    error: ImgdataError
+
+
+VerifyOutcome = Verified | NotVerified | Extra | NotListed
 
 
 def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:

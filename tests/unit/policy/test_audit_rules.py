@@ -185,7 +185,10 @@ CASES = {
     "an old version there": (
         leak(is_current=False), "leaks", "broken",
         "edit world: erase it there by its own means"),
-    "in git": (leak("git"), "leaks", "broken", "git rm --cached -- data/raw/P1/a.tif"),
+    "in git": (leak("git", in_git=("data/raw/P1",), not_ignored=(("data/raw/.gitignore", "/P1"),)),
+        "leaks", "broken",
+        ("git rm -r -q --cached -- data/raw/P1 && "
+        "printf '%s\\n' /P1 >> data/raw/.gitignore && git add data/raw/.gitignore")),
     "a public remote": (
         replace(SOUND, public_remotes=(
             PublicRemote("raw", "P1", "raw P1", "world", "public: true", "of partner"),)),

@@ -117,3 +117,24 @@ def test_times_are_utc_and_have_milliseconds() -> None:
     assert parse_time("2026-11-20T14:00:00.123+02:00") == NOON - timedelta(microseconds=456)
     with pytest.raises(ValueError, match="a time needs its zone"):
         parse_time("2026-11-20T12:00:00")
+
+
+def test_one_command_writes_one_file_and_each_note_is_on_the_disk_at_once(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, StoppedClock(), "")
+    with writer.file.one_command():
+        first = writer.write([("note", {"path": "a"})])
+        assert len(read_events(tmp_path)[0]) == 1
+        assert writer.write([("note", {"path": "b"})]) == first
+        assert {event.text("path") for event in read_events(tmp_path)[0]} == {"a", "b"}
+    assert writer.write([("note", {"path": "c"})]) != first
+    assert len(read_events(tmp_path)[0]) == 3
+
+
+def test_a_command_with_very_much_to_note_begins_another_file(tmp_path: Path) -> None:
+    writer = LogWriter(tmp_path, StoppedClock(), "")
+    with writer.file.one_command():
+        for number in range(10):
+            writer.write([("note", {"path": f"{number}", "why": "x" * 20_000})])
+    files = list((tmp_path / LOG_FOLDER).glob("*/*.jsonl"))
+    assert len(files) == 4
+    assert len(read_events(tmp_path)[0]) == 10

@@ -200,6 +200,9 @@ class Leak(Struct, frozen=True):
             and imgdata.yaml the storage.
         is_marked: Whether the storage has this project's marker.
         add_again: The command that writes the marker of a storage without one.
+        in_git: What git is to forget: the files, or the tracked folders they lie in.
+        not_ignored: The lines that keep git from taking them again, each after the `.gitignore`
+            that lacks it.
     """
 
     level: str
@@ -211,6 +214,8 @@ class Leak(Struct, frozen=True):
     is_current: bool = True
     is_marked: bool = True
     add_again: str = ""
+    in_git: tuple[str, ...] = ()
+    not_ignored: tuple[tuple[str, str], ...] = ()
 
 
 class PublicRemote(Struct, frozen=True):

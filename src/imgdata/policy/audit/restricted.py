@@ -70,11 +70,20 @@ def nothing_leaked(facts: AuditFacts) -> Iterator[Remark]:
 
 def _take_back(leak: Leak) -> str:
     if leak.place == GIT:
-        return f"git rm --cached -- {shlex.join(leak.names[:AT_ONCE])}"
+        return _forget(leak)
     if not leak.is_current:
         return f"edit {leak.place}: erase it there by its own means"
     drop = f"imgdata drop {leak.level} --from {leak.place}"
     return drop if leak.is_marked or not leak.add_again else f"{leak.add_again} && {drop}"
+
+
+def _forget(leak: Leak) -> str:
+    """Return what takes files out of git, though not out of the folder, and keeps them out."""
+    commands = [f"git rm -r -q --cached -- {shlex.join(leak.in_git[:AT_ONCE])}"]
+    for file, line in leak.not_ignored[:AT_ONCE]:
+        name = shlex.quote(file)
+        commands.append(f"printf '%s\\n' {shlex.quote(line)} >> {name} && git add {name}")
+    return " && ".join(commands)
 
 
 def no_public_remote(facts: AuditFacts) -> Iterator[Remark]:

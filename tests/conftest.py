@@ -68,6 +68,7 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
+    monkeypatch.delenv("COLUMNS", raising=False)  # parallel runs set it to 80
     for name in [name for name in os.environ if name.startswith(("AWS_", "IMGDATA_"))]:
         if name != "IMGDATA_SHARED":
             monkeypatch.delenv(name)

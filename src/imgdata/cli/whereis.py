@@ -97,7 +97,8 @@ def _show(
     some = [one for one in some if one.files] or some
     table = Table(box=None, pad_edge=True, header_style="")
     for name in ("storage", "kind", "files", "verified", f"{currency}/month", "note"):
-        table.add_column(name, justify="right" if name == "files" else "left")
+        # A link that is cut short cannot be followed.
+        table.add_column(name, justify="right" if name == "files" else "left", overflow="fold")
     storages = dict.fromkeys(line.storage for one in some for line in one.lines)
     for storage in storages:
         lines = [line for one in some for line in one.lines if line.storage == storage]

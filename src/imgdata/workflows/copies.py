@@ -19,9 +19,9 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import list_item
 from imgdata.workflows.history import Version
 from imgdata.workflows.marker import Marker, read_marker
+from imgdata.workflows.objects import is_written_since
 from imgdata.workflows.places import places
 
-CHANGE_SLACK_S = 1.0
 PURGED = "a place that is purged"
 PURGED_OPTION = "purged_after_days"
 SANDBOX = "a sandbox, which may be wiped"
@@ -232,10 +232,6 @@ class Copies(Struct, dict=True):
             return "absent"
         if item.is_contradicted_by(found):
             return "differs"
-        if (
-            isinstance(belief, Evidence)
-            and found.changed_at is not None
-            and found.changed_at > belief.at.timestamp() + CHANGE_SLACK_S
-        ):
+        if isinstance(belief, Evidence) and is_written_since(found, belief):
             return "written since"
         return "offline" if self.is_cold(name) else "present"

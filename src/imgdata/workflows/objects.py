@@ -15,6 +15,10 @@ from imgdata.project.config import Level
 from imgdata.transfer.move import Item
 from imgdata.workflows.history import Version
 
+CHANGE_SLACK_S = 0.01
+"""How much earlier than the object's own time its check may be noted: the log has milliseconds, and
+what lies on a file server whose clock is ahead is only read once more."""
+
 
 class Content(Struct, frozen=True):
     """What a unit's version consists of.
@@ -104,9 +108,13 @@ def evidence_of(copy: Copy, present: StoredObject, md5: str) -> Evidence | None:
     evidence = copy.evidence(md5)
     if evidence is None or not evidence.is_verified:
         return None
-    if present.changed_at is not None and present.changed_at > evidence.at.timestamp() + 1.0:
-        return None
-    return evidence
+    return None if is_written_since(present, evidence) else evidence
+
+
+def is_written_since(present: StoredObject, evidence: Evidence) -> bool:
+    """Tell whether a storage changed an object after it was checked."""
+    changed = present.changed_at
+    return changed is not None and changed > evidence.at.timestamp() + CHANGE_SLACK_S
 
 
 def copy_event(

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from imgdata.errors import ImgdataError
+from imgdata.errors import ImgdataError, RefusedError
 from imgdata.workflows.verify import VerifyOptions
 from tests.attackers.vault import md5
 from tests.copies.conftest import CONFIG, Lab
@@ -33,6 +33,7 @@ class ProjectMachine(RuleBasedStateMachine):
         self.base = Path(tempfile.mkdtemp(prefix="imgdata-machine-"))
         self.contents: dict[str, bytes] = {}  # md5 of every file ever added, and its bytes
         self.gone: set[str] = set()  # what was lost by disks, never by imgdata
+        self.edited: set[str] = set()  # plates that somebody has edited by hand
         self.versions = 0
 
     @initialize()
@@ -81,7 +82,11 @@ class ProjectMachine(RuleBasedStateMachine):
             data = f"{plate} {self.versions} {number}".encode() * 9
             (source / f"B{self.versions:02d}_{number}.tif").write_bytes(data)
         project = self.lab.open()
-        list(project.add(project.plan_add("raw", [source])))
+        try:
+            list(project.add(project.plan_add("raw", [source])))
+        except RefusedError as error:
+            assert plate in self.edited, error  # raw never changes: told, not taken
+            return
         for path in source.iterdir():
             self.contents[md5(path)] = path.read_bytes()
         shutil.rmtree(source)  # the microscope's disk is wiped
@@ -169,6 +174,7 @@ class ProjectMachine(RuleBasedStateMachine):
             files[0].unlink()
             files[0].write_bytes(data)
             self.versions += 1
+            self.edited.add(plate)
             self.contents[md5(files[0])] = data
             self._note_what_disks_lost()
 

@@ -20,7 +20,7 @@ from imgdata.workflows.verify import VerifyOptions
 from tests.attackers.vault import md5
 from tests.copies.conftest import CONFIG, Lab
 
-EXAMPLES = int(os.environ.get("IMGDATA_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("IMGDATA_EXAMPLES", "30"))
 STORAGES = st.sampled_from(["archive", "second"])
 PLATES = st.sampled_from(["P1", "P2"])
 

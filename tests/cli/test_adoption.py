@@ -344,6 +344,7 @@ def test_real_repositories_are_adopted_without_changing_a_file(
     assert "nothing was changed" in call(root, "imgdata", "init").stdout
 
 
+@pytest.mark.dvc
 def test_two_who_adopt_one_repository_are_told_to_share_one_id(tmp_path: Path) -> None:
     first = tmp_path / "ada" / "repo"
     first.mkdir(parents=True)

@@ -4,11 +4,9 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import time
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -18,7 +16,7 @@ from msgspec.structs import replace
 from imgdata.api import open_project
 from imgdata.errors import MachineError
 from imgdata.testing.lab import Answer, Lab
-from imgdata.testing.programs import PROGRAMS
+from imgdata.testing.programs import kill_after
 from imgdata.workflows.add_move import CHANGED, LINKED, NEW, Gone, leaving_of
 from tests.attackers.vault import md5
 from tests.cli.restricted import restricted
@@ -466,20 +464,6 @@ def test_strict_streams_nothing_when_the_check_finds_errors(lab: Lab) -> None:
     assert "IMG-103" in told
 
 
-def kill_after(lab: Lab, seconds: float, words: Sequence[str | Path]) -> bool:
-    with subprocess.Popen(
-        [PROGRAMS / "imgdata", *words], cwd=lab.project, env=lab.environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
-    return False
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("flags", [("--move", "--yes"), ("--to", "archive", "--move", "--yes")])
@@ -495,7 +479,7 @@ def test_killed_at_any_moment_every_file_is_somewhere(lab: Lab, flags: tuple[str
         return folder
 
     began = time.monotonic()
-    assert not kill_after(lab, 100, ["add", "raw", plate("P2"), *flags])
+    assert not kill_after(lab.project, 100, ["add", "raw", plate("P2"), *flags], lab.environment)
     whole = time.monotonic() - began
     killed = 0
     for number in range(3, 3 + KILLS):
@@ -503,7 +487,9 @@ def test_killed_at_any_moment_every_file_is_somewhere(lab: Lab, flags: tuple[str
         wanted = contents(source)
         for _ in range(2):
             words: list[str | Path] = ["add", "raw", source, *flags]
-            killed += kill_after(lab, chance.uniform(0.5, 1.05) * whole, words)
+            killed += kill_after(
+                lab.project, chance.uniform(0.5, 1.05) * whole, words, lab.environment
+            )
             stored = {name for name, path in lab.objects(lab.archive).items() if md5(path) == name}
             lost = {
                 n for n, one in wanted.items() if not (source / n).exists() and one not in stored

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from imgdata.testing.programs import kill_after
 from imgdata.workflows.drop_plan import DropOptions, plan_drop
 from imgdata.workflows.verify import VerifyOptions, verify
 from tests.attackers.vault import md5
@@ -28,17 +28,6 @@ def start(lab: Lab, words: Sequence[str]) -> subprocess.Popen[bytes]:
         [sys.executable, "-m", "imgdata", *words],
         cwd=lab.root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
-
-
-def kill_after(lab: Lab, seconds: float, words: Sequence[str]) -> bool:
-    with start(lab, words) as process:
-        try:
-            process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            return True
-    return False
 
 
 def right(lab: Lab, storage: str) -> set[str]:
@@ -91,7 +80,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_notes_nothing_false(stored: Lab)
         ["push", "raw", "--to", "second"],
     ):
         for _ in range(KILLS):
-            killed += kill_after(stored, chance.uniform(0.4, 1.2) * whole, words)
+            killed += kill_after(stored.root, chance.uniform(0.4, 1.2) * whole, words)
             log_is_true(stored, everything)
     assert killed
     list(stored.open().verify(["raw"], VerifyOptions(repair=True)))

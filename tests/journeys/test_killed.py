@@ -9,16 +9,14 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from imgdata.storage.local import LocalStorage
 from imgdata.system.files import TEMPORARY
+from imgdata.testing.programs import kill_after
 from imgdata.testing.small_project import (
     SmallProject,
     call,
@@ -38,25 +36,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.dvc, pytest.mark.timeout(900)]
 def chance() -> random.Random:
     print(f"IMGDATA_KILL_SEED={SEED}")  # noqa: T201 - shown when the test fails
     return random.Random(SEED)  # noqa: S311 - test data
-
-
-def kill_after(project: SmallProject, seconds: float, words: Sequence[str | Path]) -> bool:
-    """Run imgdata and kill it and what it started; tell whether it was still running."""
-    with subprocess.Popen(
-        ["imgdata", *map(str, words)],
-        cwd=project.root,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
-    return False
 
 
 def every_object_is_whole(folder: Path) -> None:
@@ -90,7 +69,7 @@ def log_is_whole(project: SmallProject) -> None:
 def duration(project: SmallProject, *words: str | Path) -> float:
     """Return how long a new process takes, loading included: the kills come within this time."""
     start = time.monotonic()
-    assert not kill_after(project, 300, words)
+    assert not kill_after(project.root, 300, words, environment())
     return time.monotonic() - start
 
 
@@ -109,7 +88,9 @@ def test_add(project: SmallProject, tmp_path: Path, chance: random.Random) -> No
             folder = tmp_path / "new" / f"P{number + 1}"
             sources.append(write_random_plate(folder, files=FILES, size=SIZE, seed=number + 2))
         before = contents(sources[-1])
-        killed += kill_after(project, chance.uniform(0, whole), ["add", "raw", sources[-1]])
+        killed += kill_after(
+            project.root, chance.uniform(0, whole), ["add", "raw", sources[-1]], environment()
+        )
         assert contents(sources[-1]) == before, "the source is not touched"
         every_object_is_whole(project.root / ".dvc" / "cache")
         log_is_whole(project)
@@ -136,7 +117,7 @@ def test_push(project: SmallProject, tmp_path: Path, chance: random.Random) -> N
     for _ in range(KILLS):
         shutil.rmtree(project.archive / "files", ignore_errors=True)
         shutil.rmtree(project.root / ".imgdata" / "log", ignore_errors=True)
-        killed += kill_after(project, chance.uniform(0.1, whole), ["push"])
+        killed += kill_after(project.root, chance.uniform(0.1, whole), ["push"], environment())
         every_object_is_whole(project.archive)
         log_is_whole(project)
         noted = json.loads(project.imgdata("status", "raw", "--json").stdout)["results"][0]
@@ -170,7 +151,7 @@ def test_pull(project: SmallProject, tmp_path: Path, chance: random.Random) -> N
         if number % 2 == 0:
             shutil.rmtree(cache, ignore_errors=True)
         shutil.rmtree(data, ignore_errors=True)
-        killed += kill_after(clone, chance.uniform(0.1, whole), ["pull"])
+        killed += kill_after(clone.root, chance.uniform(0.1, whole), ["pull"], environment())
         every_object_is_whole(cache)
         got = contents(data) if data.is_dir() else {}
         whole_files = {name: md5 for name, md5 in got.items() if TEMPORARY not in name}
@@ -192,7 +173,7 @@ def test_run(project: SmallProject, tmp_path: Path, chance: random.Random) -> No
     for number in range(KILLS):
         pipeline = project.root / "dvc.yaml"
         pipeline.write_text(pipeline.read_text().replace("mkdir -p", "true && mkdir -p", 1))
-        killed += kill_after(project, chance.uniform(0.2, whole), ["run"])
+        killed += kill_after(project.root, chance.uniform(0.2, whole), ["run"], environment())
         log_is_whole(project)
         every_object_is_whole(project.root / ".dvc" / "cache")
         if number % 5 == 4:

@@ -8,6 +8,7 @@ from imgdata.cli.options import DryRun, Sources, Yes, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import PartlyDoneError, RefusedError
+from imgdata.model.excerpts import first_lines
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
@@ -146,10 +147,9 @@ def refuse_left_out(done: "list[Added]") -> None:
     ]
     if left:
         many = "one file was" if len(left) == 1 else f"{len(left)} files were"
-        more = [f"... and {len(left) - SHOWN} more"] if len(left) > SHOWN else []
         msg = f"{many} not added and exist only at the source"
         raise PartlyDoneError(
             msg,
-            cause="\n".join(left[:SHOWN] + more),
+            cause=first_lines(left, SHOWN),
             remedy="make them readable and run the same command again; it adds what is missing",
         )

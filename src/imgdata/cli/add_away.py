@@ -18,6 +18,7 @@ from imgdata.cli.push import show_outcome
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import ImgdataError, PartlyDoneError
+from imgdata.model.excerpts import first_lines
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
@@ -275,15 +276,10 @@ def _error(wanted: Request, done: _Done) -> ImgdataError | None:
             f"imgdata push {wanted.level}, or imgdata verify {wanted.level} for old checks\n"
             f"then: {wanted.command}"
         )
-        return PartlyDoneError(problem, cause=_some(lines), remedy=remedy)
+        return PartlyDoneError(problem, cause=first_lines(lines, SHOWN), remedy=remedy)
     left = [f"{one.leaving.source}/{bad.path}: {bad.why}" for one in done.gone
             for bad in one.unsettled]  # fmt: skip
     if left:
         problem = f"{count(len(left), 'file')} not deleted at the source"
-        return PartlyDoneError(problem, cause=_some(left), remedy=wanted.command)
+        return PartlyDoneError(problem, cause=first_lines(left, SHOWN), remedy=wanted.command)
     return None
-
-
-def _some(lines: Sequence[str]) -> str:
-    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *more])

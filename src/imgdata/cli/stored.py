@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from imgdata.cli.session import Session
 from imgdata.errors import ImgdataError
+from imgdata.model.excerpts import first_lines
 
 if TYPE_CHECKING:
     from imgdata.workflows.stored import NotInSource
@@ -104,8 +105,7 @@ def _show_absent(session: Session, absent: "NotInSource") -> None:
 
 
 def _fail(bad: Sequence[str], what: str, remedy: str) -> None:
-    more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
     count = "one thing is" if len(bad) == 1 else f"{len(bad):,} things are"
     count = count.replace(" is", "").replace(" are", "") if what.startswith("in ") else count
     problem = f"{count} {what}"
-    raise NotStoredError(problem, cause="\n".join([*bad[:SHOWN], *more]), remedy=remedy)
+    raise NotStoredError(problem, cause=first_lines(bad, SHOWN), remedy=remedy)

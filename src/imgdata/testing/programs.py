@@ -73,6 +73,30 @@ def run(
         return subprocess.CompletedProcess(line, status, out.read(), err.read())
 
 
+def kill_after(
+    folder: Path,
+    seconds: float,
+    words: Sequence[str | Path],
+    env: Mapping[str, str] | None = None,
+) -> bool:
+    """Run imgdata as a new process and kill it and what it started; tell whether it still ran."""
+    with subprocess.Popen(
+        [PROGRAMS / "imgdata", *words],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return True
+    return False
+
+
 def _waiting_process(program: str, env: Mapping[str, str]) -> socket.socket:
     """Return the socket of the process that has loaded a program; start it when there is none."""
     at_start = {name: value for name, value in env.items() if name.startswith(READ_AT_START)}

@@ -16,6 +16,7 @@ from imgdata.dvc_files.tracked import TrackedOut, dot_dvc_text, ignore_in_git
 from imgdata.errors import MachineError, RefusedError, UsageError
 from imgdata.levels.units import ZARR, Unit, unit_name
 from imgdata.model.events import time_text
+from imgdata.model.excerpts import first_lines
 from imgdata.model.objects import ObjectId, object_key
 from imgdata.model.sizes import format_size
 from imgdata.project.config import Level
@@ -183,7 +184,9 @@ def _plan_unit(
         found, left_out = list_source(clone.root, real, path)
     if not found:
         problem = f"{source} holds no file that can be added"
-        raise UsageError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
+        raise UsageError(
+            problem, cause=first_lines((f"{one.path}: {one.why}" for one in left_out), SHOWN)
+        )
     size = sum(os.stat(file.path).st_size for file in found)  # noqa: PTH116 - once a file
     chosen = _origin_of(clone, level, name, origin)
     return UnitToAdd(
@@ -243,12 +246,6 @@ def check_unit_name(name: str, path: str, *, has_format: bool) -> None:
     if wrong or name.endswith(".dvc") or (has_format and unit_name(path) != name):
         problem = f"'{name}' cannot be the name of a unit"
         raise UsageError(problem, remedy="choose another with --unit, without '/' or leading '.'")
-
-
-def _some(lines: Iterable[str]) -> str:
-    told = list(lines)
-    more = [f"... and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
-    return "\n".join(told[:SHOWN] + more)
 
 
 Watch = Callable[[Sequence[tuple[str, str]], Progress], AbstractContextManager[Progress]]
@@ -373,7 +370,9 @@ def merge(clone: Clone, unit: UnitToAdd, outcomes: Iterable[TakeOutcome]) -> Mer
     files = {**recorded, **{path: one.md5 for path, one in taken.items()}}
     if not files:
         problem = f"no file of {unit.title} could be read"
-        raise MachineError(problem, cause=_some(f"{one.path}: {one.why}" for one in left_out))
+        raise MachineError(
+            problem, cause=first_lines((f"{one.path}: {one.why}" for one in left_out), SHOWN)
+        )
     size = _total_size(clone, before, recorded, taken)
     return Merged(unit, taken, tuple(left_out), recorded, files, size)
 
@@ -430,7 +429,7 @@ def _refuse_other_originals(
         msg = f"{count} of {unit.title} would replace a different original of the same name"
         raise RefusedError(
             msg,
-            cause=_some(clashes),
+            cause=first_lines(clashes, SHOWN),
             remedy="add the source as a unit of its own: "
             f"imgdata add {unit.level.name} {unit.source} --unit NAME",
         )
@@ -439,7 +438,7 @@ def _refuse_other_originals(
         msg = f"originals of {unit.title} changed since they were added"
         raise RefusedError(
             msg,
-            cause=_some(f"{unit.path}/{path}" for path in damaged),
+            cause=first_lines((f"{unit.path}/{path}" for path in damaged), SHOWN),
             remedy="move them away and bring the recorded ones back: "
             f"imgdata pull {unit.level.name}",
         )

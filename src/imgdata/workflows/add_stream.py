@@ -14,6 +14,7 @@ from imgdata.dvc_files.dot_dvc import read_dot_dvc
 from imgdata.dvc_files.joining import Ground, dot_dvc_stage
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.errors import MachineError, PartlyDoneError, RefusedError, UsageError
+from imgdata.model.excerpts import first_lines
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.source_objects import SOURCE, SourceObjects
 from imgdata.transfer.take_in import hash_only
@@ -152,9 +153,8 @@ def _not_whole(unit: UnitToAdd, pushed: Pushed) -> PartlyDoneError:
         else f"{name}: {found} on {place}"
         for name, place, found in bad
     ]
-    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     count = "one file" if len(lines) == 1 else f"{len(lines)} files"
     problem = f"{unit.title} is not recorded: {count} did not arrive"
-    cause = "\n".join(lines[:SHOWN] + more)
+    cause = first_lines(lines, SHOWN)
     remedy = "run the same command again; what arrived is not sent again"
     return PartlyDoneError(problem, cause=cause, remedy=remedy)

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from imgdata.errors import RefusedError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, level_of
+from imgdata.model.excerpts import first_lines
 from imgdata.policy.licenses import sharing_fault
 from imgdata.policy.restrictions import MayLeave, Restricted, Source, Verdict, may_leave
 from imgdata.ports import Storage
@@ -343,14 +344,11 @@ def refusal(held: Sequence[Withheld], what: str) -> RefusedError:
         for one in held
         for reason in one.reasons
     ]
-    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     may = ", ".join(sorted({name for one in held for name in one.may}))
     count = "one unit is" if len(held) == 1 else f"{len(held)} units are"
     return RefusedError(
         f"{count} restricted and {what}",
-        cause="\n".join(
-            [*lines[:SHOWN], *more, f"what may leave: {may or 'no level by a written rule'}"]
-        ),
+        cause=f"{first_lines(lines, SHOWN)}\nwhat may leave: {may or 'no level by a written rule'}",
         remedy="ask the owner; what may leave is said by may_leave of the origin in imgdata.yaml,"
         " committed on the release branch",
     )

@@ -30,6 +30,7 @@ from imgdata.model.deposits import (
     Uploaded,
     UploadOutcome,
 )
+from imgdata.model.excerpts import first_lines
 from imgdata.ports import (
     CanDiscard,
     CanFindDraft,
@@ -115,10 +116,9 @@ def _nothing_left(plan: DepositPlan) -> RefusedError:
     if not plan.held:
         return RefusedError(f"{levels} holds no file, so there is nothing to deposit")
     reasons = dict.fromkeys(held.reason for held in plan.held)
-    more = [f"... and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
     return RefusedError(
         f"nothing may leave of {levels}",
-        cause="\n".join([*list(reasons)[:SHOWN], *more]),
+        cause=first_lines(reasons, SHOWN),
         remedy="the owner's release date or a written rule (may_leave) in imgdata.yaml, committed "
         "on the release branch, lets data go",
     )

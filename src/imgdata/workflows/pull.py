@@ -13,6 +13,7 @@ from imgdata.errors import (
     StorageError,
 )
 from imgdata.levels.units import Unit, level_of
+from imgdata.model.excerpts import first_lines
 from imgdata.model.keys import Fields
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
@@ -207,9 +208,8 @@ def _broken(bad: Sequence[str], broken: Pulled, options: PullOptions) -> Damaged
     remedy = f"from another copy: {options.command(broken.unit.level)} --from STORAGE"
     if broken.way_back:
         remedy = f"a storage that imgdata.yaml does not name any more has them: {broken.way_back}"
-    more = [f"... and {len(bad) - SHOWN} more"] if len(bad) > SHOWN else []
     return DamagedError(
         f"{count} damaged or missing and not checked out",
-        cause="\n".join([*bad[:SHOWN], *more]),
+        cause=first_lines(bad, SHOWN),
         remedy=remedy,
     )

@@ -25,6 +25,7 @@ from imgdata.levels.staleness import Freshness, in_order, upstream_of
 from imgdata.levels.units import Unit, level_of
 from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.events import Json, time_text
+from imgdata.model.excerpts import first_lines
 from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows import leftovers
@@ -160,7 +161,7 @@ def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
         problem = "the pipeline cannot be read, so nothing is run"
         raise InvalidProjectError(
             problem,
-            cause="\n".join(one.sentence for one in unread[:SHOWN]),
+            cause=first_lines((one.sentence for one in unread), SHOWN),
             remedy=f"correct it, or take back what git has: git restore {files}",
         )
     named = choose_stages(clone, names)
@@ -292,7 +293,7 @@ def _refuse_changed_input(clone: Clone, dep: Dep, out: Out, unit: Unit | None) -
     msg = f"the input {dep.path} is not as it was recorded ({_count(comparison)})"
     raise RefusedError(
         msg,
-        cause=_some(lines),
+        cause=first_lines(lines, SHOWN),
         remedy=remedy,
     )
 
@@ -313,7 +314,7 @@ def _refuse_edited_output(clone: Clone, stage: Stage, out: Out) -> None:
     msg = f"running '{stage.name}' would delete {count} in {out.path} that nothing else has"
     raise RefusedError(
         msg,
-        cause=_some(lines),
+        cause=first_lines(lines, SHOWN),
         remedy=f"keep them: mv {out.path} {out.path}.kept   (then run again)",
     )
 
@@ -329,11 +330,6 @@ def _count(comparison: Comparison) -> str:
         (len(comparison.extra), "not recorded"),
     ]
     return ", ".join(f"{number} {word}" for number, word in parts if number)
-
-
-def _some(lines: list[str]) -> str:
-    more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-    return "\n".join([*lines[:SHOWN], *more])
 
 
 def run_stages(

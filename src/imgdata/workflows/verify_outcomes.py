@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from imgdata.errors import DamagedError, ImgdataError
+from imgdata.model.excerpts import first_lines
 from imgdata.transfer.move import DEFAULT_JOBS
 from imgdata.workflows.history import Version
 
@@ -103,11 +104,10 @@ def summary_error(outcomes: Sequence[VerifyOutcome]) -> ImgdataError | None:
     if bad:
         told = (f"{file.names[0]} on {one.storage}: {file.how}" for one, file in bad)
         lines = list(dict.fromkeys(told))  # several versions may lack the same
-        more = [f"... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
         why = dict.fromkeys(why for one, _ in bad for why in one.why)
         count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
         problem = f"{count} damaged or missing"
-        cause = "\n".join([*why, *lines[:SHOWN], *more])
+        cause = "\n".join([*why, first_lines(lines, SHOWN)])
         return FoundBadError(problem, cause=cause, remedy=_remedy(bad[0][0]))
     away = (one for one in outcomes if isinstance(one, NotVerified) and one.is_expected)
     return next((one.error for one in away if not one.is_drawer), None)

@@ -1,0 +1,10 @@
+"""The beginning of a long list, for messages."""
+
+from collections.abc import Iterable
+
+
+def first_lines(lines: Iterable[str], shown: int) -> str:
+    """Return the first lines under each other, and how many more there are."""
+    told = list(lines)
+    more = [f"... and {len(told) - shown} more"] if len(told) > shown else []
+    return "\n".join([*told[:shown], *more])

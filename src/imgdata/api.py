@@ -31,6 +31,7 @@ from imgdata.system.progress import SILENT, Progress
 from imgdata.tracking.dvc import stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
+from imgdata.workflows.prepare_clone import prepare_clone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -143,7 +144,7 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         problem = f"{root} has an {CONFIG_NAME} but no .dvc folder"
         raise NoProjectError(problem, remedy="imgdata init")
     if writing:
-        initing.prepare_clone(root, site_cache_dir(), None)
+        prepare_clone(root, site_cache_dir(), None)
         merge_driver.install(root, git)
     return Project(clone_of_project(root, config, git))
 
@@ -235,7 +236,7 @@ def complete_project(root: Path, *, cache: Path | None = None) -> tuple[Project,
         changes = open_project(root).plan_apply()
     written += conform.apply_changes(changes)
     done += [os.path.relpath(change.path, root) for change in changes]
-    if initing.prepare_clone(root, site_cache_dir(), cache):
+    if prepare_clone(root, site_cache_dir(), cache):
         done.append("settings of this clone in .dvc/config.local")
     project = _finish_init(root, written, cache)
     if not had_driver and merge_driver.is_installed(git):
@@ -301,7 +302,7 @@ def _init_options(
 
 def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> Project:
     """Give the clone what git does not bring, and add to git what was written."""
-    initing.prepare_clone(root, site_cache_dir(), cache)
+    prepare_clone(root, site_cache_dir(), cache)
     git = need_git(root)
     merge_driver.install(root, git)
     clone = open_project(root).clone

@@ -1,6 +1,5 @@
 """The index of a DVC project: every stage, added file and import, with what is recorded."""
 
-import configparser
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -141,12 +140,16 @@ def command_style(tree: Tree, root: str) -> CommandStyle:
     """Return how mappings become options of a command, from `.dvc/config` and config.local."""
     found: dict[str, str] = {}
     for name in ("config", "config.local"):
-        data = tree.read(join(root, f".dvc/{name}"))
+        data = tree.read(join(root, f".dvc/{name}")) or b""
+        if b"parsing" not in data:
+            continue
+        import configparser  # noqa: PLC0415 - hardly any project needs it
+
         parser = configparser.RawConfigParser(
             strict=False, allow_no_value=True, inline_comment_prefixes=("#",)
         )
         try:
-            parser.read_string((data or b"").decode("utf-8", "replace"))
+            parser.read_string(data.decode("utf-8", "replace"))
         except configparser.Error:
             continue
         if parser.has_section("parsing"):

@@ -2,8 +2,6 @@
 
 import re
 
-from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
-
 _PERMISSIVE = frozenset(
     {
         "CC0-1.0",
@@ -27,6 +25,11 @@ _CC_URL = re.compile(
 
 def spdx_id(text: str) -> str | None:
     """Return the one licence of the SPDX list that a text names, as the list writes it."""
+    from packaging.licenses import (  # noqa: PLC0415 - its list takes a millisecond to load
+        InvalidLicenseExpression,
+        canonicalize_license_expression,
+    )
+
     try:
         found = str(canonicalize_license_expression(text))
     except InvalidLicenseExpression:

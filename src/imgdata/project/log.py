@@ -6,8 +6,8 @@ never touched again, so that any two clones merge without conflict.
 """
 
 import json
+import platform
 import secrets
-import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -162,7 +162,7 @@ class LogWriter(Struct):
             "id": new_id,
             "at": time_text(at),
             "by": self.by,
-            "host": socket.gethostname(),
+            "host": platform.node(),
             "event": kind,
             **details,
             **({"after": after} if after else {}),

@@ -1,7 +1,6 @@
 """A folder or disk as a storage."""
 
 import contextlib
-import ctypes
 import errno
 import os
 import stat
@@ -372,6 +371,8 @@ def _sync(handle: int) -> None:
     if not sys.platform.startswith("linux"):
         os.sync()
         return
+    import ctypes  # noqa: PLC0415 - only what writes needs it
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.syncfs(handle) != 0:
         code = ctypes.get_errno()

@@ -30,7 +30,6 @@ MEBIBYTE = 1 << 20
 FOREIGN = (BaseError, OSError)
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
-_NAMED_MD5 = re.compile(r"(?:^|/)([0-9a-f]{2})/([0-9a-f]{30})(?:\.dir)?$")
 _PLAIN_PART = re.compile(r"[A-Za-z0-9._-]+")
 _OUT_OF_RANGE = re.compile(r"status code: 416|Invalid range requested")
 _NO_RANGES = re.compile(r"non-partial response")
@@ -453,8 +452,7 @@ def proven_md5(etag: str | None, key: str, data: bytes | None = None) -> str | N
     digest = (etag or "").strip('"').lower()
     if not _MD5.fullmatch(digest):
         return None
-    named = _NAMED_MD5.search(key)
-    if named and "".join(named.groups()) == digest:
+    if f"/{key}".removesuffix(FOLDER_SUFFIX).endswith(f"/{digest[:2]}/{digest[2:]}"):
         return digest
     if data is not None and hashlib.md5(data, usedforsecurity=False).hexdigest() == digest:
         return digest

@@ -226,18 +226,18 @@ def plan_unit(
         there: What the storage has, where it was asked for all units at once.
     """
     content = selected_content(clone, target.unit, options)
-    files, lists = content.items(), (content.list_item,) if content.list_item else ()
+    files = {one.key: one for one in content.items()}
+    lists = {one.key: one for one in (content.list_item,) if one is not None}
     if there is None:
-        keys = [one.key for one in (*files, *lists)]
-        there = present_objects(storage, keys, jobs=options.jobs)
+        there = present_objects(storage, [*files, *lists], jobs=options.jobs)
     # What the storage itself vouches for is not looked up in the cache.
     vouched = {key for key, found in there.items() if found.md5 is not None}
-    cached = present_objects(clone.cache, [one.key for one in files if one.key not in vouched])
+    cached = present_objects(clone.cache, [key for key in files if key not in vouched])
+    files |= {key: files[key].sized(cached) for key in cached}
     known = clone.ledger.copy(copy_key(target.unit, target.storage))
     send, check, damaged, present = [], [], [], 0
-    sized = (one.sized(cached) for one in files) if cached else files
-    for item in (*sized, *lists):
-        found = there.get(item.key)
+    for key, item in (files | lists).items():
+        found = there.get(key)
         if found is None:
             send.append(item)
         elif item.is_contradicted_by(found):

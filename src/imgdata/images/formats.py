@@ -271,11 +271,6 @@ IMAGE_SUFFIXES = frozenset(
 )
 
 
-def has_image_name(path: str | Path) -> bool:
-    """Tell whether a name promises an image this program or a microscope's would open."""
-    return Path(path).suffix.lower() in IMAGE_SUFFIXES
-
-
 def recognise(head: bytes) -> Format | None:
     """Return the format a file's first bytes belong to, or None."""
     return next((row for row in FORMATS if row.recognise(head)), None)
@@ -290,22 +285,22 @@ def read_image(path: Path) -> Reading | None:
         OSError: The file cannot be opened or read from its disk.
     """
     with BoundedFile(path) as file:
-        named = has_image_name(path)
+        suffix = path.suffix.lower()
+        named = suffix in IMAGE_SUFFIXES
         if file.size == 0:
             return _plain("", Symptom("IMG-103", "0 bytes", "an image")) if named else None
         row = recognise(file.head)
         if row is not None:
-            return _read_row(row, file, path)
+            return _read_row(row, file, suffix)
         return _unknown(file, path) if named else None
 
 
-def _read_row(row: Format, file: BoundedFile, path: Path) -> Reading:
+def _read_row(row: Format, file: BoundedFile, suffix: str) -> Reading:
     reading = _not_checked(row.name, row.title)
     if all(is_installed(name) for name in row.needs):
         # Installed but broken: what could not be read has not been checked either.
         with suppress(ImportError):
             reading = _reader(row)(file)
-    suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES and suffix not in row.suffixes:
         symptom = Symptom("IMG-104", f"{row.title} content named {suffix}", f"{suffix} content")
         return _with(reading, symptom)

@@ -31,11 +31,11 @@ TAKEN, PLACED = b"t", b"p"
 def reading_ahead(
     cache: Path, files: Sequence[tuple[str, str]], progress: Progress
 ) -> Iterator[Progress]:
-    """Read headers while the block takes files in, and remember them when it ended well.
+    """Read headers while the block takes files in, and remember them once these are in place.
 
     Args:
         cache: Folder that remembers readings.
-        files: Where each file is read from, and where it will be when the block ends.
+        files: Where each file is read from, and where it will be when the progress finishes.
         progress: Is told of the files as they are taken in.
 
     Yields what is to be told instead. A file is read after it was taken in, so that a slow disk is
@@ -47,7 +47,6 @@ def reading_ahead(
             yield progress
         else:
             yield _Told(reader, progress, taken=count(1))
-            _send(reader, PLACED)
 
 
 def _start(cache: Path, files: Sequence[tuple[str, str]], opened: ExitStack) -> Dialogue | None:
@@ -80,6 +79,7 @@ class _Told(Struct, frozen=True):
 
     def finish(self) -> None:
         self.progress.finish()
+        _send(self.reader, PLACED)
 
 
 def _send(reader: Dialogue, signal: bytes) -> None:
@@ -90,7 +90,7 @@ def _send(reader: Dialogue, signal: bytes) -> None:
 class _Read(Struct, frozen=True):
     """What one file told, and what tells whether its copy is this file."""
 
-    target: Path
+    target: str
     size: int
     mtime_ns: int
     told: Remembered
@@ -117,7 +117,7 @@ def _readings(files: Iterator[tuple[str, str]], reader: ImageReaders) -> Iterato
         with suppress(OSError):
             status = os.stat(source)  # noqa: PTH116 - once a file
             told = Remembered(reader.read(Path(source)))
-            yield _Read(Path(target), status.st_size, status.st_mtime_ns, told)
+            yield _Read(target, status.st_size, status.st_mtime_ns, told)
 
 
 def _placed(read: Sequence[_Read]) -> Iterator[tuple[Candidate, Remembered]]:
@@ -126,8 +126,10 @@ def _placed(read: Sequence[_Read]) -> Iterator[tuple[Candidate, Remembered]]:
         with suppress(OSError):
             now = os.stat(one.target)  # noqa: PTH116 - once a file
             if (now.st_size, now.st_mtime_ns) == (one.size, one.mtime_ns):
-                name = str(one.target)
-                yield Candidate(one.target, name, one.size, one.mtime_ns, now.st_ino), one.told
+                yield (
+                    Candidate(one.target, one.target, one.size, one.mtime_ns, now.st_ino),
+                    one.told,
+                )
 
 
 if __name__ == "__main__":

@@ -139,9 +139,9 @@ def _cross_check(facts: Mapping[str, Fact]) -> Iterator[Symptom]:
 def region_disagrees(facts: Mapping[str, Fact]) -> Symptom | None:
     """Compare MetaMorph's camera region and binning with the shape of the image."""
     binning = number(facts, "binning")
-    sizes = [(number(facts, f"region_{a}"), number(facts, f"size_{a}")) for a in "xy"]
     if not binning:
         return None
+    sizes = [(number(facts, f"region_{a}"), number(facts, f"size_{a}")) for a in "xy"]
     for region, size in sizes:
         if not region or not size:
             return None

@@ -41,13 +41,19 @@ class SourceFile(Struct, frozen=True):
 class Taken(Struct, frozen=True):
     """The file's content is known, and in the cache where it was taken in.
 
-    `stamp` is that of the source as it was read.
+    Attributes:
+        source: The file.
+        md5: Its content.
+        size: Its bytes.
+        stamp: That of the source as it was read.
+        is_object: The file is the object in the cache, under two names.
     """
 
     source: SourceFile
     md5: str
     size: int
     stamp: Stamp
+    is_object: bool = False
 
 
 class Unreadable(Struct, frozen=True):
@@ -154,7 +160,7 @@ def _take_open(
     linked = into.links.take(source.path, descriptor, before) if into.links is not None else None
     if linked is not None:
         md5, status = linked
-        return Taken(source, md5, status.st_size, Stamp.of(status))
+        return Taken(source, md5, status.st_size, Stamp.of(status), is_object=True)
     temporary = temporary_name(os.path.join(into.cache_dir, "files", "md5", "x"))
     try:
         target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

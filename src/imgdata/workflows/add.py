@@ -261,7 +261,8 @@ def apply_add(
 ) -> Iterator[Added]:
     """Add the planned units one after the other; each is recorded before the next begins.
 
-    `watch` is asked for each unit and follows it through the progress it returns.
+    `watch` is asked for each unit and follows it through the progress it returns, which finishes
+    when all files are where they stay.
 
     Raises:
         RefusedError: A recorded original of the same name has other content.
@@ -320,7 +321,9 @@ def _add_unit(clone: Clone, unit: UnitToAdd, progress: Progress) -> Added:
     outcomes = take_in(unit.files, clone.dvc.cache_dir, linked=linked, progress=progress)
     merged = merge(clone, unit, outcomes)
     with dvc_lock(clone.tmp):
-        clone.state.write(list(_place(clone, unit, merged.taken)))
+        rows = list(_place(clone, unit, merged.taken))
+        progress.finish()
+        clone.state.write(rows)
         record = made_record(clone, merged)
         written = write_record(clone, unit, record)
     return added(merged, record, written)
@@ -507,11 +510,15 @@ def write_record(clone: Clone, unit: UnitToAdd, record: Record) -> tuple[Path, .
 def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterator[Row]:
     """Put the files into the workspace, read-only; yield the state rows of both ends."""
     base = str(clone.root / unit.path)
-    placements = [
-        Placement(_below(base, path), one.md5, hashed=True) for path, one in taken.items()
-    ]
     cache, types = clone.dvc.cache_dir, clone.dvc.cache_types
     objects = str(cache)
+    placements = []
+    for path, one in taken.items():
+        if one.is_object:
+            yield Row(_below(base, path), one.stamp, one.md5)
+            yield Row(f"{objects}/{object_key(one.md5)}", one.stamp, one.md5)
+        else:
+            placements.append(Placement(_below(base, path), one.md5, hashed=True))
     for outcome in place_all(placements, cache, types, read_only=True):
         match outcome:
             case CacheDamaged(placement, found):

@@ -28,12 +28,12 @@ from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.by_path import MIGRATE, kept_by_name
 from imgdata.workflows.conform import DVC_ONLY, FileChange, plan_conform, storage_options
 from imgdata.workflows.init import (
-    DVC_IGNORED,
     NO_CREATOR,
     InitOptions,
     default_archive,
     edit_config,
 )
+from imgdata.workflows.prepare_clone import DVC_IGNORED
 
 DVC_FOLDER = ".dvc"
 READ_ONLY = frozenset({"http", "https"})

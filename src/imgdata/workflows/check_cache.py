@@ -5,8 +5,9 @@ table is a convenience: when it cannot be read or written, files are read once m
 """
 
 import logging
+import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from imgdata.workflows.check_walk import Candidate
 _log = logging.getLogger(__name__)
 FILE_NAME = "check-1.sqlite"
 _KEEP_ROWS = 2_000_000
+_AT_ONCE = 900  # below the 999 host parameters of old SQLite builds
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -37,6 +39,21 @@ def stamp_of(candidate: Candidate, version: str) -> str:
     return f"{version}:{candidate.size}:{candidate.mtime_ns}:{candidate.inode}"
 
 
+def _key(candidate: Candidate) -> str:
+    return os.path.abspath(candidate.full)  # noqa: PTH100 - a link has readings of its own
+
+
+def _rows(table: sqlite3.Connection, paths: list[str]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield the rows of some paths: the table has those of every project of this clone."""
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        yield from table.execute(
+            f"SELECT path, stamp, data FROM reading WHERE path IN ({marks})",  # noqa: S608 - marks
+            some,
+        )
+
+
 class Cache:
     """Readings by path in one SQLite file; without a folder it remembers nothing."""
 
@@ -48,13 +65,13 @@ class Cache:
         """Return what is remembered of unchanged files, by candidate name."""
         if self._file is None or not self._file.is_file():
             return {}
-        wanted = {str(c.path.absolute()): c for c in candidates}
+        wanted = {_key(c): c for c in candidates}
         found: dict[str, Remembered] = {}
         try:
             with closing(self._open()) as table:
-                for path, stamp, data in table.execute("SELECT path, stamp, data FROM reading"):
-                    one = wanted.get(path)
-                    if one is not None and stamp == stamp_of(one, self._version):
+                for path, stamp, data in _rows(table, list(wanted)):
+                    one = wanted[path]
+                    if stamp == stamp_of(one, self._version):
                         found[one.name] = _decode(data)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             _log.info("remembered readings cannot be used: %s", error)
@@ -70,7 +87,7 @@ class Cache:
                 table.executemany(
                     "INSERT OR REPLACE INTO reading VALUES (?, ?, ?)",
                     [
-                        (str(c.path.absolute()), stamp_of(c, self._version), _encode(row))
+                        (_key(c), stamp_of(c, self._version), _encode(row))
                         for c, row in rows.items()
                     ],
                 )

@@ -1,10 +1,9 @@
 """Find the files a check looks at; a folder named `*.zarr` is one file."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import pathspec
 from msgspec import Struct
 
 from imgdata.errors import NothingFoundError
@@ -19,18 +18,23 @@ class Candidate(Struct, frozen=True):
     """One file that may be an image, and its stat.
 
     Attributes:
-        path: Where it is.
+        full: Where it is.
         name: Its path below the checked folder, `/` between parts.
         size: Bytes; of a zarr folder, those of its metadata.
         mtime_ns: Time of its last change.
         inode: What tells it from a copy put in its place.
     """
 
-    path: Path
+    full: str
     name: str
     size: int
     mtime_ns: int
     inode: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.full)
 
 
 def is_thumb(name: str) -> bool:
@@ -45,7 +49,7 @@ def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Itera
     Raises:
         NothingFoundError: A path does not exist.
     """
-    ignored = pathspec.PathSpec.from_lines("gitignore", ignore)
+    is_ignored = _matcher(ignore)
     start = f"{root}{os.sep}"
     seen: set[str] = set()
     for path in paths:
@@ -56,10 +60,18 @@ def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Itera
         for full, status in found:
             below = full[len(start) :] if full.startswith(start) else os.path.relpath(full, root)
             name = below.replace(os.sep, "/")
-            if name in seen or (ignored.patterns and ignored.match_file(name)):
+            if name in seen or (is_ignored and is_ignored(name)):
                 continue
             seen.add(name)
-            yield Candidate(Path(full), name, status.st_size, status.st_mtime_ns, status.st_ino)
+            yield Candidate(full, name, status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+def _matcher(lines: Iterable[str]) -> Callable[[str], bool] | None:
+    if not (some := list(lines)):
+        return None
+    from pathspec import PathSpec  # noqa: PLC0415 - few levels leave files out
+
+    return PathSpec.from_lines("gitignore", some).match_file
 
 
 def _one(path: Path) -> Iterator[tuple[str, os.stat_result]]:

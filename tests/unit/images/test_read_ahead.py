@@ -63,6 +63,7 @@ def test_a_check_finds_what_it_would_have_read(source: Path, place: Path, tmp_pa
         shutil.copytree(source, place)
         for _ in files:
             told.advance(items=1)
+        told.finish()
     ahead = remembered(place, tmp_path)
     headers = CheckOptions(pixels=Pixels.NONE, cache=tmp_path / "own")
     check_files([place], ImageReaders(), root=place, options=headers)
@@ -78,10 +79,11 @@ def test_a_check_finds_what_it_would_have_read(source: Path, place: Path, tmp_pa
 def test_another_file_in_its_place_is_not_taken_for_it(
     source: Path, place: Path, tmp_path: Path
 ) -> None:
-    with reading_ahead(tmp_path, ways(source, place), SILENT):
+    with reading_ahead(tmp_path, ways(source, place), SILENT) as told:
         shutil.copytree(source, place)
         (place / "0.tif").write_bytes(os.urandom(20))
         (place / "1.tif").unlink()
+        told.finish()
     names = set(remembered(place, tmp_path))
     assert {"2.tif", "image.tif"} <= names
     assert not {"0.tif", "1.tif"} & names

@@ -1,7 +1,7 @@
-"""Do S3 transfers end with exit status 0, every time?
+"""Do `imgdata push` to S3 and `imgdata pull` from it end with exit status 0, every time?
 
-Runs a program many times that writes and reads objects through many threads and ends at once, and
-counts every end that is not 0. Asynchronous use of the same library aborts in some 5 % of runs.
+Runs each many times, counts every end that is not 0, and counts the files each had to make.
+Asynchronous use of the library below them aborts at exit in some 5 % of runs.
 
     python -m benchmarks.exit_status --runs 300
 """
@@ -9,57 +9,47 @@ counts every end that is not 0. Asynchronous use of the same library aborts in s
 import argparse
 import collections
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from imgdata.testing.servers import S3Server, rclone_s3_server
+from benchmarks.jobs import Bench, Case
+from benchmarks.run import timed
+from imgdata.testing.servers import rclone_s3_server
 
-TRANSFER = """
-import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from imgdata.backends import open_storage
-url, endpoint = sys.argv[1:]
-storage = open_storage("lab", url, {"endpoint_url": endpoint}, Path("/"))
-def there_and_back(number):
-    data = bytes([number]) * 20_000
-    storage.write(f"files/{number}", [data], len(data))
-    with storage.read(f"files/{number}") as chunks:
-        return b"".join(chunks) == data
-with ThreadPoolExecutor(16) as pool:
-    assert all(pool.map(there_and_back, range(48)))
-assert len(list(storage.list())) == 48
-"""
+FILES, SIZE = 48, 20_000
 
 
-def exit_statuses(server: S3Server, runs: int) -> collections.Counter[int]:
-    """Return how often each exit status came."""
-    line = [sys.executable, "-c", TRANSFER]
-    env = {**os.environ, **server.environment}
-    return collections.Counter(
-        subprocess.run(
-            [*line, server.fresh_url(), server.endpoint], env=env, check=False
-        ).returncode
-        for _ in range(runs)
-    )
+def exit_statuses(case: Case, runs: int) -> collections.Counter[str]:
+    """Return how often each exit status came, and how often the files were not there."""
+    found: collections.Counter[str] = collections.Counter()
+    for _ in range(runs):
+        folder, command = case.prepare()
+        _, _, status = timed(command, folder)
+        found["0" if status == 0 and case.check(folder) else f"{status}, or files missing"] += 1
+    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=300)
     runs = parser.parse_args().runs
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, rclone_s3_server(Path(folder)) as server:
-        found = exit_statuses(server, runs)
-    seconds = time.monotonic() - start
-    print(f"{found[0]} of {runs} runs ended with exit status 0 ({seconds:.0f} s)")
-    for status, count in sorted(found.items()):
-        if status:
-            print(f"  exit status {status}: {count}")
-    sys.exit(0 if found == {0: runs} else 1)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    failed = False
+    with tempfile.TemporaryDirectory() as text, rclone_s3_server(Path(text)) as server:
+        os.environ |= server.environment | {"XDG_CACHE_HOME": text}
+        bench = Bench(Path(text) / "bench", server, FILES, SIZE)
+        for name, cases in (("push", bench.push_cases()), ("pull", bench.pull_cases())):
+            start = time.monotonic()
+            case = next(one for one in cases if one.tool == "imgdata")
+            found = exit_statuses(case, runs)
+            seconds = time.monotonic() - start
+            print(f"{name}: {found['0']} of {runs} ended with exit status 0 ({seconds:.0f} s)")
+            for status in found.keys() - {"0"}:
+                print(f"  exit status {status}: {found[status]}")
+            failed |= found["0"] != runs
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

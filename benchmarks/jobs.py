@@ -13,8 +13,8 @@ import numpy as np
 import tifffile
 from msgspec import Struct
 
+from imgdata.testing.programs import PROGRAMS
 from imgdata.testing.servers import S3Server, program
-from imgdata.testing.small_project import PROGRAMS
 
 IMGDATA, DVC = str(PROGRAMS / "imgdata"), str(PROGRAMS / "dvc")
 

@@ -33,7 +33,7 @@ from imgdata.model.public_data import (
 )
 from imgdata.model.selection import Selection
 from imgdata.ports import CanClose, CanFindNewer, PublicSource
-from imgdata.project.editor import dump_edited, load_editable
+from imgdata.project.editor import append_entry, dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.system.files import write_text
 from imgdata.system.progress import SILENT, Progress
@@ -130,7 +130,7 @@ class Importing:
             document = load_editable(text)
             if document.get("origins") is None:
                 document["origins"] = {}
-            document["origins"][name] = importing.origin_entry(plan.record)
+            append_entry(document["origins"], name, importing.origin_entry(plan.record))
             edited = dump_edited(document, text)
             changed = parse_config(edited)
             write_text(path, edited)

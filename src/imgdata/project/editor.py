@@ -39,20 +39,29 @@ def append_entry(section: Any, name: str, entry: dict[str, Any]) -> None:  # noq
 
     ruamel keeps such lines with the last value before them.
     """
-    last = section[[*section][-1]] if section else None
+    kept = _comment_behind(section)
     new = load_editable("{}")
     new.fa.set_block_style()
     new.update(entry)
     section[name] = new
-    if not isinstance(last, dict) or not last:
-        return
-    kept = last.ca.items.get([*last][-1], (None, None, None))[2]  # type: ignore[attr-defined] # ruamel's
     own, _, gap = kept.value.partition("\n") if kept else ("", "", "")
-    if gap:
+    if kept and gap:
         behind = copy(kept)
         behind.value = f"\n{gap}"
         new.ca.items[[*new][-1]] = [None, None, behind, None]
         kept.value = f"{own}\n"
+
+
+def _comment_behind(node: Any) -> Any:  # noqa: ANN401 - ruamel's own types
+    """Return the comment, with empty lines, behind the last value of a block; None for none."""
+    if not node or not hasattr(node, "ca"):
+        return None
+    is_mapping = isinstance(node, dict)
+    last = [*node][-1] if is_mapping else len(node) - 1
+    below = node[last]
+    if below and hasattr(below, "ca") and not below.fa.flow_style():
+        return _comment_behind(below)
+    return node.ca.items.get(last, (None, None, None))[2 if is_mapping else 0]
 
 
 def _indents_lists(text: str) -> bool:

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from imgdata.dvc_files.config import Setting, edited_config
 from imgdata.errors import RefusedError, UsageError
-from imgdata.project.editor import dump_edited, load_editable
+from imgdata.project.editor import append_entry, dump_edited, load_editable
 from imgdata.project.loader import CONFIG_NAME
 from imgdata.project.template import render_template
 from imgdata.system.files import write_bytes, write_text
@@ -202,7 +202,7 @@ def _set_origin(value: dict[str, dict[str, object]], name: str, kind: str) -> No
     if kind not in ORIGIN_KINDS:
         problem = f"--origin {name}={kind}: '{kind}' is no kind of origin"
         raise UsageError(problem, cause=f"kinds: {', '.join(ORIGIN_KINDS)}")
-    value.setdefault("origins", {})[name] = {"kind": kind}
+    append_entry(value.setdefault("origins", {}), name, {"kind": kind})
     for level in value["levels"].values():
         if isinstance(level, dict) and level.get("origin") is not None:
             level["origin"] = name
@@ -249,7 +249,7 @@ def _add_place(places: dict[str, object], url: str, name: str) -> str:
     number = 2
     while free in places or free == "none":
         free, number = f"{name}-{number}", number + 1
-    places[free] = {"url": url}
+    append_entry(places, free, {"url": url})
     return free
 
 

@@ -318,6 +318,17 @@ def test_a_drive_in_a_drawer_counts_beside_a_copy_that_was_asked(lab: Lab, drive
     assert lab.plan_drop("raw").files == 0
 
 
+def test_a_push_says_that_a_drive_has_nothing_any_more_of_what_it_had(
+    lab: Lab, drive: Path
+) -> None:
+    unplug(drive)
+    drive.mkdir()
+    told = type_(lab, "push", "raw").stderr
+    assert "5 objects were on archive before and not any more" in told
+    assert "is drive:RED-07/nf1 still the same place?" in told
+    assert "before" not in type_(lab, "push", "raw").stderr
+
+
 @pytest.mark.parametrize("what", ["empty", "another project's", "a copy that lacks a file"])
 def test_another_drive_of_the_same_label_is_not_taken_for_it(
     lab: Lab, drive: Path, what: str

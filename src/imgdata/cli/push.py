@@ -154,11 +154,14 @@ def show_outcome(session: Session, outcome: "PushOutcome") -> None:
                     "bytes": outcome.size,
                     "checked": outcome.checked,
                     "present": outcome.present,
+                    "gone": outcome.gone,
                     "damaged": [name for bad in outcome.damaged for name in bad.item.names],
                     "missing": [name for bad in outcome.missing for name in bad.item.names],
                 }
             )
             session.say(f"{unit.title} -> {target.storage}: {_words(outcome)}")
+            if outcome.gone:
+                session.note(f"note: {_gone(outcome)}")
         case _:
             assert_never(outcome)
 
@@ -177,3 +180,13 @@ def _words(pushed: "Pushed") -> str:
     if bad:
         parts.append(f"{bad:,} DAMAGED or missing")
     return "; ".join(parts) or "nothing to do"
+
+
+def _gone(pushed: "Pushed") -> str:
+    """Say that a storage had lost what it had; it may be another drive of the same name."""
+    name = pushed.target.storage
+    objects = f"{count(pushed.gone, 'object')} {'was' if pushed.gone == 1 else 'were'}"
+    return (
+        f"{objects} on {name} before and not any more; is {pushed.place} still the same place? "
+        f"What else is gone: imgdata verify --on {name}"
+    )

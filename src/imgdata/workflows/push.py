@@ -50,6 +50,7 @@ class Pushed(Struct, frozen=True):
         present: Objects that were there with evidence.
         damaged: Objects whose bytes are wrong, here or at the storage; not sent.
         missing: Objects that no place has.
+        gone: How many of those sent had been there before, as the log says.
     """
 
     target: Target
@@ -60,6 +61,7 @@ class Pushed(Struct, frozen=True):
     present: int
     damaged: tuple[Damaged, ...]
     missing: tuple[Missing, ...]
+    gone: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -263,6 +265,7 @@ def _push_unit(
         present=plan.present,
         damaged=(*(() if resent else plan.damaged), *shipment.damaged),
         missing=tuple(shipment.missing),
+        gone=plan.gone,
     )
 
 

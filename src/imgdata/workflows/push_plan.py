@@ -72,6 +72,7 @@ class UnitPlan(Struct, frozen=True):
         check: Objects that are there without evidence, to be read back.
         present: Objects that are there with evidence.
         damaged: Objects that are there with another size or checksum.
+        gone: How many of those to send were there before, as the log says.
     """
 
     target: Target
@@ -81,6 +82,7 @@ class UnitPlan(Struct, frozen=True):
     present: int
     damaged: tuple[Damaged, ...]
     whole: bool
+    gone: int = 0
 
     @property
     def size(self) -> int:
@@ -249,7 +251,10 @@ def plan_unit(
     whole = options.takes_all(target.unit)
     if not whole and content.list_item is not None:
         send = [item for item in send if item != content.list_item]
-    return UnitPlan(target, content, tuple(send), tuple(check), present, tuple(damaged), whole)
+    gone = sum(1 for item in send if known.evidence(item.md5) is not None)
+    return UnitPlan(
+        target, content, tuple(send), tuple(check), present, tuple(damaged), whole, gone
+    )
 
 
 def _is_trusted(

@@ -1,5 +1,6 @@
 """`imgdata add`."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,7 +9,7 @@ from imgdata.cli.options import DryRun, Sources, Yes, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import PartlyDoneError, RefusedError
-from imgdata.model.excerpts import first_lines
+from imgdata.model.excerpts import first_lines, first_names
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from imgdata.workflows.add import Added, AddPlan
 
 SHOWN = 10
+NAMED = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -68,9 +70,13 @@ def add(  # noqa: PLR0913 - one argument an option
                 show_findings(session, project.check_headers([folder], level))
     finally:
         if done:
-            units = ", ".join(one.unit.name or one.unit.level.name for one in done)
-            session.finish_writing(project, f"Add {units} to {level}")
+            session.finish_writing(project, f"Add {units_of(done)} to {level}")
     refuse_left_out(done)
+
+
+def units_of(done: Sequence["Added"]) -> str:
+    """Return the first units that were added, for the subject of a commit."""
+    return first_names([one.unit.name or one.unit.level.name for one in done], NAMED)
 
 
 def show_plan(session: Session, plan: "AddPlan") -> None:

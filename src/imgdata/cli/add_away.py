@@ -13,6 +13,7 @@ from imgdata.cli.add import (
     show_added,
     show_findings,
     show_plan,
+    units_of,
 )
 from imgdata.cli.push import show_outcome
 from imgdata.cli.session import Session
@@ -91,7 +92,7 @@ def add_away(session: Session, project: "Project", wanted: Request) -> None:
         if wanted.move:
             _delete(session, project, wanted, emptied, done)
     finally:
-        units = ", ".join(one.unit.name or one.unit.level.name for one in done.added)
+        units = units_of(done.added)
         what = f"Add {units} to {wanted.level}" if units else f"Note copies of {wanted.level}"
         session.finish_writing(project, what)
     if error := _error(wanted, done):

@@ -9,6 +9,7 @@ from imgdata.cli.options import Remote, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import Exit, UsageError
+from imgdata.model.excerpts import first_names
 
 if TYPE_CHECKING:
     from imgdata.policy.audit.remarks import Judged, Remark
@@ -99,8 +100,7 @@ def _about(some: "Sequence[Remark]") -> str:
     level = some[0].level
     prefix = f"{level} " if level and first.startswith(f"{level} ") else ""
     named = [first, *(name.removeprefix(prefix) for name in others)]
-    more = f" and {len(named) - SHOWN:,} more" if len(named) > SHOWN else ""
-    return f"{', '.join(named[:SHOWN])}{more}"
+    return first_names(named, SHOWN)
 
 
 def _result(judged: "Judged") -> dict[str, object]:

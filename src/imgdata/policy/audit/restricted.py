@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator
 from datetime import date
 
+from imgdata.model.excerpts import first_names
 from imgdata.policy.audit.facts import AuditFacts, Leak
 from imgdata.policy.audit.remarks import Remark
 from imgdata.policy.restrictions import is_ever_restricted
@@ -53,10 +54,9 @@ def _about_end(origin: Origin, today: date) -> str:
 def nothing_leaked(facts: AuditFacts) -> Iterator[Remark]:
     """Find restricted content on storages and in git repositories that others can read."""
     for leak in facts.leaks:
-        first = ", ".join(leak.names[:NAMED])
-        more = f" and {len(leak.names) - NAMED:,} more" if len(leak.names) > NAMED else ""
         where = "in git" if leak.place == GIT else f"on {leak.place}"
-        what = f"restricted, but {where} ({leak.public}): {first}{more}; {leak.reason}"
+        first = first_names(leak.names, NAMED)
+        what = f"restricted, but {where} ({leak.public}): {first}; {leak.reason}"
         yield Remark(
             "broken",
             leak.title,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from imgdata.model.excerpts import first_names
 from imgdata.model.sizes import format_size
 from imgdata.policy.audit.facts import AuditFacts, CommitState, UnitHere
 from imgdata.policy.audit.remarks import Remark
@@ -42,8 +43,7 @@ def _about_unit(unit: UnitHere, step: str) -> Remark:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > NAMED else ""
-    return f"{', '.join(name or 'the file' for name in names[:NAMED])}{more}"
+    return first_names([name or "the file" for name in names], NAMED)
 
 
 def dvc_agrees(facts: AuditFacts) -> Iterator[Remark]:
@@ -122,8 +122,7 @@ def _units(level: str, units: Sequence[str]) -> str:
     named = [unit for unit in units if unit]
     if not named:
         return level
-    more = f", ... ({len(named)})" if len(named) > NAMED else ""
-    return f"{level} {', '.join(named[:NAMED])}{more}"
+    return f"{level} {first_names(named, NAMED)}"
 
 
 def nothing_superseded(facts: AuditFacts) -> Iterator[Remark]:

@@ -99,6 +99,26 @@ def remove_leftovers(folder: Path | str, *, below: bool = False) -> int:
     return removed
 
 
+def shared_mode(root: Path | str) -> int:
+    """Return the permissions that everything shares with a folder its group may write to, or 0."""
+    mode = stat.S_IMODE(os.stat(root).st_mode)
+    return mode & (stat.S_ISGID | 0o775) if mode & stat.S_IWGRP else 0
+
+
+def make_folders(folder: str, root: str) -> None:
+    """Make a folder and those above it up to a root that is there; they are its group's too.
+
+    Several threads may do it at once.
+    """
+    if folder == root or os.path.isdir(folder):
+        return
+    make_folders(os.path.dirname(folder), root)
+    with suppress(FileExistsError):
+        os.mkdir(folder)
+        if shared := shared_mode(root):
+            os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | shared)
+
+
 @contextmanager
 def replacing(target: Path | str, *, mode: int = 0o666) -> Iterator[int]:
     """Open a temporary file that takes the target's name when the block ends without error.

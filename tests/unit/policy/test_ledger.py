@@ -159,7 +159,8 @@ def test_a_copy_that_is_looked_at_every_night_for_years_takes_little_memory() ->
     first = CloneLog("x").write("stored")
     events = [first]
     for night in range(1, 3000):
-        details = {**first.details, "after": [events[-1].id], "objects": ["00-3f"]}
+        details: dict[str, Json] = {**first.details, "after": [events[-1].id]}
+        details["objects"] = ["00-3f"]
         at = START + timedelta(days=night)
         events.append(Event(f"x{night}", at, "", "x", "verified", details))
     tracemalloc.start()

@@ -264,9 +264,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
     root = Path(path).absolute()
     initing.refuse_foreign_folder(root)
     options = _init_options(root, template, title, storages, origins)
-    options = replace(
-        options, license=license, creators=tuple(creators) or options.creators, cache=cache
-    )
+    options = replace(options, license=license, creators=tuple(creators) or options.creators)
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
     around = find_git(root)
@@ -293,8 +291,6 @@ def _init_options(
         creators=_git_creator(root),
         storages=storages or {},
         origins=origins or {},
-        cache=None,
-        site_cache=site_cache_dir(),
         year=datetime.now(UTC).year,
         version=imgdata.__version__,
     )

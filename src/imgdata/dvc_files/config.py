@@ -9,8 +9,7 @@ import platformdirs
 from configobj import ConfigObj, ConfigObjError
 from msgspec import Struct
 
-from imgdata.errors import InvalidProjectError
-from imgdata.system.files import write_text
+from imgdata.errors import InvalidProjectError, MachineError
 
 CACHE_TYPES = ("reflink", "hardlink", "symlink", "copy")
 DEFAULT_CACHE_TYPE = ("reflink", "copy")
@@ -60,6 +59,19 @@ def read_config(dvc_dir: Path) -> DvcConfig:
         },
         default_remote=core.get("remote"),
     )
+
+
+def require_cache(folder: Path) -> None:
+    """Refuse to write to a cache whose folder is missing: that would fill another disk.
+
+    Raises:
+        MachineError: It is missing.
+    """
+    if not folder.is_dir():
+        problem = f"DVC's cache {folder} is not there"
+        cause = "its disk is not mounted, or the folder was never made"
+        remedy = f"mount the disk, or for a new cache: mkdir -p {folder}"
+        raise MachineError(problem, cause=cause, remedy=remedy)
 
 
 def _config_files(dvc_dir: Path) -> list[Path]:
@@ -166,8 +178,3 @@ def _says(parsed: ConfigObj, setting: Setting) -> bool:
     section = parsed.get(setting.section)
     known = section.get(setting.option) if isinstance(section, dict) else None
     return (None if known is None else _one_text(known)) == setting.value
-
-
-def save_config(path: Path, text: str) -> None:
-    """Write a configuration file, whole or not at all."""
-    write_text(path, text)

@@ -6,6 +6,8 @@ absolute paths; all forms of one file come out as one path here.
 
 import posixpath
 import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -83,3 +85,18 @@ def folder_of(path: str) -> str:
 def join(folder: str, name: str) -> str:
     """Return a path below a folder, where the empty folder is the root."""
     return f"{folder}/{name}" if folder else name
+
+
+def folders_above(path: str) -> Iterator[str]:
+    """Yield the folders a path lies in, the nearest first, the root left out."""
+    while path := folder_of(path):
+        yield path
+
+
+def paths_below(paths: Sequence[str], folder: str) -> Iterator[str]:
+    """Yield those of sorted paths that lie below a folder; found by halving, not by looking."""
+    prefix = f"{folder}/" if folder else ""
+    for at in range(bisect_left(paths, prefix), len(paths)):
+        if not paths[at].startswith(prefix):
+            return
+        yield paths[at]

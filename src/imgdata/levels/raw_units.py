@@ -1,12 +1,12 @@
 """Which raw units a unit was made from: what restrictions flow along."""
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from functools import cached_property
 
 from msgspec import Struct, field
 
 from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.places import folders_above, paths_below
 from imgdata.dvc_files.stages import Stage
 from imgdata.levels.units import Unit, Units
 
@@ -60,16 +60,8 @@ class RawUnits(Struct, dict=True):
 
     def _touching(self, path: str) -> Iterator[str]:
         """Yield outs that are the path, a folder above it, or lie below it."""
-        parts = path.split("/")
-        for length in range(1, len(parts) + 1):
-            above = "/".join(parts[:length])
-            if above in self._by_path:
-                yield above
-        below = f"{path}/"
-        at = bisect_left(self._paths, below)
-        while at < len(self._paths) and self._paths[at].startswith(below):
-            yield self._paths[at]
-            at += 1
+        yield from (one for one in (path, *folders_above(path)) if one in self._by_path)
+        yield from paths_below(self._paths, path)
 
 
 def _dep_paths(stage: Stage) -> set[str]:

@@ -1,13 +1,13 @@
 """Why a stage would run again, in a person's words; and in which order stages run."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.params import ParamsError, read_params
-from imgdata.dvc_files.places import join
+from imgdata.dvc_files.places import folders_above, join, paths_below
 from imgdata.dvc_files.recorded import MD5, MD5_DOS2UNIX, RecordedHash
 from imgdata.dvc_files.stages import Dep, Out, Stage
 from imgdata.errors import InvalidProjectError
@@ -127,26 +127,23 @@ def _change_words(before: object, after: object) -> str:
 def upstream_of(index: Index) -> dict[str, set[str]]:
     """Return, by address, the addresses of the stages whose outs each stage reads."""
     makers = {out.path: stage.address for stage in index.stages for out in stage.outs}
+    paths = sorted(makers)
     graph: dict[str, set[str]] = {}
     for stage in index.stages:
         needs = graph.setdefault(stage.address, set())
         for dep in stage.deps:
             if dep.is_inside:
-                needs |= set(_makers_of(dep.path, makers))
+                needs |= set(_makers_of(dep.path, makers, paths))
         needs.discard(stage.address)
     return graph
 
 
-def _makers_of(path: str, makers: Mapping[str, str]) -> Iterable[str]:
+def _makers_of(path: str, makers: Mapping[str, str], paths: Sequence[str]) -> Iterable[str]:
     """Yield who makes a path: exactly, a folder it lies in, or parts of the folder it is."""
-    if path in makers:
-        return [makers[path]]
-    parts = path.split("/")
-    above = ("/".join(parts[:count]) for count in range(len(parts) - 1, 0, -1))
-    inside = next((makers[folder] for folder in above if folder in makers), None)
-    if inside is not None:
-        return [inside]
-    return [maker for made, maker in makers.items() if made.startswith(f"{path}/")]
+    for one in (path, *folders_above(path)):
+        if one in makers:
+            return [makers[one]]
+    return [makers[one] for one in paths_below(paths, path)]
 
 
 def in_order(index: Index) -> tuple[Stage, ...]:

@@ -1,11 +1,11 @@
 """What was made from a file: its readers, what they made, and so on."""
 
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator
 
 from msgspec import Struct, field
 
+from imgdata.dvc_files.places import folders_above, paths_below
 from imgdata.lineage.answer import Downstream
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.lineage.resolve import hash_of
@@ -26,22 +26,8 @@ class Readers(Struct):
 
     def of(self, path: str) -> Iterator[tuple[Stage, str]]:
         """Yield each stage that reads the path, a folder it lies in, or something inside it."""
-        for dep in (path, *_above(path)):
+        for dep in (path, *folders_above(path), ".", *paths_below(self._paths, path)):
             yield from ((stage, dep) for stage in self._by_path.get(dep, ()))
-        prefix = f"{path}/"
-        for place in range(bisect_left(self._paths, prefix), len(self._paths)):
-            dep = self._paths[place]
-            if not dep.startswith(prefix):
-                break
-            yield from ((stage, dep) for stage in self._by_path[dep])
-
-
-def _above(path: str) -> Iterator[str]:
-    folder = path.rpartition("/")[0]
-    while folder:
-        yield folder
-        folder = folder.rpartition("/")[0]
-    yield "."
 
 
 def downstream(index: Index, path: str) -> list[Downstream]:

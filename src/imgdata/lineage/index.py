@@ -5,7 +5,6 @@ is live when the dvc.yaml beside the lock still defines its stage. Nothing is pa
 a question needs: a lock is cut by lines, and only the entries that are asked about are read.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 
@@ -16,7 +15,15 @@ from imgdata.dvc_files.lazy_lock import LazyLock
 from imgdata.dvc_files.lock import LOCK_NAME
 from imgdata.dvc_files.lock_entry import LockEntry
 from imgdata.dvc_files.pipeline import JOIN, PIPELINE_NAME, DefinedStage, Pipeline, read_pipeline
-from imgdata.dvc_files.places import Place, Where, folder_of, join, resolve
+from imgdata.dvc_files.places import (
+    Place,
+    Where,
+    folder_of,
+    folders_above,
+    join,
+    paths_below,
+    resolve,
+)
 from imgdata.dvc_files.problems import Problem
 from imgdata.dvc_files.recorded import Recorded
 from imgdata.lineage.answer import Kind
@@ -221,22 +228,16 @@ class Index(Struct, dict=True):
 
     def around(self, path: str) -> Claim | None:
         """Return the live claim to the innermost folder a path lies in, or None."""
-        folder = folder_of(path)
-        while folder:
+        for folder in folders_above(path):
             claims = [claim for claim in self.live(folder) if is_folder_record(claim.record)]
             if claims:
                 return claims[0]
-            folder = folder_of(folder)
         return None
 
     def below(self, folder: str) -> list[Claim]:
         """Return the live claims to paths below a folder, in the order of their stages."""
-        prefix = "" if folder in {"", "."} else f"{folder}/"
         found: list[Claim] = []
-        for place in range(bisect_left(self.live_paths, prefix), len(self.live_paths)):
-            path = self.live_paths[place]
-            if not path.startswith(prefix):
-                break
+        for path in paths_below(self.live_paths, "" if folder == "." else folder):
             if path.startswith(("/", "../")) or "://" in path:
                 continue
             found += self.live(path)[:1]

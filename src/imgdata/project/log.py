@@ -20,7 +20,7 @@ from imgdata.model.events import Event, Json, parse_time, time_text
 from imgdata.model.renames import Renames, read_renames
 from imgdata.ports import Clock
 from imgdata.project.config import Config
-from imgdata.system.files import is_temporary, write_text
+from imgdata.system.files import write_text
 
 LOG_FOLDER = Path(".imgdata") / "log"
 VERSION = 1
@@ -47,8 +47,6 @@ def read_events(root: Path) -> tuple[tuple[Event, ...], tuple[str, ...]]:
     problems: list[str] = []
     folder = root / LOG_FOLDER
     for path in sorted(folder.glob("*/*.jsonl")):
-        if is_temporary(path.name):
-            continue
         for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
             if not line.strip():
                 continue
@@ -144,8 +142,7 @@ class LogWriter(Struct):
         path, text = self.file.path, self.file.text + lines
         if path is None or len(text) > FULL_BYTES:
             path, text = self._new_path(at), lines
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, text)
+        write_text(path, text, synced=True)
         if self.file.is_open:
             self.file.path, self.file.text = path, text
         return path

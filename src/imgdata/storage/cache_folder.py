@@ -1,6 +1,6 @@
 """DVC's cache as a storage."""
 
-from imgdata.errors import MachineError
+from imgdata.dvc_files.config import require_cache
 from imgdata.storage.local import LocalStorage
 
 
@@ -14,9 +14,6 @@ class CacheFolder(LocalStorage):
         """Ask for nothing: questions have an answer without the folder."""
 
     def _make_temporary(self, path: str) -> tuple[int, str]:
-        if self._shared is None and not self.root.is_dir():
-            problem = f"DVC's cache {self.root} is not there"
-            cause = "its disk is not mounted, or the folder was never made"
-            remedy = f"mount the disk, or for a new cache: mkdir -p {self.root}"
-            raise MachineError(problem, cause=cause, remedy=remedy)
+        if self._shared is None:
+            require_cache(self.root)
         return super()._make_temporary(path)

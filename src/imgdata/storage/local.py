@@ -18,6 +18,7 @@ from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key
 from imgdata.storage.options import read_options
 from imgdata.storage.streams import ended_early, exactly, no_object
 from imgdata.storage.unfinished import hold, new_name, remove_abandoned
+from imgdata.system.files import make_folders, shared_mode
 
 CHUNK_BYTES = 1 << 20
 FILE_MODE = 0o444
@@ -206,12 +207,12 @@ class LocalStorage:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         if self._shared is None:
             self._require_root()
-            self._shared = _shared_mode(self.root)
+            self._shared = shared_mode(self.root)
         try:
             handle = os.open(name, flags, FILE_MODE)
         except FileNotFoundError:
             self._require_root()
-            _make_folders(folder, str(self.root), self._shared)
+            make_folders(folder, str(self.root))
             handle = os.open(name, flags, FILE_MODE)
         if self._shared:
             os.fchmod(handle, FILE_MODE & self._shared)
@@ -321,23 +322,6 @@ def _entry_status(entry: "os.DirEntry[str]") -> os.stat_result | None:
         return entry.stat()
     except FileNotFoundError:
         return None
-
-
-def _shared_mode(root: Path) -> int:
-    """Return the permissions that everything shares with a root its group may write to, or 0."""
-    mode = stat.S_IMODE(os.stat(root).st_mode)
-    return mode & (stat.S_ISGID | 0o775) if mode & stat.S_IWGRP else 0
-
-
-def _make_folders(folder: str, root: str, shared: int) -> None:
-    """Make a folder and those above it up to the root; several threads may do it at once."""
-    if folder == root or os.path.isdir(folder):
-        return
-    _make_folders(os.path.dirname(folder), root, shared)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder)
-        if shared:
-            os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | shared)
 
 
 def _link_new(temporary: str, path: str) -> bool:

@@ -6,8 +6,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -99,29 +98,24 @@ def remove_leftovers(folder: Path | str, *, below: bool = False) -> int:
     return removed
 
 
-@contextmanager
-def replacing(target: Path | str, *, mode: int = 0o666) -> Iterator[int]:
-    """Open a temporary file that takes the target's name when the block ends without error.
+def shared_mode(root: Path | str) -> int:
+    """Return the permissions that everything shares with a folder its group may write to, or 0."""
+    mode = stat.S_IMODE(os.stat(root).st_mode)
+    return mode & (stat.S_ISGID | 0o775) if mode & stat.S_IWGRP else 0
 
-    Yields a file descriptor. The umask applies to `mode` unless it is read-only.
+
+def make_folders(folder: str, root: str) -> None:
+    """Make a folder and those above it up to a root that is there; they are its group's too.
+
+    Several threads may do it at once.
     """
-    path = os.fspath(target)
-    temporary = temporary_name(path)
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    if folder == root or os.path.isdir(folder):
+        return
+    make_folders(os.path.dirname(folder), root)
+    with suppress(FileExistsError):
+        os.mkdir(folder)
+        if shared := shared_mode(root):
+            os.chmod(folder, stat.S_IMODE(os.stat(folder).st_mode) | shared)
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
@@ -131,26 +125,67 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def write_bytes(path: Path | str, data: bytes, *, mode: int = 0o666) -> None:
-    """Write a file whole or not at all.
+def write_bytes(
+    path: Path | str, data: bytes, *, mode: int | None = None, synced: bool = False
+) -> None:
+    """Write a file whole or not at all, and the folders above it.
+
+    Args:
+        path: The file.
+        data: All that is to be in it.
+        mode: Its permissions; those of a new file if not given.
+        synced: Whether file and name are to be safe against a power cut on return.
 
     Raises:
         MachineError: Disk full, or no permission.
     """
+    temporary = temporary_name(os.fspath(path))
     try:
-        with replacing(path, mode=mode) as descriptor:
-            write_all(descriptor, data)
+        try:
+            _write_new(temporary, data, mode, synced=synced)
+            os.rename(temporary, path)
+            if synced:
+                _sync_folder(os.path.dirname(path))
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
     except OSError as error:
         raise machine_error(error, "write", path) from error
 
 
-def write_text(path: Path, text: str) -> None:
+def _write_new(path: str, data: bytes, mode: int | None, *, synced: bool) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, flags, 0o666)
+    try:
+        write_all(descriptor, data)
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        if synced:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str, *, synced: bool = False) -> None:
     """Write a text file whole or not at all; keeps the mode of the one that is there."""
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
-        mode = 0o666
-    write_bytes(path, text.encode("utf-8"), mode=mode)
+        mode = None
+    write_bytes(path, text.encode("utf-8"), mode=mode, synced=synced)
 
 
 def unlink_same(path: Path, stamp: Stamp) -> bool:

@@ -10,7 +10,7 @@ from imgdata.tracking.git_commits import GitCommits
 from imgdata.tracking.git_writing import write_git
 
 OWN_FOLDER = ".imgdata/"
-PER_CALL = 500
+PATHS_ON_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
 
 
 def find_git(folder: Path) -> "GitRepository | None":
@@ -38,9 +38,9 @@ class GitRepository(GitCommits):
         """The paths this object added to the index that differ from the current commit."""
         if not self._staged:
             return ()
-        args = ("diff", "--cached", "--name-only", "--no-ext-diff", "-z", "--", *self._staged)
+        args = ("diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
         done = call_git(args, self._root)
-        return tuple(path for path in done.text.split("\0") if path)
+        return tuple(path for path in done.text.split("\0") if path in self._staged)
 
     @property
     def root(self) -> Path:
@@ -87,15 +87,14 @@ class GitRepository(GitCommits):
         own = [name for name in asked if f"/{OWN_FOLDER}" in f"/{name}"]
         names = self._not_ignored([name for name in asked if name not in set(own)])
         for some, force in ((names, ()), (own, ("--force",))):
-            for start in range(0, len(some), PER_CALL):
-                few = some[start : start + PER_CALL]
-                write_git(("add", "--all", *force, "--", *few), self._root)
+            if some:
+                write_git(("add", "--all", *force, *PATHS_ON_INPUT), self._root, paths=some)
         self._staged |= dict.fromkeys((*names, *own))
 
     def kept_below(self, path: Path) -> tuple[Path, ...]:
         """Return the files git has at or below a path in its index."""
         name = os.path.relpath(path, self._root)
-        done = call_git(("ls-files", "-z", "--", name), self._root)
+        done = call_git(("ls-files", "-z", "--", f":(literal){name}"), self._root)
         return tuple(self._root / one for one in done.text.split("\0") if one)
 
     def lines_with(self, words: Sequence[str]) -> Iterator[tuple[str, int, str]]:
@@ -138,8 +137,8 @@ class GitRepository(GitCommits):
             problem = "git does not know who you are, so nothing was committed"
             remedy = 'git config user.name "Your Name" && git config user.email you@lab.example'
             raise MachineError(problem, remedy=remedy)
-        args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only", "--")
-        write_git((*args, *self.staged), self._root)
+        args = ("commit", "--quiet", "--no-verify", f"--message={message}", "--only")
+        write_git((*args, *PATHS_ON_INPUT), self._root, paths=self.staged)
         self._staged.clear()
         return self.head() or ""
 

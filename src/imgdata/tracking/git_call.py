@@ -5,14 +5,27 @@ from pathlib import Path
 
 from imgdata.system.process import Completed, run
 
-# Nothing of the repository runs: no hook, no file watcher; reading takes no lock. What replace
-# refs of this clone say of a commit does not count: its rules are those that were fetched.
-GIT = ("git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+# Nothing of the repository runs: no hook, no file watcher; reading takes no lock. What a person
+# likes to see of a log (signatures, other names, another encoding) is not in what code reads.
+GIT = (
+    "git", "--no-pager",
+    "-c", "core.hooksPath=/dev/null",
+    "-c", "core.fsmonitor=false",
+    "-c", "core.quotepath=off",
+    "-c", "diff.renames=false",
+    "-c", "log.showSignature=false",
+    "-c", "log.follow=false",
+    "-c", "i18n.logOutputEncoding=UTF-8",
+)  # fmt: skip
 QUIET = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_LITERAL_PATHSPECS": "0",
 }
+NO_REPLACING = {"GIT_NO_REPLACE_OBJECTS": "1"}
+"""What replace refs of a clone say of a commit does not count: its rules are those fetched."""
+NO_FETCHING = {"GIT_NO_LAZY_FETCH": "1"}
+"""A clone made with `--filter` would ask its remote for every object that it lacks."""
 FATAL = 128
 
 
@@ -25,4 +38,10 @@ def call_git(
     env: Mapping[str, str] | None = None,
 ) -> Completed:
     """Run one git command; `env` are variables beside those that keep it quiet."""
-    return run((*GIT, *args), cwd=cwd, env={**QUIET, **(env or {})}, accept=accept, stdin=stdin)
+    return run(
+        (*GIT, *args),
+        cwd=cwd,
+        env={**QUIET, **NO_REPLACING, **(env or {})},
+        accept=accept,
+        stdin=stdin,
+    )

@@ -3,12 +3,12 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from imgdata.model.revisions import RecordedFile
-from imgdata.tracking.git_call import FATAL, call_git
+from imgdata.tracking.git_call import FATAL, NO_FETCHING, call_git
 
 DVC_FILES = (":(top,glob)**/*.dvc", ":(top,glob)**/dvc.lock")
 COMMIT_MARK = "\x01"
@@ -18,8 +18,6 @@ _STASH = "refs/stash"
 LONG_FIELDS = ("mode", "kind", "id", "size")
 """What `git ls-tree -l` says of an entry before its path."""
 BATCH_BYTES = 64 << 20
-NO_FETCHING = {"GIT_NO_LAZY_FETCH": "1"}
-"""A clone made with `--filter` would ask its remote for every object that it lacks."""
 
 
 class GitCommits:
@@ -68,13 +66,16 @@ class GitCommits:
         With the reflog: also in commits that were amended or reset away in this clone.
         """
         sources = ("--all", "--reflog") if with_reflog else ("--all",)
+        return self._recorded((*sources, *self._stashes()), DVC_FILES)
+
+    def _recorded(self, sources: Sequence[str], paths: Sequence[str]) -> Iterator[RecordedFile]:
+        """Yield every state that files had in the commits of some sources, newest commit first."""
         args = (
-            "log", *sources, "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
+            "log", "-z", "-m", "--raw", "--no-abbrev", "--no-renames", "--full-history",
             "--root", "--no-ext-diff", "--no-textconv", "--ignore-submodules=all",
             f"--format={COMMIT_MARK}%H %ct",
         )  # fmt: skip
-        stashes = self._stashes()
-        done = call_git((*args, *stashes, "--", *DVC_FILES), self._root, accept=(0, FATAL))
+        done = call_git((*args, *sources, "--", *paths), self._root, accept=(0, FATAL))
         commit, at = "", datetime.fromtimestamp(0, UTC)
         tokens = iter(done.text.split("\0") if done.returncode == 0 else ())
         for token in tokens:
@@ -94,12 +95,8 @@ class GitCommits:
 
     def states_ever(self, path: str) -> Iterator[bytes]:
         """Yield the content a file had in any commit, newest commit first; each once."""
-        args = ("log", "--all", "--raw", "--no-abbrev", "--no-renames", "--format=", "--root")
-        literal = f":(top,literal){path}"
-        done = call_git((*args, "-z", "--", literal), self._root, accept=(0, FATAL))
-        found = _RAW.finditer(done.text) if done.returncode == 0 else ()
-        blobs = [one[2] for one in found if one[1] != _GONE]
-        yield from self.read_blobs(blobs).values()
+        found = self._recorded(("--all",), (f":(top,literal){path}",))
+        yield from self.read_blobs(one.blob for one in found).values()
 
     def contents_at(self, commit: str) -> Iterator[tuple[str, str]]:
         """Yield path and md5 of every file of a commit that this clone has."""

@@ -18,23 +18,10 @@ from imgdata.system import process
 from imgdata.system.dialogue import Dialogue
 from imgdata.system.process import CommandError, Completed
 from imgdata.tracking.commit_tree import GitCommitTree, parse_listing
+from imgdata.tracking.git_call import GIT, NO_FETCHING, QUIET
 
-ENVIRONMENT = {
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_LITERAL_PATHSPECS": "0",
-}
-SETTINGS = (
-    "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
-    "core.quotepath=off",
-    "core.attributesFile=/dev/null",
-    "diff.renames=false",
-    "log.showSignature=false",
-    "log.follow=false",
-    "i18n.logOutputEncoding=UTF-8",
-)
+ENVIRONMENT = {**QUIET, **NO_FETCHING}
+READING = (*GIT, "-c", "core.attributesFile=/dev/null")
 COMMIT_FORMAT = "%H%x00%P%x00%an%x00%ad%x00%s"
 COMMIT_FIELDS = 5
 KEPT = 1 << 26
@@ -198,12 +185,12 @@ class GitHistory:
         return run_git(self.root, *args, accept=accept)
 
     def _open(self, how: str) -> Dialogue:
-        return Dialogue([*_base(), "cat-file", how], cwd=self.root, env=ENVIRONMENT)
+        return Dialogue([*READING, "cat-file", how], cwd=self.root, env=ENVIRONMENT)
 
 
 def run_git(root: Path, *args: str, accept: Sequence[int] = (0,)) -> Completed:
     """Run a reading git command in a folder, with nothing of the repository's own switched on."""
-    return process.run([*_base(), *args], cwd=root, env=ENVIRONMENT, accept=accept)
+    return process.run([*READING, *args], cwd=root, env=ENVIRONMENT, accept=accept)
 
 
 def find_root(folder: Path) -> Path:
@@ -234,10 +221,6 @@ def find_root(folder: Path) -> Path:
 def is_bare(root: Path) -> bool:
     """Tell whether the repository has no working tree."""
     return run_git(root, "rev-parse", "--is-bare-repository").text.strip() == "true"
-
-
-def _base() -> list[str]:
-    return ["git", "--no-pager", *(part for setting in SETTINGS for part in ("-c", setting))]
 
 
 def _object_id(answer: bytes) -> str | None:

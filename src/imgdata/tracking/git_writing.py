@@ -22,12 +22,18 @@ TAKEN = b".lock': File exists"
 TAKEN_CONFIG = b"could not lock config file"
 WAIT_S = 10.0
 POLL_S = 0.1
+NAMES_NOT_PATTERNS = {"GIT_LITERAL_PATHSPECS": "1"}
 GRACE_S = 1.0
 """How long a git may outlive an imgdata that was killed alone."""
 
 
-def write_git(args: Sequence[str], root: Path) -> None:
+def write_git(args: Sequence[str], root: Path, *, paths: Sequence[str] = ()) -> None:
     """Run one git command that writes to the index, a branch or the options of a clone.
+
+    Args:
+        args: The command.
+        root: Where it runs.
+        paths: What it reads from its standard input: a command line holds only so many.
 
     Raises:
         MachineError: Another git is at work there for longer than `WAIT_S`, or was killed there.
@@ -37,7 +43,7 @@ def write_git(args: Sequence[str], root: Path) -> None:
     ) as died:
         if died is not None:
             _remove_left(root, died)
-        _call_when_free(args, root)
+        _call_when_free(args, root, paths)
 
 
 def _git_paths(root: Path, *names: str) -> list[Path]:
@@ -58,11 +64,12 @@ def _remove_left(root: Path, since: float) -> None:
                 path.unlink()
 
 
-def _call_when_free(args: Sequence[str], root: Path) -> None:
+def _call_when_free(args: Sequence[str], root: Path, paths: Sequence[str]) -> None:
     deadline = time.monotonic() + WAIT_S
+    given = "\0".join(paths).encode("utf-8", "surrogateescape")
     while True:
         try:
-            call_git(args, root)
+            call_git(args, root, stdin=given, env=NAMES_NOT_PATTERNS)
         except CommandError as error:
             said = error.completed.stderr
             if TAKEN not in said and TAKEN_CONFIG not in said:

@@ -10,7 +10,7 @@ import stat
 from contextlib import suppress
 
 from imgdata.model.objects import object_key
-from imgdata.system.files import CHUNK, OBJECT_MODE, machine_error
+from imgdata.system.files import CHUNK, OBJECT_MODE, machine_error, make_folders
 from imgdata.system.lease import without_writers
 
 
@@ -65,7 +65,7 @@ class LinkIn:
         folder = os.path.dirname(target)
         if folder not in self._made:
             try:
-                os.makedirs(folder, exist_ok=True)
+                make_folders(folder, self._cache_dir)
             except OSError as error:
                 raise machine_error(error, "write to the cache", target) from error
             self._made.add(folder)

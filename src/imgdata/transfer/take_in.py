@@ -18,6 +18,7 @@ from imgdata.system.files import (
     can_reflink,
     file_md5,
     machine_error,
+    make_folders,
     reflink,
     temporary_name,
     write_all,
@@ -88,7 +89,7 @@ def take_in(
         MachineError: The cache's disk is full, or the cache cannot be written.
     """
     objects = os.path.join(cache_dir, "files", "md5")
-    os.makedirs(objects, exist_ok=True)
+    make_folders(objects, str(cache_dir))
     shares = can_reflink(Path(objects))
     links = LinkIn(str(cache_dir)) if linked and not shares else None
     into = _Into(str(cache_dir), shares, links, made=set())
@@ -177,8 +178,7 @@ def _take_open(
             os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
         finally:
             os.close(target)
-        path = os.path.join(into.cache_dir, object_key(outcome.md5))
-        used = _publish(temporary, path, outcome.md5, into.made)
+        used = _publish(temporary, outcome.md5, into)
         return outcome
     finally:
         if not used:
@@ -232,16 +232,17 @@ def _copy(source: int, target: int, name: str, *, share: bool) -> tuple[str, int
                 raise machine_error(error, "write to the cache", name) from error
 
 
-def _publish(temporary: str, path: str, md5: str, made: set[str]) -> bool:
+def _publish(temporary: str, md5: str, into: _Into) -> bool:
     """Give the temporary file its name in the cache, unless a good object has it already.
 
     Tells whether the temporary file became the object.
     """
+    path = os.path.join(into.cache_dir, object_key(md5))
+    folder = os.path.dirname(path)
     try:
-        folder = os.path.dirname(path)
-        if folder not in made:
-            os.makedirs(folder, exist_ok=True)
-            made.add(folder)
+        if folder not in into.made:
+            make_folders(folder, into.cache_dir)
+            into.made.add(folder)
         used = not os.path.exists(path) or file_md5(path) != md5
         if used:
             os.rename(temporary, path)

@@ -9,6 +9,7 @@ from shlex import quote
 
 from msgspec import Struct
 
+from imgdata.dvc_files.config import require_cache
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
@@ -22,7 +23,7 @@ from imgdata.model.sizes import format_size
 from imgdata.project.config import Level
 from imgdata.project.exclusion_lists import FOLDER, list_path, make_empty_list
 from imgdata.project.unit_list import add_to_unit_list
-from imgdata.system.files import OBJECT_MODE, can_reflink, remove_leftovers, write_bytes, write_text
+from imgdata.system.files import can_reflink, remove_leftovers, write_text
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.checkout import CacheDamaged, Placement, place_all
 from imgdata.transfer.take_in import (
@@ -295,7 +296,7 @@ def _below(base: str, relpath: str) -> str:
 
 
 def _refuse_without_space(clone: Clone, plan: AddPlan) -> None:
-    clone.dvc.cache_dir.mkdir(parents=True, exist_ok=True)
+    require_cache(clone.dvc.cache_dir)
     free = shutil.disk_usage(clone.dvc.cache_dir).free
     size = sum(unit.size for unit in plan.units if not _is_linked(clone, unit))
     if size > free and not can_reflink(clone.dvc.cache_dir):
@@ -492,8 +493,8 @@ def made_record(clone: Clone, merged: Merged) -> Record:
 def write_record(clone: Clone, unit: UnitToAdd, record: Record) -> tuple[Path, ...]:
     """Write what records a unit; DVC's lock is held. Return the files of the project."""
     if record.listing is not None:
-        path = clone.dvc.cache_dir / object_key(record.version)
-        write_bytes(path, record.listing, mode=OBJECT_MODE)
+        key = object_key(record.version)
+        clone.cache.write(key, [record.listing], len(record.listing))
     target = clone.root / unit.path
     tracker = target.with_name(f"{target.name}.dvc")
     if not (tracker.is_file() and str(record.version) in tracker.read_text("utf-8")):

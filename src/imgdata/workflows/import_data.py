@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from imgdata.dvc_files.config import require_cache
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json, time_text
@@ -208,7 +209,7 @@ def _refuse_without_space(clone: Clone, plan: ImportPlan) -> None:
     here = sum(path.stat().st_size for path in plan.folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(plan.folder).free
     cache = clone.dvc.cache_dir
-    cache.mkdir(parents=True, exist_ok=True)
+    require_cache(cache)
     same_disk = cache.stat().st_dev == plan.folder.stat().st_dev
     # They arrive, are hashed into the cache, and leave: for a moment they are here twice.
     again = plan.size if same_disk and not can_reflink(cache) else 0

@@ -42,8 +42,6 @@ class InitOptions(Struct, frozen=True):
         creators: People, each with `name` and maybe `orcid`, `affiliation`.
         storages: Url by level; `none` for no storage.
         origins: Kind by name of the origin.
-        cache: A cache folder shared by a group, or None for the project's own.
-        site_cache: Where DVC keeps its state rows: a private folder.
     """
 
     template: Path
@@ -52,8 +50,6 @@ class InitOptions(Struct, frozen=True):
     creators: tuple[Mapping[str, str], ...]
     storages: Mapping[str, str]
     origins: Mapping[str, str]
-    cache: Path | None
-    site_cache: Path
     year: int
     version: str
 

@@ -1,10 +1,12 @@
 """What git does not bring to a clone."""
 
+import os
 from pathlib import Path
 
 from imgdata.dvc_files.config import Setting, edited_config
 from imgdata.system.files import write_text
 
+GROUP_MODE = 0o2775
 DVC_IGNORED = "/config.local\n/tmp\n/cache\n"
 
 
@@ -22,6 +24,8 @@ def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> bool:
     if "site_cache_dir" not in text:
         settings.append(Setting("core", "site_cache_dir", str(site_cache)))
     if cache is not None:
+        cache = Path(os.path.normpath(cache.expanduser().absolute()))
+        _make_for_group(cache)
         settings += [Setting("cache", "dir", str(cache)), Setting("cache", "shared", "group")]
     if not settings:
         return False
@@ -34,3 +38,10 @@ def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> bool:
             write_text(ignored, DVC_IGNORED)
         write_text(path, after)
     return before != after
+
+
+def _make_for_group(folder: Path) -> None:
+    """Make a folder that its group may write to; one that is there keeps its owner's choice."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        folder.chmod(GROUP_MODE)

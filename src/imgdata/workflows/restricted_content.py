@@ -4,12 +4,12 @@ A restriction flows along what runs recorded: from a raw version to every versio
 made from it, through levels that have other names now and through paths that are gone.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 
 from msgspec import Struct, field
 
+from imgdata.dvc_files.places import folders_above, paths_below
 from imgdata.policy.ledger import NotThere
 from imgdata.policy.restrictions import Source
 from imgdata.ports import Storage
@@ -108,14 +108,8 @@ class Ancestry:
         yield from same
         if not any(one.path == path for one in same):
             yield from self._by_path.get(path, ())
-        parts = path.split("/")
-        for length in range(1, len(parts)):
-            yield from self._by_path.get("/".join(parts[:length]), ())
-        below = f"{path}/"
-        at = bisect_left(self._paths, below)
-        while at < len(self._paths) and self._paths[at].startswith(below):
-            yield from self._by_path[self._paths[at]]
-            at += 1
+        for one in (*folders_above(path), *paths_below(self._paths, path)):
+            yield from self._by_path.get(one, ())
 
 
 class RestrictedContent(Struct, dict=True):

@@ -1,6 +1,7 @@
 """The event log: whole files, one order, bad lines named."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from imgdata.model.events import parse_time, time_text
 from imgdata.project.log import LOG_FOLDER, LogWriter, parse_event, read_events
+from imgdata.system.files import temporary_name
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, 123456, UTC)
 
@@ -102,7 +104,8 @@ def test_bytes_that_are_no_text_are_a_bad_line(tmp_path: Path) -> None:
 
 
 def test_a_leftover_of_a_killed_command_is_no_log(tmp_path: Path) -> None:
-    write_log(tmp_path, ".tmp-imgdata-1-abc.jsonl", line())
+    left = write_log(tmp_path, "a.jsonl", line())
+    left.rename(temporary_name(str(left)))
     assert read_events(tmp_path) == ((), ())
 
 
@@ -138,3 +141,22 @@ def test_a_command_with_very_much_to_note_begins_another_file(tmp_path: Path) ->
     files = list((tmp_path / LOG_FOLDER).glob("*/*.jsonl"))
     assert len(files) == 4
     assert len(read_events(tmp_path)[0]) == 10
+
+
+def test_what_was_noted_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe: list[tuple[Path, list[str]]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        fsync(descriptor)
+        logs = [path.name for path in (tmp_path / LOG_FOLDER).glob("*/*.jsonl")]
+        safe.append((Path(f"/proc/self/fd/{descriptor}").readlink(), logs))
+
+    monkeypatch.setattr(os, "fsync", watched)
+    path = LogWriter(tmp_path, StoppedClock(), "").write([("deposit", {})])
+    assert path is not None
+    (content, before), (folder, after) = safe
+    assert content.parent == folder == path.parent
+    assert (before, after) == ([], [path.name])

@@ -31,7 +31,9 @@ def objects(cache: Path) -> list[Path]:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """An empty cache."""
-    return tmp_path / "cache"
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

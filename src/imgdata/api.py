@@ -307,7 +307,7 @@ def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> Pro
     merge_driver.install(root, git)
     clone = open_project(root).clone
     _make_local_roots(clone)
-    git.stage([path for path in written if path.name != "config.local"])
+    git.stage(written)
     return Project(clone_of_project(root, clone.config, git))
 
 
@@ -535,8 +535,7 @@ class Project(DvcRepository):
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""
-        written = conform.apply_changes(tuple(changes))
-        self.clone.git.stage([path for path in written if path.name != "config.local"])
+        self.clone.git.stage(conform.apply_changes(changes))
 
     def storages(self) -> tuple[storing.StorageLine, ...]:
         """Return the storages of imgdata.yaml; asks none of them."""

@@ -1,6 +1,7 @@
 """Which files a check of a project looks at, and by which of its rules they are judged."""
 
 import csv
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -47,7 +48,7 @@ def choose_targets(
         words, level = (level,), None
     if not words:
         if config is None or root is None:
-            return (_path_target(Path(), None, None, {}, level),)
+            return (_path_target(Path(), None, {}, level),)
         return tuple(
             _level_target(root, one) for one in levels.values() if (root / one.path).exists()
         )
@@ -56,7 +57,7 @@ def choose_targets(
         if root is not None and word in levels and level is None:
             found.append(_level_target(root, levels[word]))
         else:
-            found.append(_path_target(Path(word), root, config, levels, level))
+            found.append(_path_target(Path(word), root, levels, level))
     return tuple(found)
 
 
@@ -75,19 +76,17 @@ def _level_target(root: Path, level: Level) -> Target:
 
 
 def _path_target(
-    path: Path,
-    root: Path | None,
-    config: Config | None,
-    levels: Mapping[str, Level],
-    judged_as: str | None,
+    path: Path, root: Path | None, levels: Mapping[str, Level], judged_as: str | None
 ) -> Target:
-    del config
-    full = path.absolute()
+    full, real = Path(os.path.abspath(path)), path.resolve()  # noqa: PTH100 - a link in a level
     if root is not None:
         for level in levels.values():
             folder = root / level.path
-            if full == folder or folder in full.parents:
+            if full.is_relative_to(folder):
                 return Target(path, folder, level, judged_as or level.name)
+            if real.is_relative_to(folder.resolve()):
+                below = real.relative_to(folder.resolve())
+                return Target(folder / below, folder, level, judged_as or level.name)
     is_file = path.is_file() or path.suffix.lower() == ".zarr"
     return Target(path, path.parent if is_file else path, None, judged_as or "")
 

@@ -17,6 +17,7 @@ from imgdata.project.answers import rembi_answers
 from imgdata.project.config import Config, Level
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.check import CheckOptions, Pixels
+from imgdata.workflows.check_walk import find
 
 MAX_MAP_ROWS = 100_000
 _WELLS = ("well_position", "well", "metadata_well", "well_id", "imageid_well")
@@ -62,17 +63,22 @@ def choose_targets(
 
 
 def _level_target(root: Path, level: Level) -> Target:
-    """Return a level's folder.
+    """Return all of a level.
 
     Raises:
         NothingFoundError: Nothing of it is here.
     """
-    folder = root / level.path
-    if not folder.is_dir():
+    place = root / level.path
+    if not place.exists():
         problem = f"level {level.name} has no files here: there is no {level.path}"
         remedy = f"imgdata pull {level.name}"
         raise NothingFoundError(problem, remedy=remedy)
-    return Target(folder, folder, level, level.name)
+    return Target(place, _folder_of(place), level, level.name)
+
+
+def _folder_of(place: Path) -> Path:
+    """Return what paths below a level are relative to: a level may be one file."""
+    return place.parent if place.is_file() else place
 
 
 def _path_target(
@@ -81,12 +87,12 @@ def _path_target(
     full, real = Path(os.path.abspath(path)), path.resolve()  # noqa: PTH100 - a link in a level
     if root is not None:
         for level in levels.values():
-            folder = root / level.path
-            if full.is_relative_to(folder):
-                return Target(path, folder, level, judged_as or level.name)
-            if real.is_relative_to(folder.resolve()):
-                below = real.relative_to(folder.resolve())
-                return Target(folder / below, folder, level, judged_as or level.name)
+            place = root / level.path
+            if full.is_relative_to(place):
+                return Target(path, _folder_of(place), level, judged_as or level.name)
+            if real.is_relative_to(place.resolve()):
+                path = place / real.relative_to(place.resolve())
+                return Target(path, _folder_of(place), level, judged_as or level.name)
     is_file = path.is_file() or path.suffix.lower() == ".zarr"
     return Target(path, path.parent if is_file else path, None, judged_as or "")
 
@@ -152,7 +158,7 @@ def image_names(
         pending += [s.level for s in source.sources]
         folder = project / source.path
         if folder.is_dir():
-            names.update(p.name for p in folder.rglob("*") if p.is_file())
+            names.update(found.name.rpartition("/")[2] for found in find([folder], folder))
     return frozenset(names) if names else None
 
 

@@ -21,7 +21,13 @@ import platformdirs
 from msgspec.structs import replace
 
 import imgdata
-from imgdata.dvc_repository import DVC_FOLDER, DvcRepository, clone_of_project, open_by_path
+from imgdata.dvc_repository import (
+    DVC_FOLDER,
+    DvcRepository,
+    clone_of_project,
+    folders_above,
+    open_by_path,
+)
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
 from imgdata.project.loader import CONFIG_NAME, load_config
@@ -108,17 +114,17 @@ def site_cache_dir() -> Path:
 
 
 def find_root(start: Path) -> Path:
-    """Return the folder of imgdata.yaml, at or above a folder.
+    """Return the folder of imgdata.yaml, at or above a folder; links are followed.
 
     Raises:
         NoProjectError: There is none.
     """
-    here = start.absolute()
-    for folder in (here, *here.parents):
+    above = folders_above(start)
+    for folder in above:
         if (folder / CONFIG_NAME).is_file():
-            return folder
-    is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in (here, *here.parents))
-    problem = f"no {CONFIG_NAME} in {here} or a folder above it"
+            return folder.resolve()
+    is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in above)
+    problem = f"no {CONFIG_NAME} in {above[0]} or a folder above it"
     known = "this is a DVC repository that imgdata does not know yet: "
     cause = f"{known}status, whereis, push and pull work by path" if is_dvc else ""
     raise NoProjectError(problem, cause=cause, remedy="imgdata init")
@@ -160,10 +166,9 @@ def open_data(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> D
         NoProjectError: There is neither.
         InvalidProjectError: imgdata.yaml or a DVC file is not valid.
     """
-    here = Path(path).absolute()
-    for folder in (here, *here.parents):
+    for folder in folders_above(path):
         if (folder / CONFIG_NAME).is_file():
-            return open_project(here, writing=writing)
+            return open_project(folder, writing=writing)
         if (folder / DVC_FOLDER).is_dir():
             break
     return open_by_path(path)
@@ -179,7 +184,7 @@ def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Pat
     Raises:
         UsageError: Several DVC projects lie below the folder.
     """
-    here = Path(path).absolute()
+    here = Path(path).resolve()
     if (here / CONFIG_NAME).exists():
         return "complete", here
     if initing.is_beginning(here):
@@ -208,8 +213,9 @@ def plan_adoption(
         NoProjectError: The folder is not in a git repository.
         UsageError: Several DVC projects lie below it; a level or origin does not exist.
     """
-    git = need_git(Path(path).absolute())
-    root = adopting.adoption_root(Path(path).absolute(), git.root)
+    here = Path(path).resolve()
+    git = need_git(here)
+    root = adopting.adoption_root(here, git.root)
     options = _init_options(root, "minimal", title, storages, origins)
     options = replace(options, license=license)
     return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
@@ -261,7 +267,7 @@ def init_project(  # noqa: PLR0913 - the options of the command
         RefusedError: The folder holds other things.
         UsageError: Template, level or origin does not exist.
     """
-    root = Path(path).absolute()
+    root = Path(path).resolve()
     initing.refuse_foreign_folder(root)
     options = _init_options(root, template, title, storages, origins)
     options = replace(options, license=license, creators=tuple(creators) or options.creators)
@@ -303,7 +309,7 @@ def _finish_init(root: Path, written: Sequence[Path], cache: Path | None) -> Pro
     merge_driver.install(root, git)
     clone = open_project(root).clone
     _make_local_roots(clone)
-    git.stage([path for path in written if path.name != "config.local"])
+    git.stage(written)
     return Project(clone_of_project(root, clone.config, git))
 
 
@@ -423,8 +429,7 @@ class Project(DvcRepository):
         progress: Progress = SILENT,
     ) -> Iterator[verifying.VerifyOutcome]:
         """Read copies back, those checked longest ago first; one outcome a unit and place."""
-        chosen = choose_levels(self.clone.config, levels)
-        names = [level.name for level in chosen]
+        names = [level.name for level in choose_levels(self.clone.config, levels)]
         return verifying.verify(self.clone, names, options or verifying.VerifyOptions(), progress)
 
     def stored(
@@ -531,8 +536,7 @@ class Project(DvcRepository):
 
     def apply(self, changes: Sequence[conform.FileChange]) -> None:
         """Write changed DVC files and stage those that git knows."""
-        written = conform.apply_changes(tuple(changes))
-        self.clone.git.stage([path for path in written if path.name != "config.local"])
+        self.clone.git.stage(conform.apply_changes(changes))
 
     def storages(self) -> tuple[storing.StorageLine, ...]:
         """Return the storages of imgdata.yaml; asks none of them."""

@@ -156,7 +156,7 @@ def _project(request: Request) -> tuple[Path | None, Config | None]:
     for start in starts:
         for folder in (start, *start.parents):
             if (folder / CONFIG_NAME).is_file():
-                return folder, load_config(folder / CONFIG_NAME)
+                return folder.resolve(), load_config(folder / CONFIG_NAME)
     return None, None
 
 

@@ -132,16 +132,24 @@ def clone_by_path(root: Path) -> Clone:
     )
 
 
+def folders_above(start: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Return a folder and all above it by the name it was given, the nearest first."""
+    here = Path(os.path.abspath(start))  # noqa: PTH100 - the folder above a link is meant
+    return (here, *here.parents)
+
+
 def dvc_root(start: Path) -> Path | None:
     """Return the DVC repository's folder at or above a folder, else the only one below in git.
+
+    Links are followed, as git and DVC do: the folder has one name, whatever way it was reached.
 
     Raises:
         NoProjectError: Several lie below.
     """
-    here = start.absolute()
-    for folder in (here, *here.parents):
+    for folder in folders_above(start):
         if (folder / DVC_FOLDER).is_dir():
-            return folder
+            return folder.resolve()
+    here = start.resolve()
     git = find_git(here) if here.is_dir() else None
     if git is None:
         return None

@@ -12,9 +12,11 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import pyarrow as pa
 import pytest
 import tifffile
 from msgspec import Struct
+from pyarrow import parquet
 
 from imgdata.cli.main import main
 
@@ -229,3 +231,40 @@ def test_answers_are_kept_and_silence_their_findings(folder: Path, project: Path
     assert wrong.returncode == 2
     assert "FBbi" in wrong.stderr
     del folder
+
+
+def with_profiles(project: Path, path: str) -> Path:
+    """Give a project a level of profiles in one file or folder, made from its raw images."""
+    text = (project / "imgdata.yaml").read_text("utf-8")
+    level = f"  bulk_profiles: {{path: {path}, unit: none, from: [raw], storage: [archive]}}\n"
+    (project / "imgdata.yaml").write_text(text + level, "utf-8")
+    return project / path
+
+
+def test_a_level_that_is_one_file_is_checked(project: Path) -> None:
+    path = with_profiles(project, "data/profiles.parquet")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pa.table({"Metadata_Plate": ["P1"], "Cells_Area": [1.5]}), path)
+    for words in (["check", "bulk_profiles"], ["check"]):
+        answer = document(project, *words)
+        (profiles,) = [one for one in answer["results"] if one["level"] == "bulk_profiles"]
+        assert [one["path"] for one in profiles["files"]] == ["profiles.parquet"]
+        assert [one["id"] for one in profiles["findings"]] == ["IMG-602"]
+    assert imgdata(project, "add", "bulk_profiles", str(path)).returncode == 0
+    path.unlink()
+    parquet.write_table(pa.table({"Metadata_Plate": ["P2"], "Cells_Area": [1.5]}), path)
+    (answer,) = document(project, "check", "bulk_profiles")["results"]
+    changed = [one for one in answer["findings"] if one["id"] == "IMG-106"]
+    assert [one["path"] for one in changed] == ["profiles.parquet"]
+
+
+def test_profiles_of_images_that_are_folders_find_them(project: Path) -> None:
+    path = with_profiles(project, "data/profiles") / "P1.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = ["B02_1.ome.zarr", "B03_1.ome.zarr"]
+    parquet.write_table(pa.table({"Metadata_Plate": ["P1"] * 2, "Image_FileName_DNA": names}), path)
+    plane = project / "data" / "raw" / "P1" / names[0] / "0"
+    plane.mkdir(parents=True)
+    (plane / "0.0").write_bytes(b"pixels")
+    done = imgdata(project, "check", "bulk_profiles")
+    assert f"1 of 2 named images are not there: {names[1]}" in done.stdout

@@ -1,6 +1,7 @@
 """Which files a check of a project looks at, and by which of its rules they are judged."""
 
 import csv
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from imgdata.project.answers import rembi_answers
 from imgdata.project.config import Config, Level
 from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows.check import CheckOptions, Pixels
+from imgdata.workflows.check_walk import find
 
 MAX_MAP_ROWS = 100_000
 _WELLS = ("well_position", "well", "metadata_well", "well_id", "imageid_well")
@@ -47,7 +49,7 @@ def choose_targets(
         words, level = (level,), None
     if not words:
         if config is None or root is None:
-            return (_path_target(Path(), None, None, {}, level),)
+            return (_path_target(Path(), None, {}, level),)
         return tuple(
             _level_target(root, one) for one in levels.values() if (root / one.path).exists()
         )
@@ -56,38 +58,41 @@ def choose_targets(
         if root is not None and word in levels and level is None:
             found.append(_level_target(root, levels[word]))
         else:
-            found.append(_path_target(Path(word), root, config, levels, level))
+            found.append(_path_target(Path(word), root, levels, level))
     return tuple(found)
 
 
 def _level_target(root: Path, level: Level) -> Target:
-    """Return a level's folder.
+    """Return all of a level.
 
     Raises:
         NothingFoundError: Nothing of it is here.
     """
-    folder = root / level.path
-    if not folder.is_dir():
+    place = root / level.path
+    if not place.exists():
         problem = f"level {level.name} has no files here: there is no {level.path}"
         remedy = f"imgdata pull {level.name}"
         raise NothingFoundError(problem, remedy=remedy)
-    return Target(folder, folder, level, level.name)
+    return Target(place, _folder_of(place), level, level.name)
+
+
+def _folder_of(place: Path) -> Path:
+    """Return what paths below a level are relative to: a level may be one file."""
+    return place.parent if place.is_file() else place
 
 
 def _path_target(
-    path: Path,
-    root: Path | None,
-    config: Config | None,
-    levels: Mapping[str, Level],
-    judged_as: str | None,
+    path: Path, root: Path | None, levels: Mapping[str, Level], judged_as: str | None
 ) -> Target:
-    del config
-    full = path.absolute()
+    full, real = Path(os.path.abspath(path)), path.resolve()  # noqa: PTH100 - a link in a level
     if root is not None:
         for level in levels.values():
-            folder = root / level.path
-            if full == folder or folder in full.parents:
-                return Target(path, folder, level, judged_as or level.name)
+            place = root / level.path
+            if full.is_relative_to(place):
+                return Target(path, _folder_of(place), level, judged_as or level.name)
+            if real.is_relative_to(place.resolve()):
+                path = place / real.relative_to(place.resolve())
+                return Target(path, _folder_of(place), level, judged_as or level.name)
     is_file = path.is_file() or path.suffix.lower() == ".zarr"
     return Target(path, path.parent if is_file else path, None, judged_as or "")
 
@@ -153,7 +158,7 @@ def image_names(
         pending += [s.level for s in source.sources]
         folder = project / source.path
         if folder.is_dir():
-            names.update(p.name for p in folder.rglob("*") if p.is_file())
+            names.update(found.name.rpartition("/")[2] for found in find([folder], folder))
     return frozenset(names) if names else None
 
 

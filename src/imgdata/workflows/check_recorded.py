@@ -51,7 +51,10 @@ def _of_unit(
     if not here:
         return
     hashes = workspace.hashes(unit.path, here)
-    below = PurePosixPath(unit.path).relative_to(level.path)
+    top = PurePosixPath(level.path)
+    if unit.path == level.path and not unit.is_folder:
+        top = top.parent  # the level is one file
+    below = PurePosixPath(unit.path).relative_to(top)
     for path, md5 in recorded.items():
         if hashes.get(path) != md5:
             yield str(below / path) if path else str(below), md5

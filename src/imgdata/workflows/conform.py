@@ -63,6 +63,7 @@ KEPT_BY_GIT = (
 )
 ANNEX_ATTRIBUTES = tuple(f"{name} annex.largefiles=nothing" for name in KEPT_BY_GIT)
 """In a DataLad dataset: what is edited and merged must not become a link to annexed content."""
+LOCAL_CONFIG = "config.local"
 SCHEMA_PATH = ".imgdata/imgdata.schema.json"
 
 
@@ -248,12 +249,12 @@ def plan_conform(
     return tuple(change for change in changes if change.before != change.after)
 
 
-def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
-    """Write the files; return their paths."""
+def apply_changes(changes: Sequence[FileChange]) -> list[Path]:
+    """Write the files; return those that are git's: the settings of this clone alone are not."""
     for change in changes:
         change.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(change.path, change.after)
-    return tuple(change.path for change in changes)
+    return [change.path for change in changes if change.path.name != LOCAL_CONFIG]
 
 
 def _config_change(
@@ -289,7 +290,7 @@ def _default_remote(config: Config, dvc: DvcConfig, *, strict: bool) -> str | No
 
 def _local_config_change(config: Config, root: Path) -> FileChange:
     """Drop options of `config.local` that another kind of remote left: they break every command."""
-    path = root / ".dvc" / "config.local"
+    path = root / ".dvc" / LOCAL_CONFIG
     remotes = read_config(root / ".dvc").remotes
     orphans = {name: None for name, options in remotes.items() if "url" not in options}
     settings = stale_options(config_sections(path), {**orphans, **_dvc_urls(config, root)})

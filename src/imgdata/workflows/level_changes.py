@@ -22,8 +22,7 @@ class LevelChanges(Struct, frozen=True):
     def add(self, plan: LevelPlan) -> None:
         """Write the planned files."""
         with self.clone.writing():
-            written = apply_changes(plan.changes)
-            self.clone.git.stage([path for path in written if path.name != "config.local"])
+            self.clone.git.stage(apply_changes(plan.changes))
 
     def plan_move(self, level: str, to: str, path: str | None = None) -> MovePlan:
         """Decide what a level's new name or folder changes; changes nothing."""

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
+from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Edge, Node, Out, RunNote
-from imgdata.lineage.datalad import Run, Runs, annex_out
+from imgdata.lineage.datalad import Run, Runs
 from imgdata.lineage.run_records import Dataset, locate
 from imgdata.model.commits import TreeEntry
 from imgdata.ports import CommitTree, GitObjects, History

@@ -85,7 +85,7 @@ def parse_run_record(
 
     Args:
         message: The whole message.
-        sidecar: Returns the bytes of `.datalad/runinfo/<id>.jsonl` at that commit, for datasets
+        sidecar: Returns the bytes of `.datalad/runinfo/<id>` at that commit, for datasets
             whose messages hold only the record's id.
     """
     text = message.replace("\r\n", "\n")
@@ -96,7 +96,13 @@ def parse_run_record(
         return NoRecord()
     found = _loads(blocks[-1])
     if isinstance(found, str) and _SIDECAR.fullmatch(found):
-        found = _from_sidecar(found, sidecar)
+        data = None if sidecar is None else sidecar(found)
+        if data is None:
+            return NoRecord(
+                f"it is a run, but its record .datalad/runinfo/{found} is not here "
+                "(git annex get .datalad/runinfo)"
+            )
+        found = _loads(_unpacked(data).split("\n")[0])
     if not isinstance(found, dict):
         return NoRecord("the block of its run record is no JSON object")
     if not _command(found.get("cmd")):
@@ -109,13 +115,6 @@ def _loads(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _from_sidecar(record_id: str, sidecar: Callable[[str], bytes | None] | None) -> object:
-    data = None if sidecar is None else sidecar(record_id)
-    if data is None:
-        return None
-    return _loads(_unpacked(data).split("\n")[0])
 
 
 def _unpacked(data: bytes) -> str:

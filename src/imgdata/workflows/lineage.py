@@ -1,7 +1,7 @@
 """`imgdata lineage`: from a file to its answer, in any git repository."""
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -9,14 +9,16 @@ from msgspec.structs import replace
 
 from imgdata.dvc_files.places import folder_of
 from imgdata.errors import NothingFoundError
+from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Answer, Edge, Node, Status
-from imgdata.lineage.datalad import Origin, Runs, annex_out
+from imgdata.lineage.datalad import Origin, Runs
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
 from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, tracked_answer
 from imgdata.lineage.versions import Versions, parts_of_id
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
+from imgdata.workflows.annex_here import read_annexed
 from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView, project_folder, read_project
@@ -88,7 +90,7 @@ class Repository(Struct, dict=True):
     @cached_property
     def runs(self) -> Runs:
         """The run records of DataLad."""
-        return Runs(self.objects, self.history)
+        return Runs(self.objects, self.history, partial(read_annexed, self.root))
 
     def view(self, tree: Tree, path: str) -> ProjectView | None:
         """Return the imgdata project a path belongs to, or None; each is read once."""
@@ -301,7 +303,7 @@ def _kept_in_git(
             input_submodules_at_run=graph.submodules.get(origin.run.commit.id, {}),
             upstream_runs=_runs_before(origin.run.id, edges),
         )
-    else:
+    elif not gaps:
         gaps.append(f"no run or stage is recorded for {origin.path}: git only says who added it")
     if snapshot.objects.shallow:
         gaps.append("history is cut: this is a shallow clone (git fetch --unshallow)")

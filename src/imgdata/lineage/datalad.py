@@ -6,6 +6,7 @@ compared: the producer is the commit that brought the content the file has, and 
 brought it, the run among them.
 """
 
+import re
 from collections.abc import Callable
 
 from msgspec import Struct, field
@@ -19,6 +20,7 @@ from imgdata.model.commits import Commit, TreeEntry
 from imgdata.ports import GitObjects, History
 
 LINK = "120000"
+_DATASET_ID = re.compile(r"^\s*id\s*=\s*\"?([^\s\"]+)", re.MULTILINE)
 
 
 class Run(Struct, frozen=True):
@@ -78,6 +80,15 @@ class Runs(Struct):
             return None
         # A history limited to some paths has rewritten parents; the run needs its real ones.
         return Run(self.objects.commit(commit.id), record)
+
+    def is_foreign(self, run: Run) -> bool:
+        """Tell whether another dataset recorded the run: with paths of its own, not of this one.
+
+        `datalad run` leaves the same record in every dataset below that it changed.
+        """
+        data = self.objects.read_blob(f"{run.commit.id}:.datalad/config") or b""
+        ids = _DATASET_ID.findall(data.decode("utf-8", "replace"))
+        return bool(run.record.dsid and ids) and run.record.dsid not in ids
 
     def problem(self, commit: Commit) -> str:
         """Return what is wrong with the record of a commit; empty when nothing is."""

@@ -14,6 +14,7 @@ from imgdata.lineage.answer import Answer, Edge, Node, Status
 from imgdata.lineage.datalad import Origin, Runs
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
+from imgdata.lineage.run_readers import RunReaders
 from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, tracked_answer
 from imgdata.lineage.versions import Versions, parts_of_id
 from imgdata.model.commits import Commit
@@ -72,6 +73,11 @@ class Repository(Struct, dict=True):
         """The root as absolute paths in records name it; empty for a bare repository."""
         return "" if self.working_tree is None else str(self.root)
 
+    @property
+    def name(self) -> str:
+        """The folder name: what absolute paths of other machines know it by."""
+        return self.root.name.removesuffix(".git")
+
     @cached_property
     def lists(self) -> FolderLists:
         """The folder lists that are on this machine."""
@@ -91,6 +97,12 @@ class Repository(Struct, dict=True):
     def runs(self) -> Runs:
         """The run records of DataLad."""
         return Runs(self.objects, self.history, partial(read_annexed, self.root))
+
+    def run_readers(self, snapshot: Snapshot) -> RunReaders | None:
+        """Return the runs up to a snapshot's commit by what they read; None before the first."""
+        if snapshot.commit is None:
+            return None
+        return RunReaders(self.objects, self.history, self.runs, self.name, snapshot.commit.id)
 
     def view(self, tree: Tree, path: str) -> ProjectView | None:
         """Return the imgdata project a path belongs to, or None; each is read once."""
@@ -247,8 +259,7 @@ def _with_runs(repository: Repository, snapshot: Snapshot, answer: Answer) -> An
 
 
 def _run_graph(repository: Repository) -> RunGraph:
-    name = repository.root.name.removesuffix(".git")
-    return RunGraph(repository.objects, repository.history, repository.runs, name)
+    return RunGraph(repository.objects, repository.history, repository.runs, repository.name)
 
 
 def _joined(

@@ -7,7 +7,6 @@ from pathlib import Path
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.dvc_files.places import folder_of
 from imgdata.errors import NothingFoundError
 from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Answer, Edge, Node, Status
@@ -15,7 +14,14 @@ from imgdata.lineage.datalad import Origin, Runs
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
 from imgdata.lineage.run_readers import RunReaders
-from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, tracked_answer
+from imgdata.lineage.upstream import (
+    Choice,
+    Snapshot,
+    choose,
+    choose_dead,
+    history_gaps,
+    tracked_answer,
+)
 from imgdata.lineage.versions import Versions, parts_of_id
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
@@ -23,6 +29,7 @@ from imgdata.workflows.annex_here import read_annexed
 from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView, project_folder, read_project
+from imgdata.workflows.unrecorded import unrecorded
 
 
 class Question(Struct, frozen=True):
@@ -210,7 +217,10 @@ def explain(repository: Repository, path: str, question: Question) -> Answer:
         return _kept_in_git(repository, snapshot, origin, dead)
     if dead is not None:
         return _tracked(repository, snapshot, path, dead, orphan=True)
-    return _unknown(snapshot, path)
+    tree = snapshot.tree if snapshot.at_revision else repository.working_tree
+    in_project = tree is not None and repository.view(tree, path) is not None
+    head = repository.snapshot("HEAD") if repository.head is not None else snapshot
+    return unrecorded(snapshot, head, path, in_project=in_project)
 
 
 def _tracked(
@@ -316,8 +326,7 @@ def _kept_in_git(
         )
     elif not gaps:
         gaps.append(f"no run or stage is recorded for {origin.path}: git only says who added it")
-    if snapshot.objects.shallow:
-        gaps.append("history is cut: this is a shallow clone (git fetch --unshallow)")
+    gaps += history_gaps(snapshot)
     key = in_git.annex_key
     maker = origin.run.commit if origin.run is not None else in_git.added_by
     return Answer(
@@ -345,24 +354,3 @@ def _runs_before(run_id: str, edges: list[Edge]) -> tuple[str, ...]:
     made = (edge.producer for edge in edges if edge.consumer == run_id)
     runs = (one for one in made if one is not None and one.startswith("datalad-run:"))
     return tuple(dict.fromkeys(one.split(":", 1)[1] for one in runs))
-
-
-def _unknown(snapshot: Snapshot, path: str) -> Answer:
-    defined = snapshot.index.defines(path)
-    gaps = [
-        f"{defined} is defined to make it but has not run yet: imgdata run"
-        if defined is not None
-        else "neither DVC nor git has a record of it"
-    ]
-    above = folder_of(path)
-    submodule = None
-    while above and submodule is None:
-        entry = snapshot.in_git(above)
-        submodule = above if entry is not None and entry.kind == "commit" else None
-        above = folder_of(above)
-    if submodule is not None:
-        command = f"imgdata --project {submodule} lineage {path[len(submodule) + 1 :]}"
-        gaps = [f"it lies in the submodule {submodule}, a repository of its own: {command}"]
-    gaps += [problem.sentence for problem in snapshot.index.problems]
-    commit = None if snapshot.commit is None else snapshot.commit.id
-    return Answer(path, commit, "untracked", gaps=tuple(dict.fromkeys(gaps)))

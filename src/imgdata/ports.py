@@ -455,6 +455,10 @@ class GitObjects(Protocol):
     def shallow(self) -> bool:
         """Whether history is cut: commits exist that this clone does not have."""
 
+    @property
+    def absent(self) -> int:
+        """How many objects were asked for so far that exist and that this clone does not have."""
+
     def commit(self, revision: str) -> Commit:
         """Return the commit a branch, tag, id or other revision names.
 

@@ -7,10 +7,12 @@ brought it, the run among them.
 """
 
 import re
+from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from imgdata.lineage.answer import InGit, Out, ProducedBy
+from imgdata.lineage.annex_keys import key_of
+from imgdata.lineage.answer import InGit, ProducedBy
 from imgdata.lineage.run_records import BELOW, NoRecord, RunRecord, parse_run_record
 from imgdata.lineage.sources import source_timelines
 from imgdata.lineage.timeline import Timeline
@@ -18,10 +20,7 @@ from imgdata.model.commits import Commit, TreeEntry
 from imgdata.ports import GitObjects, History
 
 LINK = "120000"
-POINTER_SIZE = 32768
-_OBJECT = re.compile(r"(?:^|/)annex/objects/(?:[^\n]*/)?([A-Z0-9_]+-[^/\n]*?--[^/\n]+)\s*(?:\n|$)")
-_KEY = re.compile(r"(?P<backend>[A-Z0-9_]+)-(?:s(?P<size>\d+)|[a-zA-Z]\d+|-(?!-))*"
-                  r"(?:-[a-zA-Z]\d+)*--(?P<name>.+)")  # fmt: skip
+_DATASET_ID = re.compile(r"^\s*id\s*=\s*\"?([^\s\"]+)", re.MULTILINE)
 
 
 class Run(Struct, frozen=True):
@@ -45,11 +44,24 @@ class Origin(Struct, frozen=True):
     gaps: tuple[str, ...] = ()
 
 
+def _nothing_here(key: str) -> bytes | None:
+    """Say that the content of no key is here."""
+    del key
+    return None
+
+
 class Runs(Struct):
-    """The run records of a history, read when they are asked for."""
+    """The run records of a history, read when they are asked for.
+
+    Attributes:
+        objects: git's objects.
+        history: git's history.
+        annexed: Returns the content of a key of git-annex, None when it is not here.
+    """
 
     objects: GitObjects
     history: History
+    annexed: Callable[[str], bytes | None] = _nothing_here
     _known: dict[str, RunRecord | NoRecord] = field(default_factory=dict)
     _mentions: dict[str, frozenset[str]] = field(default_factory=dict)
     _keys: dict[str, str] = field(default_factory=dict)
@@ -69,6 +81,15 @@ class Runs(Struct):
         # A history limited to some paths has rewritten parents; the run needs its real ones.
         return Run(self.objects.commit(commit.id), record)
 
+    def is_foreign(self, run: Run) -> bool:
+        """Tell whether another dataset recorded the run: with paths of its own, not of this one.
+
+        `datalad run` leaves the same record in every dataset below that it changed.
+        """
+        data = self.objects.read_blob(f"{run.commit.id}:.datalad/config") or b""
+        ids = _DATASET_ID.findall(data.decode("utf-8", "replace"))
+        return bool(run.record.dsid and ids) and run.record.dsid not in ids
+
     def problem(self, commit: Commit) -> str:
         """Return what is wrong with the record of a commit; empty when nothing is."""
         record = self._record(commit)
@@ -83,7 +104,15 @@ class Runs(Struct):
         return self._known[commit.id]
 
     def _sidecar(self, commit_id: str, name: str) -> bytes | None:
-        return self.objects.read_blob(f"{commit_id}:.datalad/runinfo/{name}.jsonl")
+        """Return a record that lies in a file; packed, so most datasets annex it.
+
+        DataLad gives the file no suffix.
+        """
+        place = f"{commit_id}:.datalad/runinfo/{name}"
+        read = self.objects.read_blob
+        data = read(place) or read(f"{place}.jsonl")
+        key = None if data is None else key_of(data)
+        return data if key is None else self.annexed(key)
 
     def origin(self, path: str, commit_id: str) -> Origin | None:
         """Return where the content comes from that a file has at a commit; None if not there."""
@@ -174,26 +203,6 @@ class Runs(Struct):
             data = self.objects.read_blob(blob) or b""
             self._keys[blob] = key_of(data) or ""
         return self._keys[blob] or None
-
-
-def key_of(data: bytes) -> str | None:
-    """Return git-annex's key in the text of a link or of an unlocked file's pointer, or None."""
-    if len(data) > POINTER_SIZE or b"annex/objects/" not in data:
-        return None
-    first = data.split(b"\n", 1)[0].decode("utf-8", "surrogateescape")
-    found = _OBJECT.search(first)
-    return None if found is None else found[1]
-
-
-def annex_out(path: str, key: str) -> Out:
-    """Return what a key says about content: backend, checksum where it is an md5, size."""
-    found = _KEY.fullmatch(key)
-    if found is None:
-        return Out(path)
-    digest = found["name"].split(".")[0]
-    is_md5 = found["backend"] in {"MD5", "MD5E"}
-    size = None if found["size"] is None else int(found["size"])
-    return Out(path, found["backend"], digest if is_md5 else None, size)
 
 
 def _place(commits: object, wanted: Commit | None) -> int:

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -30,7 +31,32 @@ class Readers(Struct):
             yield from ((stage, dep) for stage in self._by_path.get(dep, ()))
 
 
-def downstream(index: Index, path: str) -> list[Downstream]:
+class Reading(Struct, frozen=True):
+    """One activity that read a path.
+
+    Attributes:
+        id: Of the activity.
+        via: The input through which the path entered.
+        outs: What it made.
+        frozen: Whether it is kept as it is when its inputs change.
+        current: Whether it read the version that is recorded now.
+    """
+
+    id: str
+    via: str
+    outs: tuple[str, ...]
+    frozen: bool
+    current: bool
+
+
+class MoreReaders(Protocol):
+    """Activities that read files, beside DVC's stages."""
+
+    def of(self, path: str) -> Iterator[Reading]:
+        """Yield each activity that reads the path, a folder it lies in, or something inside it."""
+
+
+def downstream(index: Index, path: str, more: MoreReaders | None = None) -> list[Downstream]:
     """Return every out made from a path, directly or through others, nearest first."""
     readers = Readers(index)
     found: list[Downstream] = []
@@ -38,18 +64,25 @@ def downstream(index: Index, path: str) -> list[Downstream]:
     waiting = deque([(path, True, True)])
     while waiting:
         current_path, stale, fresh = waiting.popleft()
-        for stage, dep in readers.of(current_path):
-            if stage.id in seen:
+        others = () if more is None else more.of(current_path)
+        for one in (*_stages(readers, current_path), *others):
+            if one.id in seen:
                 continue
-            seen.add(stage.id)
-            is_frozen = bool(stage.flags().get("frozen"))
-            now_stale = stale and not is_frozen
-            now_fresh = fresh and reads_current(index, stage, dep)
-            for record in stage.entry.outs:
-                out = stage.place(record.path, index.home).path
-                found.append(Downstream(out, None, stage.id, dep, now_stale, now_fresh))
+            seen.add(one.id)
+            now_stale = stale and not one.frozen
+            now_fresh = fresh and one.current
+            for out in one.outs:
+                found.append(Downstream(out, None, one.id, one.via, now_stale, now_fresh))
                 waiting.append((out, now_stale, now_fresh))
     return found
+
+
+def _stages(readers: Readers, path: str) -> Iterator[Reading]:
+    index = readers.index
+    for stage, dep in readers.of(path):
+        outs = (stage.place(record.path, index.home).path for record in stage.entry.outs)
+        frozen = bool(stage.flags().get("frozen"))
+        yield Reading(stage.id, dep, tuple(outs), frozen, reads_current(index, stage, dep))
 
 
 def reads_current(index: Index, stage: Stage, dep: str) -> bool:

@@ -9,6 +9,7 @@ from imgdata.lineage.answer import Answer, Edge, InGit, Node, RunNote
 from imgdata.model.commits import Commit
 
 SOMEBODY = "(not public)"
+RESTRICTED = "(restricted)"
 _HOMES = re.compile(r"(?:/home|/Users|/root|/data/home|[A-Za-z]:\\Users|[A-Za-z]:/Users)"
                     r"(?:[\\/][^\s'\":;,\\/]+)?")  # fmt: skip
 _MAIL = re.compile(r"<?[\w.+-]+@[\w-]+(?:\.[\w-]+)+>?")
@@ -72,6 +73,9 @@ class _Cleaner:
     def __init__(self, root: str, restricted: tuple[str, ...]) -> None:
         self._root = root
         self._restricted = restricted
+        longest_first = sorted(filter(None, restricted), key=len, reverse=True)
+        names = "|".join(map(re.escape, longest_first))
+        self._names = re.compile(rf"(?:{names})[^\s'\":;,|<>&()]*") if names else None
 
     def hides(self, path: str) -> bool:
         """Tell whether a path is restricted, or lies in what is."""
@@ -86,7 +90,9 @@ class _Cleaner:
         return any(self.mentions(out.path) for out in node.outs) or self.mentions(node.id)
 
     def text(self, text: str) -> str:
-        """Return text without mail addresses and folders of people."""
+        """Return text without mail addresses, folders of people and restricted paths."""
+        if self._names is not None:
+            text = self._names.sub(RESTRICTED, text)
         shorter = text.replace(self._root, ".") if len(self._root) > 1 else text
         return _MAIL.sub(SOMEBODY, _HOMES.sub("~", shorter))
 
@@ -144,7 +150,7 @@ class _Cleaner:
     def edge(self, edge: Edge, hidden: set[str]) -> Edge:
         """Return an input; one that is restricted keeps its place but loses name and hash."""
         if self.hides(edge.dep) or edge.producer in hidden:
-            return Edge(edge.consumer, "(restricted)", None, edge.relation)
+            return Edge(edge.consumer, RESTRICTED, None, edge.relation)
         return replace(
             edge,
             dep=self.text(edge.dep),

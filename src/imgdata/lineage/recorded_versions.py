@@ -36,7 +36,7 @@ def _of_producer(
     line = versions.timeline(file, name)
     hashes: dict[str, str | None] = {}
     for commit_id, entry in line.values.items():
-        digest = _recorded_at(versions, file, name, entry, path, home)
+        digest = recorded_at(versions, file, name, entry, path, home)
         if digest is not None:
             hashes[commit_id] = digest
     recorded = Timeline(line.commits, hashes)
@@ -52,7 +52,7 @@ def _of_producer(
         yield commit, Version(commit, digest, producer, changes)
 
 
-def _recorded_at(
+def recorded_at(
     versions: Versions, file: str, name: str, entry: LockEntry, path: str, home: str
 ) -> str | None:
     """Return the hash an entry recorded for a path, whatever wdir it had then."""

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import DotDvcDep
-from imgdata.dvc_files.places import Where, join
+from imgdata.dvc_files.pipeline import PIPELINE_NAME
+from imgdata.dvc_files.places import Where, folder_of, join
 from imgdata.dvc_files.recorded import CHECKSUM, ETAG, Recorded
 from imgdata.lineage.answer import Edge, Node, Out, Relation
 from imgdata.lineage.index import Claim, Index, Stage
@@ -64,7 +65,22 @@ class Trace(Struct):
                 if found.stage is not stage and found.stage.id not in seen:
                     seen.add(found.stage.id)
                     waiting.append(found.stage)
+        self.gaps += self._unread()
         return self
+
+    def _unread(self) -> Iterator[str]:
+        """Yield what could not be read of the files the graph came from.
+
+        Where an input has no producer, or a producer may be an old one, whatever could not be
+        read anywhere may be the right one.
+        """
+        is_open = any(edge.relation == "missing" for edge in self.edges)
+        is_open |= any(stage.live and stage.dead_because for stage in self.stages)
+        files = {stage.file for stage in self.stages}
+        files |= {join(folder_of(file), PIPELINE_NAME) for file in files}
+        for problem in self.index.problems:
+            if is_open or (problem.file in files and not problem.unit):
+                yield problem.sentence
 
     def _inputs(self, stage: Stage) -> Iterator[Found]:
         if stage.dot_dvc is not None:

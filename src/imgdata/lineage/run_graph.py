@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 from msgspec import Struct, field
 
+from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Edge, Node, Out, RunNote
-from imgdata.lineage.datalad import Run, Runs, annex_out
+from imgdata.lineage.datalad import Run, Runs
 from imgdata.lineage.run_records import Dataset, locate
 from imgdata.model.commits import TreeEntry
 from imgdata.ports import CommitTree, GitObjects, History
@@ -86,8 +87,11 @@ class RunGraph(Struct):
                 yield Edge(run.id, path, None, "missing"), None
             return
         parent = run.commit.parents[0]
+        if self.runs.is_foreign(run):
+            yield from self._foreign(run)
+            return
         tree = self.objects.tree(parent)
-        dataset = self._dataset(tree)
+        dataset = dataset_of(tree, self.name)
         for declared in dict.fromkeys((*run.record.inputs, *run.record.extra_inputs)):
             found = locate(declared, run.record.pwd, dataset)
             if not found:
@@ -98,13 +102,14 @@ class RunGraph(Struct):
             for path in found:
                 yield from self._input(run, path, parent, tree, dataset)
 
-    def _dataset(self, tree: CommitTree) -> Dataset:
-        return Dataset(
-            name=self.name,
-            exists=lambda path: tree.entry(path) is not None,
-            files=lambda folder: list(tree.files(folder)),
-            submodules=submodules_of(tree),
+    def _foreign(self, run: Run) -> Iterator[tuple[Edge, Run | None]]:
+        """Yield the inputs of a run that was recorded by the dataset above."""
+        self.gaps.append(
+            f"the run {run.commit.id[:7]} was of another dataset ({run.record.dsid}), most likely "
+            "the one this is a part of: its inputs are paths there, and have to be asked there"
         )
+        for declared in dict.fromkeys((*run.record.inputs, *run.record.extra_inputs)):
+            yield Edge(run.id, declared, None, "missing"), None
 
     def _input(
         self, run: Run, path: str, parent: str, tree: CommitTree, dataset: Dataset
@@ -162,6 +167,16 @@ class RunGraph(Struct):
             if change.path.startswith(prefix) and entry is not None and entry.id == change.blob:
                 return change.path
         return None
+
+
+def dataset_of(tree: CommitTree, name: str) -> Dataset:
+    """Return a commit as what declared inputs are looked up in."""
+    return Dataset(
+        name=name,
+        exists=lambda path: tree.entry(path) is not None,
+        files=lambda folder: list(tree.files(folder)),
+        submodules=submodules_of(tree),
+    )
 
 
 def submodules_of(tree: CommitTree) -> tuple[str, ...]:

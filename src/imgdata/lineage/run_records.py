@@ -85,7 +85,7 @@ def parse_run_record(
 
     Args:
         message: The whole message.
-        sidecar: Returns the bytes of `.datalad/runinfo/<id>.jsonl` at that commit, for datasets
+        sidecar: Returns the bytes of `.datalad/runinfo/<id>` at that commit, for datasets
             whose messages hold only the record's id.
     """
     text = message.replace("\r\n", "\n")
@@ -96,7 +96,13 @@ def parse_run_record(
         return NoRecord()
     found = _loads(blocks[-1])
     if isinstance(found, str) and _SIDECAR.fullmatch(found):
-        found = _from_sidecar(found, sidecar)
+        data = None if sidecar is None else sidecar(found)
+        if data is None:
+            return NoRecord(
+                f"it is a run, but its record .datalad/runinfo/{found} is not here "
+                "(git annex get .datalad/runinfo)"
+            )
+        found = _loads(_unpacked(data).split("\n")[0])
     if not isinstance(found, dict):
         return NoRecord("the block of its run record is no JSON object")
     if not _command(found.get("cmd")):
@@ -109,13 +115,6 @@ def _loads(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _from_sidecar(record_id: str, sidecar: Callable[[str], bytes | None] | None) -> object:
-    data = None if sidecar is None else sidecar(record_id)
-    if data is None:
-        return None
-    return _loads(_unpacked(data).split("\n")[0])
 
 
 def _unpacked(data: bytes) -> str:
@@ -200,14 +199,39 @@ def locate(declared: str, pwd: str, dataset: Dataset) -> tuple[str, ...]:
     another machine what follows the dataset's own folder name. A glob gives all files it matches;
     one that reaches into a submodule gives the submodule's path itself. Empty: it is not there.
     """
-    for candidate in _candidates(declared, pwd, dataset.name):
+    for candidate in candidates(declared, pwd, dataset.name):
         found = _matches(candidate, dataset)
         if found:
             return found
     return ()
 
 
-def _candidates(declared: str, pwd: str, name: str) -> list[str]:
+def may_mean(declared: str, pwd: str, name: str, path: str) -> bool:
+    """Tell whether a declared input may lead to a path, without looking at any commit."""
+    return any(
+        leads_to(candidate, path) or _fits(path, candidate) or _fits_above(path, candidate)
+        for candidate in candidates(declared, pwd, name)
+    )
+
+
+def leads_to(found: str, path: str) -> bool:
+    """Tell whether an input is a path, a folder it lies in, or something inside it."""
+    return (
+        found in {path, "", "."}
+        or f"{path}/".startswith(f"{found}/")
+        or found.startswith(f"{path}/")
+    )
+
+
+def _fits_above(path: str, pattern: str) -> bool:
+    """Tell whether a glob fits a folder that a path lies in."""
+    parts = path.split("/")
+    depth = pattern.count("/") + 1
+    return depth < len(parts) and _fits("/".join(parts[:depth]), pattern)
+
+
+def candidates(declared: str, pwd: str, name: str) -> list[str]:
+    """Return what a declared input may mean, relative to the root, the likeliest first."""
     path = declared.replace("\\", "/")
     if path.startswith("/") or re.match(r"[A-Za-z]:/", path):
         parts = path.strip("/").split("/")

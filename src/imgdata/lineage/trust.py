@@ -9,6 +9,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from imgdata.lineage.annex_keys import is_key, new_checksum
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.index import Stage
 from imgdata.lineage.resolve import hash_of
@@ -26,11 +27,26 @@ class Bytes(Protocol):
 def verified_answer(answer: Answer, here: Bytes, snapshot: Snapshot) -> Answer:
     """Return the answer with each edge re-verified where that was possible, and what differs."""
     gaps: list[str] = []
+    answer = _checked_annex(answer, here, gaps)
     edges = tuple(_verified(edge, here, gaps) for edge in answer.edges)
     nodes = tuple(_checked(node, here, snapshot, gaps) for node in answer.nodes)
     return replace(
         answer, edges=edges, nodes=nodes, gaps=tuple(dict.fromkeys((*answer.gaps, *gaps)))
     )
+
+
+def _checked_annex(answer: Answer, here: Bytes, gaps: list[str]) -> Answer:
+    """Hash the content of an annexed file and compare it with its key."""
+    key = None if answer.in_git is None else answer.in_git.annex_key
+    if key is None or answer.status == "missing":
+        return answer
+    found = here.matches(answer.file, key)
+    if found is None:
+        gaps.append(f"{answer.file} could not be verified: its key {key} holds no checksum")
+    elif not found:
+        gaps.append(f"the bytes of {answer.file} that are here do not match its key {key}")
+        return replace(answer, status="modified")
+    return answer
 
 
 def _verified(edge: Edge, here: Bytes, gaps: list[str]) -> Edge:
@@ -46,8 +62,13 @@ def _verified(edge: Edge, here: Bytes, gaps: list[str]) -> Edge:
         if found is False and edge.match is not False:
             gaps.append(f"{edge.dep} is here with other content than {edge.consumer} recorded")
         elif found is None:
-            gaps.append(f"{edge.dep} ({edge.recorded}) is not here, so it could not be re-verified")
+            why = "has no checksum" if _names_no_checksum(edge.recorded) else "is not here"
+            gaps.append(f"{edge.dep} ({edge.recorded}) {why}, so it could not be re-verified")
     return edge
+
+
+def _names_no_checksum(recorded: str) -> bool:
+    return is_key(recorded) and new_checksum(recorded) is None
 
 
 def _checked(node: Node, here: Bytes, snapshot: Snapshot, gaps: list[str]) -> Node:

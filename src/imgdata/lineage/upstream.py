@@ -168,14 +168,26 @@ def _with_history(
         first_recorded_any_path=None if digest is None else versions.first_anywhere(digest),
         historical_producers=tuple(one for one in earlier if one not in known),
         edges=tuple(edges),
-        gaps=tuple(dict.fromkeys([*gaps, *_cut(snapshot), *_unread(versions)])),
+        gaps=tuple(dict.fromkeys([*gaps, *history_gaps(snapshot), *_unread(versions)])),
     )
 
 
-def _cut(snapshot: Snapshot) -> list[str]:
-    if not snapshot.objects.shallow:
-        return []
-    return ["history is cut: this is a shallow clone (git fetch --unshallow brings the rest)"]
+def history_gaps(snapshot: Snapshot) -> list[str]:
+    """Return what of the history this clone does not have, so that earlier may be unknown."""
+    gaps: list[str] = []
+    if snapshot.objects.shallow:
+        gaps.append(
+            "history is cut: this is a shallow clone, so what is called first may not be the "
+            "first (git fetch --unshallow brings the rest)"
+        )
+    absent = snapshot.objects.absent
+    if absent:
+        gaps.append(
+            f"history has holes: {absent} {'object' if absent == 1 else 'objects'} asked for "
+            "are not in this clone, so what is called first may not be the first, and versions "
+            "are left out (git fetch --refetch --no-filter brings them)"
+        )
+    return gaps
 
 
 def _unread(versions: Versions) -> list[str]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 
-from imgdata.errors import NoProjectError, UsageError
+from imgdata.errors import MachineError, NoProjectError, UsageError
 from imgdata.model.commits import ID_LENGTHS, Commit, PathChange, TreeEntry
 from imgdata.ports import CommitTree
 from imgdata.system import process
@@ -28,6 +28,9 @@ KEPT = 1 << 26
 """Bytes of objects that are kept in memory: several questions read the same versions."""
 IN_FLIGHT = 100
 """Questions sent to git before their answers are read: about 20 KiB, a third of a pipe."""
+
+PROMISES = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$"
+"""Settings of a partial clone, whose missing objects git would fetch when they are read."""
 
 _RAW = re.compile(rb":\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) [A-Z]\d*")
 _REVISION = re.compile(r"[^\s\0-\x1f\x7f-][^\0-\x1f\x7f]*")
@@ -48,6 +51,7 @@ class GitHistory:
         self._commits: dict[str, Commit] = {}
         self._blobs: OrderedDict[str, bytes] = OrderedDict()
         self._kept = 0
+        self._absent: set[str] = set()
 
     def close(self) -> None:
         """End the git processes."""
@@ -60,6 +64,26 @@ class GitHistory:
     def shallow(self) -> bool:
         """Whether history is cut."""
         return self._git("rev-parse", "--is-shallow-repository").text.strip() == "true"
+
+    @property
+    def absent(self) -> int:
+        """How many objects were asked for so far that exist and that this clone does not have."""
+        return len(self._absent)
+
+    @cached_property
+    def _present(self) -> frozenset[str] | None:
+        """The objects a partial clone has; None for a clone that has all.
+
+        `git cat-file` ends at the first object that it would have to fetch, so it is never asked
+        for one.
+        """
+        config = self._git("config", "--get-regexp", PROMISES, accept=(0, 1))
+        if config.returncode != 0:
+            return None
+        listed = self._git(
+            "cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)"
+        )
+        return frozenset(listed.text.split())
 
     def head(self) -> Commit | None:
         """Return the current commit, or None before the first one."""
@@ -111,6 +135,12 @@ class GitHistory:
         return data
 
     def _read_object(self, blob_id: str) -> bytes | None:
+        if self._present is not None:
+            commit_id, colon, path = blob_id.partition(":")
+            found = self._listed(commit_id, path) if colon else blob_id
+            if found is None or found not in self._present:
+                self._absent |= {found} if found else set()
+                return None
         if self._contents is None:
             self._contents = self._open("--batch")
         self._contents.ask(f"{blob_id}\n".encode("utf-8", "surrogateescape"))
@@ -122,6 +152,8 @@ class GitHistory:
 
     def blobs_at(self, places: Sequence[tuple[str, str]]) -> list[str | None]:
         """Return the object id at each (commit id, path), None where there is none."""
+        if self._present is not None:
+            return [self._listed(*place) for place in places]
         if self._checks is None:
             self._checks = self._open("--batch-check=%(objectname)")
         found: list[str | None] = []
@@ -182,7 +214,14 @@ class GitHistory:
         return tuple(_path_changes(done.stdout))
 
     def _git(self, *args: str, accept: Sequence[int] = (0,)) -> Completed:
-        return run_git(self.root, *args, accept=accept)
+        try:
+            return run_git(self.root, *args, accept=accept)
+        except CommandError as error:
+            if b"promisor" not in error.completed.stderr:
+                raise
+            msg = "this partial clone does not have the folders of earlier commits"
+            remedy = "git fetch --refetch --no-filter brings them"
+            raise MachineError(msg, cause=error.completed.tail, remedy=remedy) from error
 
     def _open(self, how: str) -> Dialogue:
         return Dialogue([*READING, "cat-file", how], cwd=self.root, env=ENVIRONMENT)

@@ -7,12 +7,16 @@ from pathlib import Path
 from imgdata.system.folder_tree import FolderTree
 from imgdata.tracking.git_history import run_git
 
+LEFT_OUT = "S"
+"""How `git ls-files` tags what a sparse checkout leaves out."""
+
 
 class GitWorkingTree:
     """The files of a working tree that git tracks or would track.
 
     Ignored files (the data itself) are not listed, so listing costs what git's index costs, but
-    they can be read. Links are never followed outside.
+    they can be read. Links are never followed outside. What a sparse checkout leaves out is read
+    from git's index: it belongs to the working tree as much as what is written out.
     """
 
     def __init__(self, root: Path) -> None:
@@ -26,16 +30,25 @@ class GitWorkingTree:
         return f"the working tree {self.root}"
 
     @cached_property
-    def _listed(self) -> list[str]:
+    def _tags(self) -> dict[str, str]:
+        """The tag that git gives each file, by path."""
         done = run_git(
-            self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard",
-            "--full-name", "--deduplicate", "--", ".",
+            self.root, "ls-files", "-t", "-z", "--cached", "--others", "--exclude-standard",
+            "--full-name", "--", ".",
         )  # fmt: skip
-        return sorted({path for path in done.text.split("\0") if path})
+        return {line[2:]: line[0] for line in done.text.split("\0") if line}
+
+    @cached_property
+    def _listed(self) -> list[str]:
+        return sorted(self._tags)
 
     def read(self, path: str) -> bytes | None:
         """Return one file's bytes, or None if there is no such file."""
-        return self._folder.read(path)
+        data = self._folder.read(path)
+        if data is not None or self._tags.get(path) != LEFT_OUT:
+            return data
+        done = run_git(self.root, "cat-file", "blob", f":0:{path}", accept=(0, 128))
+        return done.stdout if done.returncode == 0 else None
 
     def files(self, under: str = "") -> Iterator[str]:
         """Yield the paths of the files that are not ignored below a folder, sorted."""

@@ -7,14 +7,18 @@ from pathlib import Path
 from msgspec import Struct
 
 from imgdata.dvc_files.recorded import Recorded
+from imgdata.lineage.annex_keys import is_key
 from imgdata.lineage.answer import InGit, Status
 from imgdata.lineage.index import Claim
 from imgdata.lineage.resolve import hash_of, member_path
 from imgdata.lineage.sources import content_md5s
 from imgdata.lineage.upstream import Snapshot
+from imgdata.model.commits import ID_LENGTHS
+from imgdata.workflows.annex_here import annexed_matches, annexed_object, annexed_status
 from imgdata.workflows.folder_lists import FolderLists
 
 CHUNK = 1 << 20
+SHA1_DIGITS = 40
 COMPARED = 1 << 30
 """Bytes of a folder up to which its files are read; `imgdata status` and `--verify` read all."""
 
@@ -42,7 +46,16 @@ class BytesHere(Struct, frozen=True):
         return kept if kept is not None and md5 in content_md5s(kept) else None
 
     def matches(self, path: str, digest: str) -> bool | None:
-        """Hash what is here under a path, or in the cache; None when nothing is here."""
+        """Hash what is here under a path, or in a cache or git; None when nothing is here.
+
+        Args:
+            path: Where the content was when it was recorded.
+            digest: DVC's md5, a key of git-annex, or the id of an object in git.
+        """
+        if is_key(digest):
+            return annexed_matches(self.root, path, digest)
+        if len(digest) in ID_LENGTHS:
+            return self._is_object(digest)
         full = self.root / path
         status: Status = "missing"
         if not self.snapshot.at_revision and full.exists():
@@ -59,6 +72,16 @@ class BytesHere(Struct, frozen=True):
         if cached is not None and self._is_intact(cached, digest):
             return True
         return False if status == "modified" else None
+
+    def _is_object(self, object_id: str) -> bool | None:
+        """Hash the object git has under an id, as git does."""
+        data = self.snapshot.objects.read_blob(object_id)
+        if data is None:
+            return None
+        how = hashlib.sha1 if len(object_id) == SHA1_DIGITS else hashlib.sha256
+        found = how(b"blob %d\0" % len(data), usedforsecurity=False)
+        found.update(data)
+        return found.hexdigest() == object_id
 
     def _is_intact(self, cached: Path, digest: str) -> bool:
         if not digest.endswith(".dir"):
@@ -184,9 +207,9 @@ def git_status(root: Path, snapshot: Snapshot, path: str, in_git: InGit) -> Stat
     """Return whether the content of a file that git or git-annex keeps is here."""
     if snapshot.at_revision:
         return "recorded" if in_git.annex_key is None else _annexed(root, in_git.annex_key)
+    if in_git.annex_key is not None:
+        return annexed_status(root, path, in_git.annex_key)
     full = root / path
-    if in_git.annex_key is not None and full.is_symlink():
-        return "recorded" if full.exists() else "missing"
     if not full.exists():
         return "missing"
     data = snapshot.objects.read_blob(in_git.blob)
@@ -196,15 +219,8 @@ def git_status(root: Path, snapshot: Snapshot, path: str, in_git: InGit) -> Stat
         return "missing"
     if data is None or here == data or here.replace(b"\r\n", b"\n") == data:
         return "recorded"
-    return "recorded" if in_git.annex_key is not None else "modified"
+    return "modified"
 
 
 def _annexed(root: Path, key: str) -> Status:
-    """Look for annexed content in the two layouts git-annex uses."""
-    annex = root / ".git" / "annex" / "objects"
-    digest = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
-    lower = annex / digest[:3] / digest[3:6] / key / key
-    if lower.exists():
-        return "recorded"
-    found = next(annex.glob(f"*/*/{key}"), None) if annex.is_dir() and "*" not in key else None
-    return "missing" if found is None else "recorded"
+    return "missing" if annexed_object(root, key) is None else "recorded"

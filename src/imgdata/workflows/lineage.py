@@ -1,25 +1,35 @@
 """`imgdata lineage`: from a file to its answer, in any git repository."""
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.dvc_files.places import folder_of
 from imgdata.errors import NothingFoundError
+from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Answer, Edge, Node, Status
-from imgdata.lineage.datalad import Origin, Runs, annex_out
+from imgdata.lineage.datalad import Origin, Runs
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
-from imgdata.lineage.upstream import Choice, Snapshot, choose, choose_dead, tracked_answer
+from imgdata.lineage.run_readers import RunReaders
+from imgdata.lineage.upstream import (
+    Choice,
+    Snapshot,
+    choose,
+    choose_dead,
+    history_gaps,
+    tracked_answer,
+)
 from imgdata.lineage.versions import Versions, parts_of_id
 from imgdata.model.commits import Commit
 from imgdata.ports import GitObjects, History, Tree
+from imgdata.workflows.annex_here import read_annexed
 from imgdata.workflows.bytes_here import git_status, is_too_large, status_of
 from imgdata.workflows.folder_lists import DVC_FOLDER, FolderLists
 from imgdata.workflows.lineage_project import ProjectView, project_folder, read_project
+from imgdata.workflows.unrecorded import unrecorded
 
 
 class Question(Struct, frozen=True):
@@ -70,6 +80,11 @@ class Repository(Struct, dict=True):
         """The root as absolute paths in records name it; empty for a bare repository."""
         return "" if self.working_tree is None else str(self.root)
 
+    @property
+    def name(self) -> str:
+        """The folder name: what absolute paths of other machines know it by."""
+        return self.root.name.removesuffix(".git")
+
     @cached_property
     def lists(self) -> FolderLists:
         """The folder lists that are on this machine."""
@@ -88,7 +103,13 @@ class Repository(Struct, dict=True):
     @cached_property
     def runs(self) -> Runs:
         """The run records of DataLad."""
-        return Runs(self.objects, self.history)
+        return Runs(self.objects, self.history, partial(read_annexed, self.root))
+
+    def run_readers(self, snapshot: Snapshot) -> RunReaders | None:
+        """Return the runs up to a snapshot's commit by what they read; None before the first."""
+        if snapshot.commit is None:
+            return None
+        return RunReaders(self.objects, self.history, self.runs, self.name, snapshot.commit.id)
 
     def view(self, tree: Tree, path: str) -> ProjectView | None:
         """Return the imgdata project a path belongs to, or None; each is read once."""
@@ -196,7 +217,10 @@ def explain(repository: Repository, path: str, question: Question) -> Answer:
         return _kept_in_git(repository, snapshot, origin, dead)
     if dead is not None:
         return _tracked(repository, snapshot, path, dead, orphan=True)
-    return _unknown(snapshot, path)
+    tree = snapshot.tree if snapshot.at_revision else repository.working_tree
+    in_project = tree is not None and repository.view(tree, path) is not None
+    head = repository.snapshot("HEAD") if repository.head is not None else snapshot
+    return unrecorded(snapshot, head, path, in_project=in_project)
 
 
 def _tracked(
@@ -245,8 +269,7 @@ def _with_runs(repository: Repository, snapshot: Snapshot, answer: Answer) -> An
 
 
 def _run_graph(repository: Repository) -> RunGraph:
-    name = repository.root.name.removesuffix(".git")
-    return RunGraph(repository.objects, repository.history, repository.runs, name)
+    return RunGraph(repository.objects, repository.history, repository.runs, repository.name)
 
 
 def _joined(
@@ -301,10 +324,9 @@ def _kept_in_git(
             input_submodules_at_run=graph.submodules.get(origin.run.commit.id, {}),
             upstream_runs=_runs_before(origin.run.id, edges),
         )
-    else:
+    elif not gaps:
         gaps.append(f"no run or stage is recorded for {origin.path}: git only says who added it")
-    if snapshot.objects.shallow:
-        gaps.append("history is cut: this is a shallow clone (git fetch --unshallow)")
+    gaps += history_gaps(snapshot)
     key = in_git.annex_key
     maker = origin.run.commit if origin.run is not None else in_git.added_by
     return Answer(
@@ -332,24 +354,3 @@ def _runs_before(run_id: str, edges: list[Edge]) -> tuple[str, ...]:
     made = (edge.producer for edge in edges if edge.consumer == run_id)
     runs = (one for one in made if one is not None and one.startswith("datalad-run:"))
     return tuple(dict.fromkeys(one.split(":", 1)[1] for one in runs))
-
-
-def _unknown(snapshot: Snapshot, path: str) -> Answer:
-    defined = snapshot.index.defines(path)
-    gaps = [
-        f"{defined} is defined to make it but has not run yet: imgdata run"
-        if defined is not None
-        else "neither DVC nor git has a record of it"
-    ]
-    above = folder_of(path)
-    submodule = None
-    while above and submodule is None:
-        entry = snapshot.in_git(above)
-        submodule = above if entry is not None and entry.kind == "commit" else None
-        above = folder_of(above)
-    if submodule is not None:
-        command = f"imgdata --project {submodule} lineage {path[len(submodule) + 1 :]}"
-        gaps = [f"it lies in the submodule {submodule}, a repository of its own: {command}"]
-    gaps += [problem.sentence for problem in snapshot.index.problems]
-    commit = None if snapshot.commit is None else snapshot.commit.id
-    return Answer(path, commit, "untracked", gaps=tuple(dict.fromkeys(gaps)))

@@ -17,6 +17,7 @@ from imgdata.ports import ALL_BRANCHES
 from imgdata.workflows.lineage import Question, Repository, targets
 from imgdata.workflows.lineage_project import project_view
 from imgdata.workflows.lineage_questions import answer
+from imgdata.workflows.unrecorded import submodule_of
 
 CHUNK = 1 << 20
 MANY = 100
@@ -68,7 +69,9 @@ def _one(
         return elsewhere(repository, base / given, given, question)
     found = answer(repository, target, question)
     full = repository.root / target
-    if found.status == "untracked" and full.is_file() and repository.working_tree is not None:
+    if found.status != "untracked" or submodule_of(repository.snapshot(None), target) is not None:
+        return found
+    if full.is_file() and repository.working_tree is not None:
         return _by_content(repository, full, given, question) or found
     return found
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from imgdata.dvc_files.places import folder_of, join
 from imgdata.errors import InvalidProjectError
 from imgdata.lineage.answer import Answer, Node
-from imgdata.lineage.downstream import downstream
+from imgdata.lineage.downstream import MoreReaders, downstream
 from imgdata.lineage.index import Index, Stage
 from imgdata.lineage.members import level_at
 from imgdata.lineage.run_events import entry_hash, run_note, runs_by_entry
@@ -207,7 +207,11 @@ def _origin(view: ProjectView, stage: Stage) -> Mapping[str, object] | None:
 
 
 def restricted_paths(
-    view: ProjectView | None, index: Index, committed: Sequence[Config], today: date
+    view: ProjectView | None,
+    index: Index,
+    committed: Sequence[Config],
+    today: date,
+    more: MoreReaders | None = None,
 ) -> tuple[str, ...]:
     """Return the outs that may not be shown: restricted raw units and what was made from them.
 
@@ -220,6 +224,7 @@ def restricted_paths(
         committed: What imgdata.yaml says on the release branch. Only a rule that stands there
             and in the project's own file shows anything; without any there is none.
         today: The current day, UTC.
+        more: What else read files: the runs of DataLad.
     """
     if view is None:
         return ()
@@ -232,7 +237,7 @@ def restricted_paths(
             if view.config is not None and view.level_of(path) is None:
                 continue
             source = Source(path, origin_name(stage) or "")
-            for one in (path, *(made.path for made in downstream(index, path))):
+            for one in (path, *(made.path for made in downstream(index, path, more))):
                 level = view.level_of(one)
                 name = "" if level is None else level.name
                 if isinstance(may_leave(name, (source,), rules, today), Restricted):

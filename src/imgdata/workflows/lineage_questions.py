@@ -112,7 +112,8 @@ def _checked(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
         found = verified_answer(found, asking.bytes_here, asking.snapshot)
     if asking.question.public:
         today = datetime.now(UTC).date()
-        hidden = restricted_paths(view, index, tuple(_committed(asking, view)), today)
+        runs = asking.repository.run_readers(asking.snapshot)
+        hidden = restricted_paths(view, index, tuple(_committed(asking, view)), today, runs)
         found = public_answer(found, hidden, str(asking.repository.root))
     return found
 
@@ -225,7 +226,7 @@ def _with_history(asking: Asking, choice: Choice | None, found: Answer) -> Answe
 
 def _with_down(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
     index = asking.snapshot.index
-    made = downstream(index, asking.path)
+    made = downstream(index, asking.path, asking.repository.run_readers(asking.snapshot))
     if view is None:
         return replace(found, down=tuple(made))
     placed: list[Downstream] = []

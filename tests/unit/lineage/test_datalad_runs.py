@@ -2,12 +2,13 @@
 
 import json
 import lzma
+import os
 from pathlib import Path
 
 import pytest
 
 from imgdata.lineage.run_records import Dataset, NoRecord, RunRecord, locate, parse_run_record
-from tests.unit.lineage.repository_builder import Repository, entry, lock, run_message, stage
+from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, run_message, stage
 
 A, B = "a" * 32, "b" * 32
 
@@ -272,6 +273,32 @@ def test_a_record_kept_in_a_sidecar_file_is_read(repository: Repository) -> None
     answer = repository.ask("out")
     assert answer.producer == f"datalad-run:{run}"
     assert answer.nodes[0].cmd == "make it"
+
+
+def test_a_record_in_an_annexed_sidecar_file_is_read_where_it_is_here(
+    repository: Repository,
+) -> None:
+    record = lzma.compress(json.dumps({"cmd": "make it", "inputs": [], "exit": 0}).encode())
+    key = f"MD5E-s{len(record)}--{md5(record)}.jsonl"
+    spread = md5(key)
+    kept = repository.root / f".git/annex/objects/{spread[:3]}/{spread[3:6]}/{key}/{key}"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(record)
+    name = "0123456789abcdef"
+    link = repository.root / f".datalad/runinfo/{name}"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(os.path.relpath(kept, link.parent))
+    repository.write({"out": "1"})
+    run = repository.commit(
+        "[DATALAD RUNCMD] make it\n\n=== Do not change lines below ===\n"
+        f'"{name}"\n^^^ Do not change lines above ^^^\n'
+    )
+    assert repository.ask("out").producer == f"datalad-run:{run}"
+    kept.unlink()
+    answer = repository.ask("out")
+    assert answer.producer is None
+    assert len(answer.gaps) == 1
+    assert "git annex get" in answer.gaps[0]
 
 
 class TestParsing:

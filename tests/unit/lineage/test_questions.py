@@ -8,11 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.errors import NothingFoundError, UsageError
 from imgdata.lineage.json_form import answer_json
-from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, record, stage
+from tests.unit.lineage.repository_builder import (
+    Repository,
+    entry,
+    lock,
+    md5,
+    record,
+    run_message,
+    stage,
+)
 
 CONFIG = """\
 version: 1
@@ -282,6 +291,26 @@ def test_public_answers_name_nobody_and_nothing_restricted(tmp_path: Path) -> No
     ):
         assert secret not in text
     assert any("restricted" in gap for gap in answer.gaps)
+
+
+def test_public_answers_hide_what_a_datalad_run_made_of_restricted_data(tmp_path: Path) -> None:
+    project = build(tmp_path / "restricted", origin="theirs")
+    project.save({"figures/growth.svg": "<svg/>"}, run_message(inputs=["data/corrected/P1"]))
+    project.save({"figures/panel.svg": "<svg />"}, run_message(inputs=["figures/growth.svg"]))
+    answer = project.ask("figures/panel.svg", public=True)
+    assert "figures/growth.svg" not in json.dumps(answer_json(answer))
+
+
+def test_commands_of_public_answers_name_no_restricted_file(tmp_path: Path) -> None:
+    project = build(tmp_path / "restricted", origin="theirs")
+    text = (project.root / "dvc.lock").read_text()
+    cmd = "python bulk.py --in=data/cells/P1.csv 'data/raw/P1/B03_1_DNA.tif'>x"
+    document = yaml.safe_load(text)
+    bulk = next(name for name in document["stages"] if name.startswith("bulk"))
+    document["stages"][bulk]["cmd"] = cmd
+    project.save({"dvc.lock": document})
+    answer = project.ask("data/bulk/P1.csv", public=True)
+    assert answer.nodes[0].cmd == "python bulk.py --in=(restricted) '(restricted)'>x"
 
 
 def test_a_rule_that_only_the_working_tree_has_shows_nothing(tmp_path: Path) -> None:

@@ -314,3 +314,46 @@ def test_a_merge_does_not_count_as_recording(repository: Repository) -> None:
     assert answer.first_recorded.id == side
     assert answer.stage_last_changed is not None
     assert answer.stage_last_changed.id == side
+
+
+def test_an_input_whose_entry_lies_in_a_conflict_names_the_conflict(
+    repository: Repository,
+) -> None:
+    """While a merge or rebase is not finished, the entry that made an input cannot be read."""
+    side = "  b:\n    cmd: {}\n    outs:\n    - path: two\n      md5: {}\n"
+    repository.save(
+        {
+            "dvc.yaml": {
+                "stages": {"a": stage("a", ["two"], ["one"]), "b": stage("b", [], ["two"])}
+            },
+            "dvc.lock": (
+                "schema: '2.0'\nstages:\n  a:\n    cmd: a\n    deps:\n    - path: two\n"
+                f"      hash: md5\n      md5: {B}\n    outs:\n    - path: one\n"
+                f"      hash: md5\n      md5: {A}\n<<<<<<< HEAD\n{side.format('b', B)}=======\n"
+                f"{side.format('b2', C)}>>>>>>> other\n"
+            ),
+        }
+    )
+    gaps = repository.ask("one").gaps
+    assert any("dvc.lock, b" in gap and "merge conflict" in gap for gap in gaps)
+
+
+def test_a_pipeline_that_cannot_be_read_is_said_to_be(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": "stages:\n<<<<<<< HEAD\n  a: 1\n=======\n",
+            "dvc.lock": lock(a=entry("a", {}, {"one": A})),
+        }
+    )
+    assert any(gap.startswith("dvc.yaml: ") for gap in repository.ask("one").gaps)
+
+
+def test_a_broken_file_elsewhere_is_no_gap(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"a": stage("a", [], ["one"])}},
+            "dvc.lock": lock(a=entry("a", {}, {"one": A})),
+            "other/dvc.yaml": "stages: [",
+        }
+    )
+    assert repository.ask("one").gaps == ()

@@ -36,8 +36,6 @@ def written(
         creators=(),
         storages=storages or {},
         origins=origins or {},
-        cache=None,
-        site_cache=Path(),
         year=2026,
         version="1",
     )

@@ -172,6 +172,11 @@ def test_a_url_that_is_no_bucket_is_refused_without_repeating_secrets(url: str) 
     assert "secret" not in caught.value.problem
 
 
+@pytest.mark.parametrize("folder", ["a b/c", "a%20b", "100%", "ü+1", "a=b&c"])
+def test_a_folder_of_a_url_is_taken_letter_by_letter_as_dvc_takes_it(folder: str) -> None:
+    assert bucket_address("lab", f"s3://bucket/{folder}/") == Address("bucket", folder)
+
+
 @pytest.mark.parametrize(
     "endpoint",
     ["minio.lab:9000", "127.0.0.1:9000", "ftp://minio.lab", "http://", "https://[a", "https://a b"],

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -166,7 +166,7 @@ class _Server(Struct, frozen=True):
 
 
 def bucket_address(name: str, url: str) -> Address:
-    """Return bucket and prefix of `s3://bucket/prefix`.
+    """Return bucket and prefix of `s3://bucket/prefix`; every letter counts, as to DVC and AWS.
 
     Raises:
         InvalidProjectError: There is no bucket, or a secret, or the prefix is no folder.
@@ -175,9 +175,11 @@ def bucket_address(name: str, url: str) -> Address:
     if "@" in parts.netloc or holds_secret(url):
         msg = f"storage '{name}': credentials do not belong in a url"
         raise InvalidProjectError(msg, remedy="keep them in ~/.aws and name the profile")
-    prefix = unquote(parts.path).strip("/")
+    prefix = parts.path.strip("/")
     fault = key_fault(prefix) if prefix else ""
-    if not parts.netloc or parts.query or parts.fragment or fault:
+    if parts.query or parts.fragment:
+        fault = "it has a ? or a #, which no folder in a url may have"
+    if not parts.netloc or fault:
         msg = f"storage '{name}': {url} is not {parts.scheme}://bucket/folder"
         raise InvalidProjectError(msg, cause=fault, remedy="correct the url in imgdata.yaml")
     return Address(parts.netloc, prefix)

@@ -187,6 +187,12 @@ def test_an_endpoint_that_is_no_server_is_a_sentence(endpoint: str, tmp_path: Pa
     assert endpoint in caught.value.problem
 
 
+def test_an_encryption_that_s3_does_not_know_is_a_sentence() -> None:
+    with pytest.raises(InvalidProjectError, match="sse: rot13") as caught:
+        open_storage("lab", "s3://b/x", {"sse": "rot13", "anonymous": True}, Path("/"))
+    assert "AES256, aws:kms" in caught.value.remedy
+
+
 def test_an_endpoint_with_a_password_is_refused_without_repeating_it(tmp_path: Path) -> None:
     settings = S3Settings(endpoint_url="https://ada:s3cret@minio.lab", anonymous=True)
     with pytest.raises(InvalidProjectError) as caught:

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.errors import Exit
+from imgdata.testing.faulty_proxy import Fault, Request, Rule, Say, faulty_proxy
 from imgdata.testing.servers import BUCKET, S3Server
-from imgdata.testing.small_project import call, write_random_plate
+from imgdata.testing.small_project import SmallProject, call, write_random_plate
 from tests.journeys.conftest import OnS3
 
 pytestmark = [pytest.mark.dvc, pytest.mark.server]
@@ -23,3 +25,64 @@ def test_plain_dvc_finds_what_lies_in_a_folder_with_an_odd_name(
     clone = project.clone(tmp_path / "clone")
     clone.dvc("pull", "-R", "data/raw")
     call(tmp_path, "diff", "-r", source, clone.root / "data" / "raw" / source.name)
+
+
+def said(status: int, code: str, words: str = "No.") -> Say:
+    text = f"<Error><Code>{code}</Code><Message>{words}</Message></Error>"
+    return Say(status, text.encode())
+
+
+def wants(header: str, refusal: Say) -> Rule:
+    """Refuse each new object that comes without a header; parts of one need none."""
+
+    def rule(request: Request) -> Fault | None:
+        makes = request.method == "PUT" and "partNumber" not in request.path
+        return refusal if makes and header not in request.headers else None
+
+    return rule
+
+
+LOCK_WORDS = (
+    "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests"
+    " with Object Lock parameters"
+)
+
+
+def test_a_bucket_with_object_lock_is_told_and_gets_a_checksum_with_each_object(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    locked = wants("x-amz-checksum-sha256", said(400, "InvalidRequest", LOCK_WORDS))
+    with faulty_proxy(moto_s3.port, locked) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint, "--option", "object_lock=true")
+        told = project.imgdata(
+            "storage", "add", "other", moto_s3.fresh_url(), "--option",
+            f"endpoint_url={proxy.endpoint}", check=False,
+        )  # fmt: skip
+        assert told.returncode == Exit.UNREACHABLE
+        assert "--option object_lock=true" in told.stderr
+        pushed_and_pulled(project, tmp_path)
+
+
+def test_a_bucket_that_refuses_what_does_not_ask_for_encryption_is_asked(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    secretive = wants("x-amz-server-side-encryption", said(403, "AccessDenied"))
+    with faulty_proxy(moto_s3.port, secretive) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint, "--option", "sse=AES256")
+        pushed_and_pulled(project, tmp_path)
+        (project.root / "data" / "raw" / "note.txt").write_text("by plain dvc")
+        project.dvc("add", "data/raw/note.txt")
+        project.dvc("push", "-r", "lab", "data/raw/note.txt.dvc")
+
+
+def pushed_and_pulled(project: SmallProject, tmp_path: Path) -> None:
+    """Send a plate and bring it to two clones: by imgdata, and by plain dvc."""
+    source = write_random_plate(tmp_path / "new" / "P1")
+    project.imgdata("add", "raw", source)
+    assert "arrival checked" in project.imgdata("push", "raw").stdout
+    assert "4 were there" in project.imgdata("push", "raw").stdout
+    project.commit("Push")
+    for number, words in enumerate((("imgdata", "pull", "raw"), ("dvc", "pull", "-R", "data/raw"))):
+        clone = project.clone(tmp_path / f"clone-{number}")
+        call(clone.root, *words)
+        call(tmp_path, "diff", "-r", source, clone.root / "data" / "raw" / "P1")

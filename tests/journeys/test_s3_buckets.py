@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imgdata.errors import Exit
-from imgdata.testing.faulty_proxy import Fault, Request, Rule, Say, faulty_proxy
+from imgdata.testing.faulty_proxy import Fault, Request, Rule, Say, always, faulty_proxy
 from imgdata.testing.servers import BUCKET, S3Server
 from imgdata.testing.small_project import SmallProject, call, write_random_plate
 from tests.journeys.conftest import OnS3
@@ -73,6 +73,43 @@ def test_a_bucket_that_refuses_what_does_not_ask_for_encryption_is_asked(
         (project.root / "data" / "raw" / "note.txt").write_text("by plain dvc")
         project.dvc("add", "data/raw/note.txt")
         project.dvc("push", "-r", "lab", "data/raw/note.txt.dvc")
+
+
+NO_DELETING = always(said(403, "AccessDenied"), "DELETE")
+
+
+def test_a_bucket_where_nothing_may_be_erased_takes_data_and_is_counted(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    with faulty_proxy(moto_s3.port, NO_DELETING) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint, "--option", "conditional_put=true")
+        told = project.imgdata("storage", "test", "lab").stdout
+        assert "lab: never erases it: permission denied" in told
+        assert "nothing can be dropped from this storage" in told
+        pushed_and_pulled(project, tmp_path)
+        refused = project.imgdata("drop", "raw", "--from", "lab", "--yes", check=False)
+        assert refused.returncode == Exit.REFUSED, "it is the only copy"
+        for seed, unit in enumerate(("P2", "P3"), 2):
+            write_random_plate(tmp_path / "new" / unit, seed=seed)
+            project.imgdata("add", "raw", tmp_path / "new" / unit)
+            project.imgdata("push", "raw", "--to", "lab", "--to", "archive")
+            project.imgdata("drop", "raw", "--from", "archive", "--yes")
+        denied = project.imgdata("drop", "raw", "--from", "lab", "--yes", check=False)
+        assert denied.returncode == Exit.REFUSED
+        assert "Traceback" not in denied.stderr
+
+
+def test_restricted_data_go_to_a_bucket_where_nothing_may_be_erased(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    with faulty_proxy(moto_s3.port, NO_DELETING) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint)
+        settings = project.root / "imgdata.yaml"
+        text = settings.read_text()
+        assert "access: open" in text
+        settings.write_text(text.replace("access: open", "access: restricted"))
+        project.commit("Restrict")
+        pushed_and_pulled(project, tmp_path)
 
 
 def pushed_and_pulled(project: SmallProject, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import ipaddress
 import os
+import re
 import ssl
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,8 +33,10 @@ from imgdata.testing.faulty_proxy import (
     Delay,
     Drop,
     DropAnswer,
+    Edit,
     Fault,
     FaultyProxy,
+    Headers,
     Lie,
     Lose,
     Rule,
@@ -103,6 +106,23 @@ def test_what_breaks_now_and_then_is_tried_again(
         list(pool.map(lambda item: store(storage, *item), OBJECTS.items()))
         back = dict(zip(OBJECTS, pool.map(lambda key: fetch(storage, key), OBJECTS), strict=True))
     assert back == OBJECTS
+    assert keys(storage) == sorted(OBJECTS)
+
+
+def backwards(headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """Turn the order of a listing round."""
+    found = re.findall(rb"<Contents>.*?</Contents>", body, re.DOTALL)
+    places = iter(reversed(found))
+    return headers, re.sub(
+        rb"<Contents>.*?</Contents>", lambda _: next(places), body, flags=re.DOTALL
+    )
+
+
+def test_a_listing_in_any_order_is_read_whole(connected: Connect, proxy: FaultyProxy) -> None:
+    storage = connected()
+    for key, data in OBJECTS.items():
+        store(storage, key, data)
+    proxy.rule = always(Edit(backwards), "GET")
     assert keys(storage) == sorted(OBJECTS)
 
 

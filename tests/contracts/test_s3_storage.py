@@ -172,6 +172,11 @@ def test_a_url_that_is_no_bucket_is_refused_without_repeating_secrets(url: str) 
     assert "secret" not in caught.value.problem
 
 
+@pytest.mark.parametrize("folder", ["a b/c", "a%20b", "100%", "ü+1", "a=b&c"])
+def test_a_folder_of_a_url_is_taken_letter_by_letter_as_dvc_takes_it(folder: str) -> None:
+    assert bucket_address("lab", f"s3://bucket/{folder}/") == Address("bucket", folder)
+
+
 @pytest.mark.parametrize(
     "endpoint",
     ["minio.lab:9000", "127.0.0.1:9000", "ftp://minio.lab", "http://", "https://[a", "https://a b"],
@@ -180,6 +185,12 @@ def test_an_endpoint_that_is_no_server_is_a_sentence(endpoint: str, tmp_path: Pa
     with pytest.raises(InvalidProjectError) as caught:
         connect(S3Settings(endpoint_url=endpoint, anonymous=True), Address("b", ""), None, tmp_path)
     assert endpoint in caught.value.problem
+
+
+def test_an_encryption_that_s3_does_not_know_is_a_sentence() -> None:
+    with pytest.raises(InvalidProjectError, match="sse: rot13") as caught:
+        open_storage("lab", "s3://b/x", {"sse": "rot13", "anonymous": True}, Path("/"))
+    assert "AES256, aws:kms" in caught.value.remedy
 
 
 def test_an_endpoint_with_a_password_is_refused_without_repeating_it(tmp_path: Path) -> None:

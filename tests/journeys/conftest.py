@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.testing.servers import S3Server
+from imgdata.testing.small_project import SmallProject, make_small_project
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
+OnS3 = Callable[..., SmallProject]
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -64,3 +68,22 @@ def contents(folder: Path) -> dict[str, str]:
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Command:
     """Run a command line in a folder and expect an exit status."""
     return run_in(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def on_s3(tmp_path: Path, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> OnS3:
+    """Makes a project whose raw level is kept at an S3 url; more words are those of storage add."""
+    for name, value in moto_s3.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def make(url: str, endpoint: str, *words: str) -> SmallProject:
+        project = make_small_project(tmp_path / "p")
+        server = ("--option", f"endpoint_url={endpoint}")
+        project.imgdata("storage", "add", "lab", url, *server, *words)
+        settings = project.root / "imgdata.yaml"
+        settings.write_text(settings.read_text().replace("storage: [archive]", "storage: [lab]"))
+        project.imgdata("storage", "apply", "--yes")
+        project.commit("Keep everything on S3")
+        return project
+
+    return make

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,36 +11,11 @@ from imgdata.errors import Exit
 from imgdata.ports import CanErase
 from imgdata.testing.faulty_proxy import SLOWLY, Fault, Request, every, faulty_proxy
 from imgdata.testing.servers import S3Server
-from imgdata.testing.small_project import (
-    SmallProject,
-    call,
-    environment,
-    make_small_project,
-    write_random_plate,
-)
+from imgdata.testing.small_project import SmallProject, call, environment, write_random_plate
+from tests.journeys.conftest import OnS3
 
 pytestmark = [pytest.mark.dvc, pytest.mark.server]
 FILES = 40
-
-OnS3 = Callable[[str, str], SmallProject]
-
-
-@pytest.fixture
-def on_s3(tmp_path: Path, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> OnS3:
-    """Makes a project whose raw level is kept at an S3 url."""
-    for name, value in moto_s3.environment.items():
-        monkeypatch.setenv(name, value)
-
-    def make(url: str, endpoint: str) -> SmallProject:
-        project = make_small_project(tmp_path / "p")
-        project.imgdata("storage", "add", "lab", url, "--option", f"endpoint_url={endpoint}")
-        settings = project.root / "imgdata.yaml"
-        settings.write_text(settings.read_text().replace("storage: [archive]", "storage: [lab]"))
-        project.imgdata("storage", "apply", "--yes")
-        project.commit("Keep everything on S3")
-        return project
-
-    return make
 
 
 def stored(server: S3Server, url: str) -> dict[str, int]:

@@ -146,6 +146,13 @@ S3: tuple[Answer, ...] = (
         "have the quota raised, or 'imgdata drop' to see what could go",
     ),
     Answer(
+        _code("MissingUploadObjectWithObjectLockHeaders", "MissingContentMD5")
+        + "|Content-MD5 (OR|HTTP)",
+        "the bucket wants a checksum with every object",
+        "it keeps objects for a time (Object Lock)",
+        "set object_lock: true at the storage in imgdata.yaml, or --option object_lock=true",
+    ),
+    Answer(
         _code("XAmzContentSHA256Mismatch", "BadDigest"),
         "the bytes arrived damaged",
         "the server's checksum of what arrived is not that of what was sent",

@@ -208,20 +208,23 @@ class ObjectStorage:
     def _listed(self, prefix: str | None) -> Iterator["ObjectMeta"]:
         """Yield what the service lists; where the connection breaks, go on after the last name.
 
-        S3 promises the order of the names, so those up to the last one are known.
+        S3 promises the order of the names, so those up to the last one are known. A service that
+        was seen not to keep it (S3 Express does not) is listed once.
         """
-        last = ""
+        last = known = ""
+        in_order = True
         for left in reversed(range(TRIES)):
             try:
-                for page in obstore.list(self._store, prefix, offset=last or None):
+                for page in obstore.list(self._store, prefix, offset=known or None):
                     self._has_answered = True
-                    for found in page:
-                        if found["path"] > last:
-                            last = found["path"]
-                            yield found
+                    for found in (one for one in page if one["path"] > known):
+                        in_order = in_order and found["path"] > last
+                        last = max(last, found["path"])
+                        yield found
             except FOREIGN as error:
-                if not left or "status code" in str(error):
+                if not (left and in_order) or "status code" in str(error):
                     raise
+                known = last
             else:
                 return
 

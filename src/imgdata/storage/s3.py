@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # these names exist in obstore's stubs only
 
 DEFAULT_REGION = "us-east-1"
 RETRIES_OF_STRANGERS = 1
+ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 _SERVER = re.compile(
     r"https?://(\[[0-9a-f:.]+\]|[^\s\[\]/:@?#]+)(:\d+)?(/[^\s?#]*)?", re.IGNORECASE
 )
@@ -42,6 +43,10 @@ class S3Settings(Struct, frozen=True):
         storage_class: The class objects are written in; that of the bucket without one. GLACIER
             and DEEP_ARCHIVE are archive tiers, which give objects back only after hours.
         conditional_put: The server honours `If-None-Match`; without a word only Amazon does.
+        object_lock: The bucket keeps every object for a time and wants a checksum with each;
+            without a word only Amazon is sent one, for some servers refuse it.
+        sse: How the server is asked to encrypt; a bucket may refuse what does not ask.
+        sse_kms_key_id: With which key of its key store.
     """
 
     endpoint_url: str | None = None
@@ -53,6 +58,20 @@ class S3Settings(Struct, frozen=True):
     anonymous: bool = False
     conditional_put: bool | None = None
     storage_class: str | None = None
+    object_lock: bool | None = None
+    sse: str | None = None
+    sse_kms_key_id: str | None = None
+
+    def protection(self, endpoint: str | None) -> "S3Config":
+        """Return what is said of checksums and encryption with each object."""
+        said: S3Config = {}
+        if not endpoint if self.object_lock is None else self.object_lock:
+            said["checksum_algorithm"] = "SHA256"
+        if self.sse:
+            said["server_side_encryption"] = self.sse
+        if self.sse_kms_key_id:
+            said["sse_kms_key_id"] = self.sse_kms_key_id
+        return said
 
 
 class Address(Struct, frozen=True):
@@ -75,6 +94,9 @@ def open_s3(
     A key pair among the secrets goes before profile and environment.
     """
     settings = read_options(S3Settings, name, options)
+    if settings.sse not in (None, *ENCRYPTIONS):
+        msg = f"storage '{name}': sse: {settings.sse} is no encryption that S3 knows"
+        raise InvalidProjectError(msg, remedy=f"use one of {', '.join(ENCRYPTIONS)}")
     address = bucket_address(name, url)
     account = None if settings.anonymous else find_account(settings.profile, url, secrets)
     return connect(settings, address, account, project_root)
@@ -151,6 +173,7 @@ class _Server(Struct, frozen=True):
             "virtual_hosted_style_request": not path_style,
             "disable_bulk_delete": True,
             "skip_signature": account is None,
+            **self.settings.protection(endpoint),
         }
         if endpoint:
             config["endpoint"] = endpoint if path_style else _with_bucket(endpoint, self.bucket)
@@ -166,7 +189,7 @@ class _Server(Struct, frozen=True):
 
 
 def bucket_address(name: str, url: str) -> Address:
-    """Return bucket and prefix of `s3://bucket/prefix`.
+    """Return bucket and prefix of `s3://bucket/prefix`; every letter counts, as to DVC and AWS.
 
     Raises:
         InvalidProjectError: There is no bucket, or a secret, or the prefix is no folder.
@@ -175,9 +198,11 @@ def bucket_address(name: str, url: str) -> Address:
     if "@" in parts.netloc or holds_secret(url):
         msg = f"storage '{name}': credentials do not belong in a url"
         raise InvalidProjectError(msg, remedy="keep them in ~/.aws and name the profile")
-    prefix = unquote(parts.path).strip("/")
+    prefix = parts.path.strip("/")
     fault = key_fault(prefix) if prefix else ""
-    if not parts.netloc or parts.query or parts.fragment or fault:
+    if parts.query or parts.fragment:
+        fault = "it has a ? or a #, which no folder in a url may have"
+    if not parts.netloc or fault:
         msg = f"storage '{name}': {url} is not {parts.scheme}://bucket/folder"
         raise InvalidProjectError(msg, cause=fault, remedy="correct the url in imgdata.yaml")
     return Address(parts.netloc, prefix)

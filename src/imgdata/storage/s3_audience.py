@@ -14,7 +14,7 @@ import obstore
 from msgspec import Struct
 from obstore.store import S3Store
 
-from imgdata.errors import ImgdataError
+from imgdata.errors import ForbiddenError, ImgdataError
 from imgdata.storage.object_store import FOREIGN, ConditionalObjectStorage, ObjectStorage
 
 if TYPE_CHECKING:
@@ -203,7 +203,8 @@ class _AsksServer(ObjectStorage):
         try:
             return self.audience.strangers_read(key)
         finally:
-            self.erase(key)
+            with suppress(ForbiddenError):  # it then stays: a few bytes that mean nothing
+                self.erase(key)
 
 
 class S3Storage(_AsksServer):

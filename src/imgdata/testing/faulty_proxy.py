@@ -22,6 +22,8 @@ SLOW_DOWN = (
 INTERNAL_ERROR = b"<Error><Code>InternalError</Code><Message>We failed.</Message></Error>"
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
+Headers = list[tuple[str, str]]
+
 
 class Request(Struct, frozen=True):
     """What a rule sees of a request.
@@ -87,7 +89,29 @@ class CorruptDownload(Struct, frozen=True):
     """Change one byte of what the server sends."""
 
 
-Fault = Drop | DropAnswer | Say | Truncate | Lie | Delay | Lose | CorruptUpload | CorruptDownload
+class Edit(Struct, frozen=True):
+    """Change headers and body of the server's answer."""
+
+    change: Callable[[Headers, bytes], tuple[Headers, bytes]]
+
+
+class Unannounced(Struct, frozen=True):
+    """Send the answer without saying how long it is; closing the connection ends it."""
+
+
+Fault = (
+    Drop
+    | DropAnswer
+    | Say
+    | Truncate
+    | Lie
+    | Delay
+    | Lose
+    | CorruptUpload
+    | CorruptDownload
+    | Edit
+    | Unannounced
+)
 Rule = Callable[[Request], Fault | None]
 
 SLOWLY = Say(503, SLOW_DOWN, (("Retry-After", "1"),))
@@ -218,11 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_PROPFIND = do_MKCOL = do_MOVE = do_OPTIONS = _handle  # noqa: N815 - the same
 
     def _pass_on(self, fault: Fault | None, body: bytes) -> None:
-        if isinstance(fault, Delay):
-            time.sleep(fault.seconds)
-        if isinstance(fault, CorruptUpload):
-            body = _changed(body)
-        status, headers, answer = self._ask(body)
+        status, headers, answer = self._ask(_before(fault, body))
         match fault:
             case DropAnswer():
                 self.close_connection = True
@@ -234,10 +254,14 @@ class _Handler(BaseHTTPRequestHandler):
                 self.close_connection = True
             case CorruptDownload():
                 self._send(status, headers, _changed(answer))
+            case Edit(change):
+                self._send(status, *change(headers, answer))
+            case Unannounced():
+                self._send_unannounced(status, headers, answer)
             case _:
                 self._send(status, headers, answer)
 
-    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask(self, body: bytes) -> tuple[int, Headers, bytes]:
         upstream = http.client.HTTPConnection("127.0.0.1", self.server.upstream_port, timeout=60)
         with contextlib.closing(upstream):
             upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -253,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(
         self,
         status: int,
-        headers: list[tuple[str, str]],
+        headers: Headers,
         body: bytes,
         announced: int | None = None,
     ) -> None:
@@ -267,6 +291,24 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if not head:
             self.wfile.write(body)
+
+    def _send_unannounced(self, status: int, headers: Headers, body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.close_connection = True
+
+
+def _before(fault: Fault | None, body: bytes) -> bytes:
+    """Return what the server is sent, when it is time to send it."""
+    if isinstance(fault, Delay):
+        time.sleep(fault.seconds)
+    return _changed(body) if isinstance(fault, CorruptUpload) else body
 
 
 def _changed(body: bytes) -> bytes:

@@ -42,6 +42,8 @@ DVC_OPTIONS: Mapping[str, str] = {
     "profile": "profile",
     "ssl_verify": "ssl_verify",
     "anonymous": "allow_anonymous_login",
+    "sse": "sse",
+    "sse_kms_key_id": "sse_kms_key_id",
     "user": "user",
     "port": "port",
 }

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from imgdata.dvc_files.rwlock import dvc_lock, is_alive, refuse_busy_paths
-from imgdata.errors import DamagedError, RefusedError, StorageError
+from imgdata.errors import DamagedError, ForbiddenError, RefusedError, StorageError
 from imgdata.model.events import Json, parse_time, time_text
 from imgdata.model.objects import FOLDER_SUFFIX
 from imgdata.ports import CanErase, CanWriteIfAbsent, Storage
@@ -31,6 +32,13 @@ from imgdata.workflows.places import HERE
 DROPS = PRIVATE_FOLDER / "drop"
 LOCK_NAME = "imgdata-drop.json"
 LOCK_HOLDS = timedelta(hours=24)
+LOCK_OVER = b'{"at": "1970-01-01T00:00:00Z"}'
+"""What the lock says afterwards in a bucket where nothing may be erased: older than a day."""
+
+
+@runtime_checkable
+class _Lockable(Storage, CanWriteIfAbsent, CanErase, Protocol):
+    """A storage that can keep a lock."""
 
 
 class Dropped(Struct, frozen=True):
@@ -188,7 +196,7 @@ def _storage_locks(clone: Clone, options: DropOptions, plan: DropPlan) -> Iterat
 
 @contextmanager
 def _storage_lock(clone: Clone, name: str, storage: Storage) -> Iterator[None]:
-    if not (isinstance(storage, CanWriteIfAbsent) and isinstance(storage, CanErase)):
+    if not isinstance(storage, _Lockable):
         yield
         return
     now = clone.clock.now()
@@ -197,8 +205,7 @@ def _storage_lock(clone: Clone, name: str, storage: Storage) -> Iterator[None]:
     try:
         taken = storage.write_if_absent(LOCK_NAME, data)
         if not taken and _is_over(storage, now):
-            storage.erase(LOCK_NAME)
-            taken = storage.write_if_absent(LOCK_NAME, data)
+            taken = _replace(storage, data)
     except StorageError:
         if name in clone.config.storages and _may_write(storage):
             raise
@@ -216,7 +223,25 @@ def _storage_lock(clone: Clone, name: str, storage: Storage) -> Iterator[None]:
         yield
     finally:
         with suppress(StorageError):
-            storage.erase(LOCK_NAME)
+            _release(storage)
+
+
+def _replace(storage: _Lockable, data: bytes) -> bool:
+    """Put a lock in place of one that is over; tell whether it was this one that got there."""
+    try:
+        storage.erase(LOCK_NAME)
+    except ForbiddenError:
+        storage.write(LOCK_NAME, [data], len(data))
+        return True
+    return storage.write_if_absent(LOCK_NAME, data)
+
+
+def _release(storage: _Lockable) -> None:
+    """Take the lock away; where nothing may be erased, write that it is over."""
+    try:
+        storage.erase(LOCK_NAME)
+    except ForbiddenError:
+        storage.write(LOCK_NAME, [LOCK_OVER], len(LOCK_OVER))
 
 
 def _may_write(storage: Storage) -> bool:

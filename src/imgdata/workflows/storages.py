@@ -9,7 +9,13 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgdata.errors import DamagedError, ImgdataError, StorageError, UsageError
+from imgdata.errors import (
+    DamagedError,
+    ForbiddenError,
+    ImgdataError,
+    StorageError,
+    UsageError,
+)
 from imgdata.levels.units import choose_levels
 from imgdata.ports import CanCreateRoot, CanErase, Storage
 from imgdata.project.config import NO_STORAGE, Config, Option, StorageConfig
@@ -37,7 +43,7 @@ class Passed(Struct, frozen=True):
 
 
 class Lacking(Struct, frozen=True):
-    """The storage cannot do this step at all, by its nature."""
+    """The storage cannot do this step at all, by its nature or by its owner's rules."""
 
     step: StepName
     meaning: str
@@ -107,14 +113,22 @@ def try_out(storage: Storage) -> Iterator[TrialOutcome]:
     key, data = f"{PROBE_PREFIX}{secrets.token_hex(8)}", secrets.token_bytes(PROBE_BYTES)
     for step in STEPS:
         if step == "erase" and not isinstance(storage, CanErase):
-            yield Lacking(step, f"{key} stays there; nothing can be dropped from this storage")
+            yield _never_erases(key)
             return
         try:
             _step(storage, step, key, data)
         except ImgdataError as error:
+            if step == "erase" and isinstance(error, ForbiddenError):
+                # Raw data are well kept where nobody may erase them.
+                yield _never_erases(key, "permission denied; ")
+                return
             yield Failed(step, error if step == "write" else _cleared(storage, key, error))
             return
         yield Passed(step)
+
+
+def _never_erases(key: str, why: str = "") -> Lacking:
+    return Lacking("erase", f"{why}{key} stays there; nothing can be dropped from this storage")
 
 
 def _cleared(storage: Storage, key: str, error: ImgdataError) -> ImgdataError:

@@ -8,11 +8,11 @@ import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
 from imgdata.cli.publish_plan import show_plan
+from imgdata.cli.publish_terms import show_terms, terms_json
 from imgdata.cli.session import Session
 from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
-from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
@@ -102,8 +102,7 @@ def publish(  # noqa: PLR0913 - one argument an option
         if publishing.is_packaged and not dry_run:
             _package(session, publishing, plan, into, sending=draft)
         elif not dry_run:
-            done = publishing.deposit(plan, new_version=new_version)
-            _show_draft(session, publishing, done, chosen)
+            _draft(session, publishing, plan, new_version=new_version, yes=yes)
     if not dry_run and not listing:
         session.finish_writing(project, f"Note the deposit on {repository}")
 
@@ -156,6 +155,24 @@ def _plan(
     return plan
 
 
+def _draft(
+    session: Session,
+    publishing: "Publishing",
+    plan: "DepositPlan",
+    *,
+    new_version: bool,
+    yes: bool,
+) -> None:
+    """Fill the draft; what a person wrote on its page is overwritten after a question only."""
+    refusal = publishing.would_overwrite(plan)
+    if refusal is not None:
+        if not (yes or session.is_terminal):
+            raise refusal
+        session.confirm(f"{refusal.problem}; overwrite it?", yes=yes, why=refusal.problem)
+    done = publishing.deposit(plan, new_version=new_version, overwrite=refusal is not None)
+    _show_draft(session, publishing, done, plan.levels)
+
+
 def deposit_levels(
     session: Session, project: "Project", levels: tuple[str, ...], *, dry_run: bool
 ) -> None:
@@ -176,7 +193,7 @@ def deposit_levels(
         if publishing.is_packaged:
             _package(session, publishing, plan, None, sending=False)
         else:
-            _show_draft(session, publishing, publishing.deposit(plan), chosen)
+            _draft(session, publishing, plan, new_version=False, yes=False)
 
 
 def _only_repository(known: list[str]) -> str:
@@ -274,33 +291,24 @@ def _publish(
     """Show what becomes public for ever, ask, then publish."""
     from imgdata.model.deposits import DepositState  # noqa: PLC0415 - keeps --help fast
 
-    draft = publishing.verified(levels)
+    draft, told = publishing.verified(levels), dict[str, object]()
     if draft.state is DepositState.PUBLISHED:
         yes = True
     else:
-        _show_publication(session, draft)
+        terms = publishing.terms(levels, ask=not dry_run)
+        show_terms(session, terms, as_remembered=dry_run)
+        told = terms_json(terms)
     if dry_run:
-        session.add(_record_json(draft))
+        session.add({**_record_json(draft), **told})
         return
     why = "publishing cannot be taken back"
     session.confirm("publish? it cannot be taken back", yes=yes, why=why)
     done = publishing.publish(levels, community)
-    session.add(_deposit_json(done))
+    session.add({**told, **_deposit_json(done)})
     if done.state.value == "in-review":
         session.say(f"handed to the curators of the community: {done.url}")
         return
     session.say(f"published: https://doi.org/{done.doi}" if done.doi else f"published: {done.url}")
-
-
-def _show_publication(session: Session, draft: DepositRecord) -> None:
-    size = sum(file.size for file in draft.files)
-    session.say(
-        f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
-        f"{len(draft.files)} files, {format_size(size)}"
-    )
-    for file in draft.files:
-        session.say(f"  {file.name}  {format_size(file.size)}")
-    session.say(f"  title, licence, and who may read the files: {draft.url}")
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:

@@ -53,6 +53,7 @@ from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import is_sandbox
 from imgdata.workflows.deposit_copies import copy_events
+from imgdata.workflows.deposit_fetch import fetch_for_deposit
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
@@ -63,8 +64,6 @@ from imgdata.workflows.deposit_request import (
 )
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.publication_terms import Terms, bases
-from imgdata.workflows.pull import bring_to_cache
-from imgdata.workflows.pull_unit import PullOptions
 from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})
@@ -139,12 +138,17 @@ class Publishing:
             self.source, self._commit = clone_at(clone, history, revision)
 
     def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
-        """Bring a revision's versions into the cache, where they are not in it."""
-        if self.revision:
-            with self.clone.writing():
-                chosen = choose_levels(self.source.config, levels)
-                wanted = PullOptions(selection=(options or DepositOptions()).select)
-                bring_to_cache(self.source, chosen, wanted, self._progress)
+        """Bring into the cache what may go and is not here, from any good copy, verified."""
+        with self.clone.writing():
+            chosen = choose_levels(self.source.config, levels)
+            gate = Gate(self.source, ask=False)
+            fetch_for_deposit(
+                self.source,
+                chosen,
+                (options or DepositOptions()).select,
+                lambda unit: isinstance(gate.verdict(unit), MayLeave),
+                self._progress,
+            )
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
         """Decide what a deposit would hold; needs no network and no token."""

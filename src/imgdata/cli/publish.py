@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
-from imgdata.cli.publish_plan import show_plan
+from imgdata.cli.publish_plan import show_lacking, show_plan
 from imgdata.cli.publish_terms import show_terms, terms_json
 from imgdata.cli.session import Session
 from imgdata.errors import CredentialsError, UsageError
@@ -148,8 +148,12 @@ def _plan(
     dry_run: bool,
 ) -> "DepositPlan":
     """Show what would go; for a deposit in earnest, bring what is not here first."""
-    if not dry_run:
-        publishing.fetch(levels, options)
+    plan = publishing.plan(levels, options)
+    if dry_run or not plan.lacking:
+        show_plan(session, plan, publishing)
+        return plan
+    show_lacking(session, plan)
+    publishing.fetch(levels, options)
     plan = publishing.plan(levels, options)
     show_plan(session, plan, publishing)
     return plan
@@ -181,13 +185,15 @@ def deposit_levels(
     Only for levels that were named: without a level nothing goes to a repository.
     """
     named = [project.config.levels[name] for name in levels]
-    from imgdata.repositories import Publishing  # noqa: PLC0415 - slow to import, rarely needed
+    from imgdata.repositories import (  # noqa: PLC0415 - slow to import, rarely needed
+        DepositOptions,
+        Publishing,
+    )
 
     for repository in dict.fromkeys(name for level in named for name in level.repositories):
         chosen = tuple(level.name for level in named if repository in level.repositories)
         publishing = Publishing(project.clone, repository, session.progress())
-        plan = publishing.plan(chosen)
-        show_plan(session, plan, publishing)
+        plan = _plan(session, publishing, chosen, DepositOptions(), dry_run=dry_run)
         if dry_run:
             continue
         if publishing.is_packaged:

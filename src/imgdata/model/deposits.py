@@ -168,8 +168,8 @@ class LevelFile(Struct, frozen=True):
         level: Level's name.
         unit: Unit's name; empty for a level tracked as a whole.
         path: Relative to the project, `/` between parts.
-        local: Absolute path of bytes to read (workspace or cache).
-        size: Bytes.
+        local: Absolute path of bytes to read (workspace or cache); empty where they are not here.
+        size: Bytes; a share of the unit's where the file is not here.
         md5: As recorded; what is read must agree with it.
     """
 
@@ -281,6 +281,26 @@ class Question(Struct, frozen=True):
     required: bool
 
 
+class Lacking(Struct, frozen=True):
+    """Files that are to go and are not here: brought from a copy before they are sent.
+
+    Attributes:
+        level: Level's name.
+        unit: Unit's name.
+        files: Number of files.
+        size: Bytes; a share of the unit's where a part of it is here.
+        places: Storages and repositories to ask, in this order.
+        is_listed: Whether their names are known here.
+    """
+
+    level: str
+    unit: str
+    files: int
+    size: int
+    places: tuple[str, ...]
+    is_listed: bool
+
+
 class DepositPlan(Struct, frozen=True):
     """What one deposit would hold, decided without network and token.
 
@@ -295,6 +315,7 @@ class DepositPlan(Struct, frozen=True):
         limits: The repository's.
         access: Of the files.
         metadata: As it would be written.
+        lacking: What is not here and fetched first.
     """
 
     repository: str
@@ -307,6 +328,7 @@ class DepositPlan(Struct, frozen=True):
     limits: DepositLimits
     access: Access
     metadata: DepositMetadata
+    lacking: tuple[Lacking, ...] = ()
 
     @property
     def size(self) -> int:

@@ -103,9 +103,14 @@ def refuse_unready(plan: DepositPlan) -> None:
     Raises:
         UsageError: Mandatory answers are missing; all are listed.
         RefusedError: A limit is exceeded, or nothing may leave.
+        DamagedError: Something is not here: it was not fetched.
     """
     if not plan.items:
         raise _nothing_left(plan)
+    if plan.lacking:
+        first = plan.lacking[0]
+        msg = f"{f'{first.level} {first.unit}'.strip()} is not here: it is to be fetched first"
+        raise DamagedError(msg, remedy=f"imgdata pull {first.level}")
     if plan.over:
         msg = f"this does not fit into a deposit on '{plan.repository}'"
         raise RefusedError(

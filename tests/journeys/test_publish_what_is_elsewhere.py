@@ -182,3 +182,40 @@ def test_push_to_the_draft_of_a_level_fetches_too(root: Path, site: SmallInvenio
     call(root, "imgdata", "storage", "apply", "--yes")
     assert "fetch first: raw P1" in call(root, "imgdata", "push", "raw").stdout
     assert "raw_P1.zip" in site.live[0].data
+
+
+def logs(root: Path) -> int:
+    return len(list((root / ".imgdata" / "log").rglob("*.jsonl")))
+
+
+def test_a_command_that_fetches_and_deposits_keeps_to_one_log_file(
+    root: Path, site: SmallInvenio
+) -> None:
+    for path in objects(root.parent / "lab" / "archive"):
+        if path.read_bytes().startswith(b"P1 3"):
+            path.chmod(0o644)
+            path.write_bytes(b"x" * path.stat().st_size)
+    before = logs(root)
+    call(root, "imgdata", *TO)
+    assert logs(root) - before == 1
+    text = "".join(path.read_text() for path in (root / ".imgdata" / "log").rglob("*.jsonl"))
+    assert '"damaged"' in text, "what was found on the way is noted"
+    assert site.live
+
+
+def test_a_push_that_fills_a_draft_too_keeps_to_one_log_file(
+    root: Path, site: SmallInvenio
+) -> None:
+    origin = root.parent / "lab" / "nf1"
+    path = origin / "imgdata.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("storage: [archive, second]", "storage: [archive, zenodo]"))
+    source = root.parent / "microscope" / "P4"
+    source.mkdir()
+    (source / "B01_1.tif").write_bytes(b"P4" * 500)
+    call(origin, "imgdata", "add", "raw", source, "--origin", "own")
+    call(origin, "imgdata", "storage", "apply", "--yes")
+    before = logs(origin)
+    call(origin, "imgdata", "push", "raw")
+    assert logs(origin) - before == 1
+    assert "P4.zip" in site.live[0].data or "data_raw_P4_B01_1.tif" in site.live[0].data

@@ -38,6 +38,7 @@ from imgdata.model.deposits import (
     Visibility,
 )
 from imgdata.model.keys import read_name
+from imgdata.model.makings import WorkflowFile
 from imgdata.model.selection import Selection
 from imgdata.policy.restrictions import MayLeave
 from imgdata.ports import CanClose, CanDraftPackage, CanPackage, CanShare, DepositService
@@ -189,11 +190,12 @@ class Publishing:
         """
         publishing.refuse_unready(plan)
         self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
+        recipe = workflow_files(self.source)
         told = Documented(
             plan=plan,
             makings=makings_of(self.source, plan.levels),
-            workflow=workflow_files(self.source),
-            commit=self._commit,
+            workflow=recipe,
+            commit=self._commit_of(recipe, plan.levels),
             origins=frozenset(name for _, name in self._origins(plan)),
             is_committed=not self.loose_recipe,
             restricted_units=self._restricted_units(plan),
@@ -207,6 +209,21 @@ class Publishing:
                 new_version=new_version,
                 overwrite=overwrite,
             )
+
+    def _commit_of(self, recipe: Sequence[WorkflowFile], levels: Sequence[str]) -> str:
+        """Return the commit since which recipe and records are as they are.
+
+        It has what the current commit has of them, and stays the same while only other files are
+        committed, as the note of this very deposit: so its documents stay the same, too.
+        """
+        if self.revision or not self._commit:
+            return self._commit
+        records = (unit.stage.file for unit in units_of(self.source, levels))
+        paths = dict.fromkeys((*(file.path for file in recipe), *records))
+        folder = self.clone.root.relative_to(self.clone.git.root)
+        with closing(GitHistory(self.clone.git.root)) as past:
+            found = past.touching(self._commit, [(folder / path).as_posix() for path in paths])
+        return found[0].id if found else self._commit
 
     def would_overwrite(self, plan: DepositPlan) -> RefusedError | None:
         """Return why `deposit` would stop: a person wrote something on the draft's page."""
@@ -372,9 +389,12 @@ class Publishing:
             edited = description.changed_since(record.description)
         held = {(level, unit) for level, unit, _ in (*record.contents, *record.parts)}
         origins = record.origins or self._origins_of(self.clone, held)
+        today = self.clone.clock.now().date()
         with closing(GitHistory(self.clone.git.root)) as past:
-            why = bases(self.clone, past, origins, self.clone.clock.now().date())
-        return Terms(record, description, files, edited, why)
+            why = bases(self.clone, past, origins, today)
+        stated = publishing.dated(record)
+        dated = None if stated == today else stated
+        return Terms(record, description, files, dated, edited, why)
 
     @property
     def has_token(self) -> bool:

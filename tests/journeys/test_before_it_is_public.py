@@ -1,6 +1,7 @@
 """The last look before a publication: all that nobody can change later, and who let it leave."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,3 +209,81 @@ def test_so_does_a_plate_that_is_not_here_any_more(project: Project, site: Small
     refused = publish(project, "--publish", "--yes", check=False)
     assert refused.returncode == 5
     assert not site.live[0].published
+
+
+def sent_since(site: SmallInvenio, before: int) -> list[str]:
+    writes = [one for one in site.requests[before:] if one.method in {"PUT", "POST", "DELETE"}]
+    return [f"{one.method} {one.path}" for one in writes]
+
+
+@pytest.mark.dvc
+def test_a_deposit_that_did_not_change_stays_as_it_is_whatever_is_committed(
+    project: Project, site: SmallInvenio
+) -> None:
+    root = project.root
+    (root / "dvc.yaml").write_text(
+        "stages:\n  count:\n    cmd: ls data/raw/P1 > data/counts/P1.txt\n"
+        "    deps: [data/raw/P1]\n    outs: [data/counts/P1.txt]\n"
+    )
+    counts = "  counts: {path: data/counts, unit: plate, from: [raw], storage: [archive]}\n"
+    with (root / "imgdata.yaml").open("a") as config:
+        config.write(counts)
+    (root / "data" / "counts").mkdir(parents=True)
+    call(root, "dvc", "repro")
+    commit(root, "Count")
+    made_in = project.clone.git.head() or ""
+    call(root, "imgdata", "publish", "counts", "--to", "zenodo")
+    readme = site.live[0].data["README.md"].decode()
+    assert made_in in readme
+    commit(root, "Note the deposit")
+    (root / "notes.txt").write_text("nothing of the recipe\n")
+    commit(root, "Notes")
+    before = len(site.requests)
+    said = call(root, "imgdata", "publish", "counts", "--to", "zenodo").stdout
+    assert sent_since(site, before) == []
+    assert "unchanged, nothing sent" in said
+    (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text().replace("ls ", "ls -1 "))
+    call(root, "dvc", "repro")
+    commit(root, "Count line by line")
+    call(root, "imgdata", "publish", "counts", "--to", "zenodo")
+    readme = site.live[0].data["README.md"].decode()
+    assert (project.clone.git.head() or "") in readme
+
+
+def test_a_draft_of_another_day_says_its_date(project: Project) -> None:
+    publish(project)
+    for path in (project.root / ".imgdata" / "log").rglob("*.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            if "asked" in line:
+                line["asked"] = "2026-01-02 " + line["asked"].partition(" ")[2]
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    said = " ".join(publish(project, "--publish", "--dry-run").stdout.split())
+    assert (
+        "dated: 2026-01-02, when the draft was made; run without --publish it is dated today"
+        in said
+    )
+
+
+def test_each_command_keeps_to_one_log_file(project: Project, site: SmallInvenio) -> None:
+    def logs() -> int:
+        return len(list((project.root / ".imgdata" / "log").rglob("*.jsonl")))
+
+    call(project.root, "imgdata", "storage", "apply", "--yes")
+    call(project.root, "imgdata", "push")
+    shutil.rmtree(project.root / ".dvc" / "cache", ignore_errors=True)
+    publication = ("--publish", "--yes")
+    steps: list[tuple[str, ...]] = [(), publication, ("--new-version",), (), publication]
+    steps.append(("--list",))
+    found = []
+    for words in steps:
+        before = logs()
+        publish(project, *words)
+        found.append(logs() - before)
+    assert found[:3] == [1, 1, 1]
+    assert max(found) == 1, found
+    rewrite(project.root, "title: NF1", "title: The NF1")
+    before = logs()
+    publish(project, "--new-version")
+    publish(project, "--discard", str(len(site.records) - 1).zfill(5) + "-small", "--yes")
+    assert logs() - before == 2

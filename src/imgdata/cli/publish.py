@@ -10,6 +10,7 @@ from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names,
 from imgdata.cli.publish_plan import show_lacking, show_plan
 from imgdata.cli.publish_terms import show_terms, terms_json
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
@@ -85,25 +86,26 @@ def publish(  # noqa: PLR0913 - one argument an option
     repository = to or _only_repository(list(project.config.repositories))
     _refuse_ignored(context, chosen, repository)
     publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
-    if listing:
-        _list(session, publishing, ask=not dry_run)
-    elif discard:
-        _discard(session, publishing, discard, yes=yes, dry_run=dry_run)
-    elif not chosen:
-        problem = "which levels?"
-        raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
-    elif publish_now:
-        _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
-    else:
-        options = DepositOptions(
-            parse_selection(select or ()), _date(embargo), restricted, version, new_version
-        )
-        plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
-        if publishing.is_packaged and not dry_run:
-            _package(session, publishing, plan, into, sending=draft)
-        elif not dry_run:
-            _draft(session, publishing, plan, new_version=new_version, yes=yes)
-    if not dry_run and not listing:
+    with project.clone.log_file.one_command():
+        if listing:
+            _list(session, publishing, ask=not dry_run)
+        elif discard:
+            _discard(session, publishing, discard, yes=yes, dry_run=dry_run)
+        elif not chosen:
+            problem = "which levels?"
+            raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
+        elif publish_now:
+            _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
+        else:
+            options = DepositOptions(
+                parse_selection(select or ()), _date(embargo), restricted, version, new_version
+            )
+            plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
+            if publishing.is_packaged and not dry_run:
+                _package(session, publishing, plan, into, sending=draft)
+            elif not dry_run:
+                _draft(session, publishing, plan, new_version=new_version, yes=yes)
+    if not dry_run:
         session.finish_writing(project, f"Note the deposit on {repository}")
 
 
@@ -251,13 +253,17 @@ def _package(
 def _show_draft(
     session: Session, publishing: "Publishing", done: "Deposited", levels: tuple[str, ...]
 ) -> None:
-    from imgdata.model.deposits import Uploaded  # noqa: PLC0415 - keeps --help fast
+    from imgdata.model.deposits import Removed, Uploaded  # noqa: PLC0415 - keeps --help fast
 
     sent = sum(1 for outcome in done.outcomes if isinstance(outcome, Uploaded))
     deposit = done.deposit
     link = publishing.reviewer_link(deposit.identifier) if session.verbose else ""
+    removed = sum(1 for outcome in done.outcomes if isinstance(outcome, Removed))
+    news = f"{count(sent, 'file')} sent" + (f", {removed} removed" if removed else "")
+    if not sent + removed:
+        news = "unchanged, nothing sent"
     session.say(
-        f"draft {deposit.identifier}: {sent} files sent, {len(deposit.files)} verified by the "
+        f"draft {deposit.identifier}: {news}; {count(len(deposit.files), 'file')} verified by the "
         "repository's checksums; nothing is public"
     )
     session.say(f"  DOI (reserved): {deposit.doi or 'given at publication'}")
@@ -270,6 +276,7 @@ def _show_draft(
         {
             **_deposit_json(deposit),
             "sent": sent,
+            "removed": removed,
             "reviewer_link": link,
         }
     )

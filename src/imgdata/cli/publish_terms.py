@@ -43,6 +43,11 @@ def _lines(terms: "Terms") -> Iterator[str]:
         yield from _row("access", access_words(said.access))
     else:
         yield from _row("title", "see its page; this draft was made by an earlier imgdata")
+    if terms.dated is not None:
+        day = terms.dated.isoformat()
+        yield from _row(
+            "dated", f"{day}, when the draft was made; run without --publish it is dated today"
+        )
     yield from _row("size", f"{count(len(terms.files), 'file')}, {format_size(terms.size)}")
     for level, some in groupby(terms.bases, lambda basis: basis.level):
         for basis in some:
@@ -98,6 +103,7 @@ def terms_json(terms: "Terms") -> dict[str, object]:
         "license": said.license,
         "access": said.access.visibility.value,
         "until": until.isoformat() if until else None,
+        "dated": terms.dated.isoformat() if terms.dated else None,
         "bytes": terms.size,
         "edited": list(terms.edited),
         "released_by": [_basis_json(basis) for basis in terms.bases],

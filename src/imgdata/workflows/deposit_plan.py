@@ -6,7 +6,6 @@ from datetime import date
 from itertools import groupby
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from imgdata.model.deposits import (
     REMBI,
@@ -241,8 +240,3 @@ def _license_question(deposit: str, origin: Origin) -> Question | None:
         return None
     text = f"Origin '{origin.name}': {reason}; which licence is right?"
     return Question(name, text, "imgdata.yaml", required=True)
-
-
-def with_published(plan: DepositPlan, published: date) -> DepositPlan:
-    """Return the plan with another date of publication."""
-    return replace(plan, metadata=replace(plan.metadata, published=published))

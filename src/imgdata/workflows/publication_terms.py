@@ -50,6 +50,7 @@ class Terms(Struct, frozen=True):
         draft: As remembered.
         description: What the repository says now; as remembered where it was not asked.
         files: The same of files.
+        dated: The day that the draft states as its publication; None where it is today's.
         edited: Fields that a person changed on the draft's page after imgdata wrote them.
         bases: Why each level's data may leave.
     """
@@ -57,6 +58,7 @@ class Terms(Struct, frozen=True):
     draft: DepositRecord
     description: Description
     files: tuple[DepositedFile, ...]
+    dated: date | None
     edited: tuple[str, ...]
     bases: tuple[Basis, ...]
 

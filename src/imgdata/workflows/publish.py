@@ -344,6 +344,14 @@ def _words(asked: str) -> str:
     return asked.partition(" ")[2]
 
 
+def dated(record: DepositRecord) -> date | None:
+    """Return the day that a draft states as its publication, where it is known."""
+    try:
+        return date.fromisoformat(record.asked.partition(" ")[0])
+    except ValueError:
+        return None
+
+
 def _would_overwrite(edited: Sequence[str], found: Deposit, plan: DepositPlan) -> RefusedError:
     command = f"imgdata publish {' '.join(plan.levels)} --to {plan.repository}"
     return RefusedError(

@@ -10,8 +10,8 @@ print(publishing.plan(["bulk_profiles"]).size)
 """
 
 import weakref
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from imgdata.backends import open_repository
-from imgdata.errors import NothingFoundError, UsageError
+from imgdata.errors import NothingFoundError, RefusedError, UsageError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
@@ -38,6 +38,7 @@ from imgdata.model.deposits import (
     Visibility,
 )
 from imgdata.model.keys import read_name
+from imgdata.model.makings import WorkflowFile
 from imgdata.model.selection import Selection
 from imgdata.policy.restrictions import MayLeave
 from imgdata.ports import CanClose, CanDraftPackage, CanPackage, CanShare, DepositService
@@ -53,6 +54,7 @@ from imgdata.workflows import publish as publishing
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import is_sandbox
 from imgdata.workflows.deposit_copies import copy_events
+from imgdata.workflows.deposit_fetch import fetch_for_deposit
 from imgdata.workflows.deposit_plan import plan_deposit
 from imgdata.workflows.deposit_request import (
     Wish,
@@ -62,8 +64,7 @@ from imgdata.workflows.deposit_request import (
     workflow_files,
 )
 from imgdata.workflows.leaving import Gate
-from imgdata.workflows.pull import bring_to_cache
-from imgdata.workflows.pull_unit import PullOptions
+from imgdata.workflows.publication_terms import Terms, bases
 from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})
@@ -138,12 +139,17 @@ class Publishing:
             self.source, self._commit = clone_at(clone, history, revision)
 
     def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
-        """Bring a revision's versions into the cache, where they are not in it."""
-        if self.revision:
-            with self.clone.writing():
-                chosen = choose_levels(self.source.config, levels)
-                wanted = PullOptions(selection=(options or DepositOptions()).select)
-                bring_to_cache(self.source, chosen, wanted, self._progress)
+        """Bring into the cache what may go and is not here, from any good copy, verified."""
+        with self.clone.writing():
+            chosen = choose_levels(self.source.config, levels)
+            gate = Gate(self.source, ask=False)
+            fetch_for_deposit(
+                self.source,
+                chosen,
+                (options or DepositOptions()).select,
+                lambda unit: isinstance(gate.verdict(unit), MayLeave),
+                self._progress,
+            )
 
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
         """Decide what a deposit would hold; needs no network and no token."""
@@ -175,45 +181,92 @@ class Publishing:
             if isinstance(depository, CanClose):
                 depository.close()
 
-    def deposit(self, plan: DepositPlan, *, new_version: bool = False) -> publishing.Deposited:
-        """Bring the plan into the one open draft, verified; publishes nothing."""
+    def deposit(
+        self, plan: DepositPlan, *, new_version: bool = False, overwrite: bool = False
+    ) -> publishing.Deposited:
+        """Bring the plan into the one open draft, verified; publishes nothing.
+
+        `overwrite` replaces what a person wrote on the draft's page.
+        """
         publishing.refuse_unready(plan)
         self._refuse_restricted({unit for item in plan.items for unit in _places_of(item)})
+        recipe = workflow_files(self.source)
         told = Documented(
             plan=plan,
             makings=makings_of(self.source, plan.levels),
-            workflow=workflow_files(self.source),
-            commit=self._commit,
-            origins=self._origins(plan),
+            workflow=recipe,
+            commit=self._commit_of(recipe, plan.levels),
+            origins=frozenset(name for _, name in self._origins(plan)),
             is_committed=not self.loose_recipe,
             restricted_units=self._restricted_units(plan),
         )
         with self.desk() as desk, self.clone.writing():
             return publishing.deposit(
-                plan, desk, documents(told), self._contents(plan), new_version=new_version
+                plan,
+                desk,
+                documents(told),
+                self._holds(plan),
+                new_version=new_version,
+                overwrite=overwrite,
             )
 
-    def _origins(self, plan: DepositPlan) -> frozenset[str]:
-        """Return the origins of the raw data that what goes was made from."""
+    def _commit_of(self, recipe: Sequence[WorkflowFile], levels: Sequence[str]) -> str:
+        """Return the commit since which recipe and records are as they are.
+
+        It has what the current commit has of them, and stays the same while only other files are
+        committed, as the note of this very deposit: so its documents stay the same, too.
+        """
+        if self.revision or not self._commit:
+            return self._commit
+        records = (unit.stage.file for unit in units_of(self.source, levels))
+        paths = dict.fromkeys((*(file.path for file in recipe), *records))
+        folder = self.clone.root.relative_to(self.clone.git.root)
+        with closing(GitHistory(self.clone.git.root)) as past:
+            found = past.touching(self._commit, [(folder / path).as_posix() for path in paths])
+        return found[0].id if found else self._commit
+
+    def would_overwrite(self, plan: DepositPlan) -> RefusedError | None:
+        """Return why `deposit` would stop: a person wrote something on the draft's page."""
+        publishing.refuse_unready(plan)
+        with self.desk() as desk:
+            return publishing.would_overwrite(plan, desk)
+
+    def _origins(self, plan: DepositPlan) -> tuple[tuple[str, str], ...]:
+        """Return the origins of the raw data that what goes of each level was made from."""
         going = {place for item in plan.items for place in _places_of(item)}
-        raw = RawUnits(self.source.index, self.source.units)
-        units = units_of(self.source, plan.levels)
-        some = (unit for unit in units if (unit.level, unit.name or "") in going)
-        return frozenset(up.origin or "" for unit in some for up in raw.of(unit))
+        return self._origins_of(self.source, going)
 
-    def _contents(self, plan: DepositPlan) -> tuple[tuple[str, str, str], ...]:
-        """Return the versions that a plan holds whole; an empty one is held by being named."""
-        whole = whole_units(plan.items)
+    def _origins_of(self, clone: Clone, going: set[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        raw = RawUnits(clone.index, clone.units)
+        every = (unit for some in clone.units.by_level.values() for unit in some)
+        units = [unit for unit in every if (unit.level, unit.name or "") in going]
+        found = {(unit.level, up.origin or "") for unit in units for up in raw.of(unit)}
+        return tuple(sorted(found))
+
+    def _holds(self, plan: DepositPlan) -> publishing.Holds:
+        """Return the versions that a plan holds whole or in part, and their origins.
+
+        An empty version is held whole by being named.
+        """
+        number = whole_units(plan.items)
         gate = Gate(self.source, ask=False)
-        return tuple(
-            (unit.level, unit.name or "", str(unit.version))
-            for unit in units_of(self.source, plan.levels)
-            if whole.get((unit.level, unit.name or ""), 0) == unit.nfiles
-            and (unit.nfiles or isinstance(gate.verdict(unit), MayLeave))
-        )
+        whole: list[tuple[str, str, str]] = []
+        parts: list[tuple[str, str, str]] = []
+        for unit in units_of(self.source, plan.levels):
+            place = (unit.level, unit.name or "")
+            version = (*place, str(unit.version))
+            if number.get(place, 0) != unit.nfiles:
+                parts += [version] if place in number else []
+            elif unit.nfiles or isinstance(gate.verdict(unit), MayLeave):
+                whole.append(version)
+        return publishing.Holds(tuple(whole), tuple(parts), self._origins(plan))
 
-    def _refuse_restricted(self, going: set[tuple[str, str]]) -> None:
+    def _refuse_restricted(
+        self, going: set[tuple[str, str]], sent: Collection[tuple[str, str, str]] = ()
+    ) -> None:
         """Ask again just before anything goes, now by a server's date too.
+
+        Of what was sent already also the versions that are recorded here no more.
 
         Raises:
             RefusedError: Naming units, rules, and what may leave.
@@ -222,6 +275,13 @@ class Publishing:
         every = (unit for some in self.source.units.by_level.values() for unit in some)
         units = [unit for unit in every if (unit.level, unit.name or "") in going]
         gate.refuse(units, self.settings.name)
+        for version, reasons in gate.restricted_versions.items() if sent else ():
+            if (version.level, version.unit or "", version.version) in sent:
+                problem = f"{version.title} is restricted and may not go to '{self.settings.name}'"
+                remedy = (
+                    "ask the owner; imgdata publish --list names the draft, --discard ID ends it"
+                )
+                raise RefusedError(problem, cause="\n".join(reasons), remedy=remedy)
 
     def _restricted_units(self, plan: DepositPlan) -> frozenset[str]:
         """Return names of units that stay, also on levels that were not asked for."""
@@ -314,6 +374,28 @@ class Publishing:
             self.log.deposits(), self.settings.name, self.service.address, levels
         )
 
+    def terms(self, levels: Sequence[str], *, ask: bool = True) -> Terms:
+        """Return what nobody can change once these levels are published, and why they may leave.
+
+        As the repository has the draft now; with `ask` off as remembered, without network or token.
+        """
+        record = self.verified(levels)
+        description, files = record.description, record.files
+        edited: tuple[str, ...] = ()
+        if ask:
+            with self.desk() as desk:
+                found = desk.depository.read(record.identifier)
+            description, files = found.description, found.files
+            edited = description.changed_since(record.description)
+        held = {(level, unit) for level, unit, _ in (*record.contents, *record.parts)}
+        origins = record.origins or self._origins_of(self.clone, held)
+        today = self.clone.clock.now().date()
+        with closing(GitHistory(self.clone.git.root)) as past:
+            why = bases(self.clone, past, origins, today)
+        stated = publishing.dated(record)
+        dated = None if stated == today else stated
+        return Terms(record, description, files, dated, edited, why)
+
     @property
     def has_token(self) -> bool:
         """Whether there is a token to ask the repository with."""
@@ -326,9 +408,9 @@ class Publishing:
 
     def publish(self, levels: Sequence[str], community: str = "") -> Deposit:
         """Make the verified draft public for ever, or hand it to a community."""
-        self._refuse_restricted(
-            {(level, unit) for level, unit, _ in self.verified(levels).contents}
-        )
+        record = self.verified(levels)
+        sent = {*record.contents, *record.parts}
+        self._refuse_restricted({(level, unit) for level, unit, _ in sent}, sent)
         chosen = community or self.settings.community or ""
         with self.desk() as desk, self.clone.writing():
             published = publishing.publish(desk, levels, chosen)

@@ -84,7 +84,7 @@ def project(tmp_path: Path, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch)
 def test_a_tag_is_published_as_it_was(project: Project, site: SmallInvenio) -> None:
     publishing = Publishing(project.clone, "zenodo", revision="v1")
     with pytest.raises(DamagedError, match="is not here"):
-        publishing.plan(["raw"])
+        publishing.deposit(publishing.plan(["raw"]))
     publishing.fetch(["raw"])
     publishing.deposit(publishing.plan(["raw"]))
     publishing.publish(["raw"])

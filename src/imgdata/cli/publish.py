@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
-from imgdata.cli.publish_plan import show_plan
+from imgdata.cli.publish_plan import show_lacking, show_plan
+from imgdata.cli.publish_terms import show_terms, terms_json
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
-from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
@@ -85,26 +86,26 @@ def publish(  # noqa: PLR0913 - one argument an option
     repository = to or _only_repository(list(project.config.repositories))
     _refuse_ignored(context, chosen, repository)
     publishing = Publishing(project.clone, repository, session.progress(), revision=rev)
-    if listing:
-        _list(session, publishing, ask=not dry_run)
-    elif discard:
-        _discard(session, publishing, discard, yes=yes, dry_run=dry_run)
-    elif not chosen:
-        problem = "which levels?"
-        raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
-    elif publish_now:
-        _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
-    else:
-        options = DepositOptions(
-            parse_selection(select or ()), _date(embargo), restricted, version, new_version
-        )
-        plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
-        if publishing.is_packaged and not dry_run:
-            _package(session, publishing, plan, into, sending=draft)
-        elif not dry_run:
-            done = publishing.deposit(plan, new_version=new_version)
-            _show_draft(session, publishing, done, chosen)
-    if not dry_run and not listing:
+    with project.clone.log_file.one_command():
+        if listing:
+            _list(session, publishing, ask=not dry_run)
+        elif discard:
+            _discard(session, publishing, discard, yes=yes, dry_run=dry_run)
+        elif not chosen:
+            problem = "which levels?"
+            raise UsageError(problem, remedy="imgdata publish LEVEL --to REPOSITORY")
+        elif publish_now:
+            _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
+        else:
+            options = DepositOptions(
+                parse_selection(select or ()), _date(embargo), restricted, version, new_version
+            )
+            plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
+            if publishing.is_packaged and not dry_run:
+                _package(session, publishing, plan, into, sending=draft)
+            elif not dry_run:
+                _draft(session, publishing, plan, new_version=new_version, yes=yes)
+    if not dry_run:
         session.finish_writing(project, f"Note the deposit on {repository}")
 
 
@@ -149,11 +150,33 @@ def _plan(
     dry_run: bool,
 ) -> "DepositPlan":
     """Show what would go; for a deposit in earnest, bring what is not here first."""
-    if not dry_run:
-        publishing.fetch(levels, options)
+    plan = publishing.plan(levels, options)
+    if dry_run or not plan.lacking:
+        show_plan(session, plan, publishing)
+        return plan
+    show_lacking(session, plan)
+    publishing.fetch(levels, options)
     plan = publishing.plan(levels, options)
     show_plan(session, plan, publishing)
     return plan
+
+
+def _draft(
+    session: Session,
+    publishing: "Publishing",
+    plan: "DepositPlan",
+    *,
+    new_version: bool,
+    yes: bool,
+) -> None:
+    """Fill the draft; what a person wrote on its page is overwritten after a question only."""
+    refusal = publishing.would_overwrite(plan)
+    if refusal is not None:
+        if not (yes or session.is_terminal):
+            raise refusal
+        session.confirm(f"{refusal.problem}; overwrite it?", yes=yes, why=refusal.problem)
+    done = publishing.deposit(plan, new_version=new_version, overwrite=refusal is not None)
+    _show_draft(session, publishing, done, plan.levels)
 
 
 def deposit_levels(
@@ -164,19 +187,21 @@ def deposit_levels(
     Only for levels that were named: without a level nothing goes to a repository.
     """
     named = [project.config.levels[name] for name in levels]
-    from imgdata.repositories import Publishing  # noqa: PLC0415 - slow to import, rarely needed
+    from imgdata.repositories import (  # noqa: PLC0415 - slow to import, rarely needed
+        DepositOptions,
+        Publishing,
+    )
 
     for repository in dict.fromkeys(name for level in named for name in level.repositories):
         chosen = tuple(level.name for level in named if repository in level.repositories)
         publishing = Publishing(project.clone, repository, session.progress())
-        plan = publishing.plan(chosen)
-        show_plan(session, plan, publishing)
+        plan = _plan(session, publishing, chosen, DepositOptions(), dry_run=dry_run)
         if dry_run:
             continue
         if publishing.is_packaged:
             _package(session, publishing, plan, None, sending=False)
         else:
-            _show_draft(session, publishing, publishing.deposit(plan), chosen)
+            _draft(session, publishing, plan, new_version=False, yes=False)
 
 
 def _only_repository(known: list[str]) -> str:
@@ -228,13 +253,17 @@ def _package(
 def _show_draft(
     session: Session, publishing: "Publishing", done: "Deposited", levels: tuple[str, ...]
 ) -> None:
-    from imgdata.model.deposits import Uploaded  # noqa: PLC0415 - keeps --help fast
+    from imgdata.model.deposits import Removed, Uploaded  # noqa: PLC0415 - keeps --help fast
 
     sent = sum(1 for outcome in done.outcomes if isinstance(outcome, Uploaded))
     deposit = done.deposit
     link = publishing.reviewer_link(deposit.identifier) if session.verbose else ""
+    removed = sum(1 for outcome in done.outcomes if isinstance(outcome, Removed))
+    news = f"{count(sent, 'file')} sent" + (f", {removed} removed" if removed else "")
+    if not sent + removed:
+        news = "unchanged, nothing sent"
     session.say(
-        f"draft {deposit.identifier}: {sent} files sent, {len(deposit.files)} verified by the "
+        f"draft {deposit.identifier}: {news}; {count(len(deposit.files), 'file')} verified by the "
         "repository's checksums; nothing is public"
     )
     session.say(f"  DOI (reserved): {deposit.doi or 'given at publication'}")
@@ -247,6 +276,7 @@ def _show_draft(
         {
             **_deposit_json(deposit),
             "sent": sent,
+            "removed": removed,
             "reviewer_link": link,
         }
     )
@@ -274,33 +304,24 @@ def _publish(
     """Show what becomes public for ever, ask, then publish."""
     from imgdata.model.deposits import DepositState  # noqa: PLC0415 - keeps --help fast
 
-    draft = publishing.verified(levels)
+    draft, told = publishing.verified(levels), dict[str, object]()
     if draft.state is DepositState.PUBLISHED:
         yes = True
     else:
-        _show_publication(session, draft)
+        terms = publishing.terms(levels, ask=not dry_run)
+        show_terms(session, terms, as_remembered=dry_run)
+        told = terms_json(terms)
     if dry_run:
-        session.add(_record_json(draft))
+        session.add({**_record_json(draft), **told})
         return
     why = "publishing cannot be taken back"
     session.confirm("publish? it cannot be taken back", yes=yes, why=why)
     done = publishing.publish(levels, community)
-    session.add(_deposit_json(done))
+    session.add({**told, **_deposit_json(done)})
     if done.state.value == "in-review":
         session.say(f"handed to the curators of the community: {done.url}")
         return
     session.say(f"published: https://doi.org/{done.doi}" if done.doi else f"published: {done.url}")
-
-
-def _show_publication(session: Session, draft: DepositRecord) -> None:
-    size = sum(file.size for file in draft.files)
-    session.say(
-        f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
-        f"{len(draft.files)} files, {format_size(size)}"
-    )
-    for file in draft.files:
-        session.say(f"  {file.name}  {format_size(file.size)}")
-    session.say(f"  title, licence, and who may read the files: {draft.url}")
 
 
 def _list(session: Session, publishing: "Publishing", *, ask: bool) -> None:

@@ -1,7 +1,9 @@
 """What `imgdata publish` would send, as a person reads it and as JSON."""
 
+import shutil
 from collections.abc import Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgdata.cli.session import Session
@@ -35,6 +37,7 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
         session.say(f"  ... and {len(plan.items) - SHOWN} more (--verbose)")
     for text in plan.over:
         session.say(f"over: {text}")
+    show_lacking(session, plan)
     _show_held(session, plan)
     _show_questions(session, plan)
     if loose := publishing.loose_recipe:
@@ -47,6 +50,21 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
     for line in _afterwards(plan, publishing):
         session.say(line)
     session.add(_plan_json(plan, publishing.service.address))
+
+
+def show_lacking(session: Session, plan: "DepositPlan") -> None:
+    """Say what is brought here first, with bytes against free space."""
+    for one in plan.lacking:
+        unit, about = f"{one.level} {one.unit}".strip(), "about" if one.is_listed else "up to"
+        session.say(
+            f"fetch first: {unit}, {count(one.files, 'file')}, {about} {format_size(one.size)} "
+            f"from {' or '.join(one.places)}, verified"
+        )
+    if not all(one.is_listed for one in plan.lacking):
+        session.say("  their names and packs are known once their file lists are here")
+    if plan.lacking:
+        total, free = sum(one.size for one in plan.lacking), shutil.disk_usage(Path.cwd()).free
+        session.say(f"  {format_size(total)} into the cache; {format_size(free)} are free here")
 
 
 def _made_of(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
@@ -121,6 +139,16 @@ def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
         "blocked": [
             {"level": h.level, "unit": h.unit, "files": h.files, "reason": h.reason}
             for h in plan.held
+        ],
+        "fetch": [
+            {
+                "level": one.level,
+                "unit": one.unit,
+                "files": one.files,
+                "bytes": one.size,
+                "from": list(one.places),
+            }
+            for one in plan.lacking
         ],
         "questions": [_question_json(question) for question in plan.questions],
         "over": list(plan.over),

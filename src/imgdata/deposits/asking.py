@@ -1,8 +1,10 @@
 """How connectors ask: again where that does no harm, else they read until it is known."""
 
+import hashlib
+import json
 from collections.abc import Callable
 
-from imgdata.deposits.web import Answer, AnswerError, UnclearError, Web
+from imgdata.deposits.web import Answer, AnswerError, Json, UnclearError, Web
 from imgdata.errors import PartlyDoneError, UsageError
 from imgdata.model.deposits import Deposit
 
@@ -67,3 +69,9 @@ def read_until_published(
         "times; publishing was not asked for again",
         remedy="wait some minutes, then: imgdata publish --list",
     ) from error
+
+
+def fingerprint(value: Json) -> str:
+    """Return a short digest of a field of a form, by which a change is noticed."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:12]

@@ -10,13 +10,14 @@ import itertools
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
+from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgdata.deposits.asking import insist, read_until_published, told
+from imgdata.deposits.asking import fingerprint, insist, read_until_published, told
 from imgdata.deposits.web import (
     PATIENT,
     Answer,
@@ -34,6 +35,7 @@ from imgdata.errors import (
     UsageError,
 )
 from imgdata.model.deposits import (
+    OPEN,
     Access,
     Creator,
     Deposit,
@@ -42,6 +44,7 @@ from imgdata.model.deposits import (
     DepositMetadata,
     DepositRecord,
     DepositState,
+    Description,
     Question,
     Visibility,
 )
@@ -60,6 +63,12 @@ LIMITS = DepositLimits(
 _READS = 8
 _PAGE = 1000
 _PENDING = "PENDING"
+# What a person fills in on an article's page.
+_FORM = (
+    *("title", "description", "authors", "keywords", "categories", "license", "references"),
+    *("related_materials", "funding_list", "custom_fields", "resource_doi", "resource_title"),
+    *("is_embargoed", "embargo_date", "embargo_type", "embargo_reason", "is_confidential"),
+)
 _VERSION = re.compile(r"\.v(\d+)$")
 
 
@@ -129,8 +138,11 @@ class Figshare:
         """Replace the description, reserve the DOI where there is none, set the embargo."""
         path = f"/account/articles/{_number(identifier)}"
         told(self._web, lambda: self._web.put(path, self._document(metadata)))
-        if not self.read(identifier).doi:
+        found = self.read(identifier)
+        if not found.doi:
             self._reserve(path)
+        if access.visibility is Visibility.OPEN and found.description.access != OPEN:
+            self._web.delete(f"{path}/embargo")
         if access.visibility is not Visibility.OPEN:
             until = access.until.isoformat() if access.until else "0"
             embargo = {"is_embargoed": True, "embargo_date": until, "embargo_type": "file"}
@@ -203,6 +215,7 @@ class Figshare:
             url=str(url),
             state=_state(found),
             files=tuple(sorted((_file(one) for one in files), key=lambda file: file.name)),
+            description=_description(found),
         )
 
     def published(self, record: DepositRecord) -> tuple[DepositedFile, ...]:
@@ -374,6 +387,33 @@ def _keyword(marker: str) -> str:
 def _author(creator: Creator) -> dict[str, str]:
     name = f"{creator.given} {creator.family}".strip() if creator.is_person else creator.name
     return {"name": name, "orcid_id": creator.orcid} if creator.orcid else {"name": name}
+
+
+def _description(body: dict[str, Any]) -> Description:
+    """Return what an article says of itself."""
+    license_ = body.get("license")
+    name = str(license_.get("name") or "") if isinstance(license_, dict) else ""
+    form = {key: body.get(key) for key in _FORM}
+    return Description(
+        title=str(body.get("title") or ""),
+        creators=tuple(
+            str(one.get("full_name") or one.get("name") or "")
+            for one in _listed(body.get("authors"))
+        ),
+        license=name,
+        access=_access(body),
+        fields=tuple((key, fingerprint(value)) for key, value in sorted(form.items()) if value),
+    )
+
+
+def _access(body: dict[str, Any]) -> Access:
+    if not (body.get("is_embargoed") or body.get("is_confidential")):
+        return OPEN
+    try:
+        until = date.fromisoformat(str(body.get("embargo_date") or "")[:10])
+    except ValueError:
+        return Access(Visibility.RESTRICTED)
+    return Access(Visibility.EMBARGOED, until)
 
 
 def _state(body: dict[str, Any]) -> DepositState:

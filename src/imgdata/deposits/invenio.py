@@ -16,8 +16,17 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from imgdata.deposits.asking import insist, read_until_published, told
+from imgdata.deposits.invenio_answers import (
+    deposit_of,
+    doi_of,
+    file_of,
+    files_of,
+    state_of,
+    text_of,
+)
 from imgdata.deposits.web import (
     PATIENT,
     Answer,
@@ -29,7 +38,6 @@ from imgdata.deposits.web import (
     field_errors,
 )
 from imgdata.errors import (
-    DamagedError,
     NothingFoundError,
     RefusedError,
     StorageError,
@@ -125,9 +133,9 @@ class InvenioRdm:
             self._web, lambda: self._web.post("/records", _document(metadata, access, marker))
         )
         self._web.refuse_wrong_clock(answer)
-        self._reserve_doi(_text(answer.body, "id"))
-        found = self.read(_text(answer.body, "id"))
-        return _with_complaints(found, self._complaints(answer))
+        self._reserve_doi(text_of(answer.body, "id"))
+        found = self.read(text_of(answer.body, "id"))
+        return replace(found, complaints=self._complaints(answer))
 
     def describe(self, identifier: str, metadata: DepositMetadata, access: Access) -> Deposit:
         """Replace the description of a draft; identifiers, DOI and files stay."""
@@ -138,9 +146,9 @@ class InvenioRdm:
         document["metadata"].update({"identifiers": kept} if kept else {})
         document["pids"] = now.get("pids", {})
         answer = told(self._web, lambda: self._web.put(path, document))
-        if not _doi(answer.body):
+        if not doi_of(answer.body):
             self._reserve_doi(identifier)
-        return _with_complaints(self.read(identifier), self._complaints(answer))
+        return replace(self.read(identifier), complaints=self._complaints(answer))
 
     def read(self, identifier: str) -> Deposit:
         """Return the draft, else the published record, with the files' checksums.
@@ -156,7 +164,7 @@ class InvenioRdm:
         except NothingFoundError:
             body = self._record(path)
             files = self._web.get(f"{path}/files").body
-        return _deposit(body, files)
+        return deposit_of(body, files)
 
     def _record(self, path: str) -> Json:
         """Return a published record; where there is none, the draft may be another account's."""
@@ -171,10 +179,10 @@ class InvenioRdm:
         """Return the files of a published version."""
         path = f"/records/{quote(record.identifier, safe='')}"
         body = self._web.get(path).body
-        if _state(body) is not DepositState.PUBLISHED:
+        if state_of(body) is not DepositState.PUBLISHED:
             msg = f"{self._web.service} has no published record {record.identifier}"
             raise NothingFoundError(msg)
-        return tuple(_files(self._web.get(f"{path}/files").body))
+        return tuple(files_of(self._web.get(f"{path}/files").body))
 
     def content(
         self, record: DepositRecord, name: str, start: int = 0, length: int | None = None
@@ -207,7 +215,7 @@ class InvenioRdm:
         try:
             answer = self._web.post(base, [{"key": name}])
         except UnclearError:
-            if name not in {file.name for file in _files(self._web.get(base).body)}:
+            if name not in {file.name for file in files_of(self._web.get(base).body)}:
                 raise
             return
         except AnswerError as error:
@@ -223,7 +231,7 @@ class InvenioRdm:
         """Finish a file. Committing twice is answered like once, so it is repeated."""
         answer = insist(self._web, lambda: self._web.post(f"{one}/commit"))
         self._no_errors(answer, name)
-        found = _file(answer.body)
+        found = file_of(answer.body)
         if found.md5:
             return found
         msg = f"{self._web.service} did not complete {name}"
@@ -285,9 +293,9 @@ class InvenioRdm:
     def new_version(self, identifier: str) -> Deposit:
         """Return the draft of the next version; the published files are in it, unsent."""
         answer = self._web.post(f"/records/{quote(identifier, safe='')}/versions")
-        draft = quote(_text(answer.body, "id"), safe="")
+        draft = quote(text_of(answer.body, "id"), safe="")
         files = self._web.get(f"/records/{draft}/draft/files").body
-        if not _files(files):
+        if not files_of(files):
             # Only an empty draft takes them; one that has files was begun earlier.
             self._web.post(f"/records/{draft}/draft/actions/files-import")
         self._reserve_doi(draft)
@@ -311,14 +319,14 @@ class InvenioRdm:
         for hit in listed if isinstance(listed, list) else []:
             identifiers = hit.get("metadata", {}).get("identifiers", [])
             if any(item.get("identifier") == _urn(marker) for item in identifiers):
-                return self.read(_text(hit, "id"))
+                return self.read(text_of(hit, "id"))
         return None
 
     def reviewer_link(self, identifier: str) -> str:
         """Make a link that shows the draft, files included, to whoever has it."""
         record = quote(identifier, safe="")
         body = self._web.post(f"/records/{record}/access/links", {"permission": "view"}).body
-        secret = _text(body, "token")
+        secret = text_of(body, "token")
         return f"{self.address}/records/{record}?preview=1&token={quote(secret, safe='')}"
 
     def submit_to(self, identifier: str, community: str) -> Deposit:
@@ -331,7 +339,7 @@ class InvenioRdm:
                 msg, cause=error.cause, remedy="take the name from the address of its page"
             ) from error
         review = {
-            "receiver": {"community": _text(found, "id")},
+            "receiver": {"community": text_of(found, "id")},
             "type": "community-submission",
         }
         draft = f"/records/{quote(identifier, safe='')}/draft"
@@ -441,70 +449,3 @@ def _access(access: Access) -> dict[str, Any]:
             "reason": "embargo set by the depositors",
         }
     return stated
-
-
-def _deposit(body: Json, files: Json) -> Deposit:
-    """Return what two answers say about a draft or record."""
-    parent = body.get("parent") if isinstance(body, dict) else None
-    links = body.get("links") if isinstance(body, dict) else None
-    concept = parent.get("id") if isinstance(parent, dict) else ""
-    url = links.get("self_html") if isinstance(links, dict) else ""
-    return Deposit(
-        identifier=_text(body, "id"),
-        concept=str(concept or ""),
-        doi=_doi(body),
-        url=str(url or ""),
-        state=_state(body),
-        files=tuple(sorted(_files(files), key=lambda file: file.name)),
-    )
-
-
-def _state(body: Json) -> DepositState:
-    if not isinstance(body, dict):
-        return DepositState.DRAFT
-    if body.get("is_published"):
-        return DepositState.PUBLISHED
-    return DepositState.IN_REVIEW if body.get("status") == "in_review" else DepositState.DRAFT
-
-
-def _doi(body: Json) -> str:
-    pids = body.get("pids") if isinstance(body, dict) else None
-    doi = pids.get("doi") if isinstance(pids, dict) else None
-    return str(doi.get("identifier", "")) if isinstance(doi, dict) else ""
-
-
-def _files(body: Json) -> list[DepositedFile]:
-    entries = body.get("entries") if isinstance(body, dict) else None
-    return [_file(entry) for entry in entries if isinstance(entry, dict)] if entries else []
-
-
-def _file(entry: Json) -> DepositedFile:
-    """Return a file entry; its md5 stays empty until the transfer is complete."""
-    checksum = str(entry.get("checksum") or "")
-    whole = entry.get("status") == "completed" and checksum.startswith("md5:")
-    size = entry.get("size")
-    return DepositedFile(
-        name=_text(entry, "key"),
-        size=size if isinstance(size, int) else 0,
-        md5=checksum.removeprefix("md5:") if whole else "",
-    )
-
-
-def _text(body: Json, key: str) -> str:
-    found = body.get(key) if isinstance(body, dict) else None
-    if not isinstance(found, str) or not found:
-        msg = f"the repository's answer has no '{key}'"
-        raise DamagedError(msg, cause="it does not speak the InvenioRDM records API")
-    return found
-
-
-def _with_complaints(deposit: Deposit, complaints: tuple[str, ...]) -> Deposit:
-    return Deposit(
-        deposit.identifier,
-        deposit.concept,
-        deposit.doi,
-        deposit.url,
-        deposit.state,
-        deposit.files,
-        complaints,
-    )

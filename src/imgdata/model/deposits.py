@@ -116,6 +116,35 @@ class Access(Struct, frozen=True):
 OPEN = Access()
 
 
+class Description(Struct, frozen=True):
+    """What a repository says of a deposit, read back: as imgdata or a person wrote it there.
+
+    Attributes:
+        title: Of the deposit.
+        creators: Names, in the order of citation.
+        license: As the repository names it.
+        access: Who may read the files.
+        fields: A digest of every field of the repository's own form by its name, so that what a
+            person changed there is noticed, also in fields imgdata does not know.
+    """
+
+    title: str = ""
+    creators: tuple[str, ...] = ()
+    license: str = ""
+    access: Access = OPEN
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def changed_since(self, before: "Description") -> tuple[str, ...]:
+        """Return the names of the fields that differ; none where nothing was known before."""
+        if not before.fields:
+            return ()
+        now, then = dict(self.fields), dict(before.fields)
+        return tuple(name for name in sorted({*now, *then}) if now.get(name) != then.get(name))
+
+
+UNTOLD = Description()
+
+
 class DepositLimits(Struct, frozen=True):
     """What one record of a repository can hold. Bytes; None: no published limit.
 
@@ -139,8 +168,8 @@ class LevelFile(Struct, frozen=True):
         level: Level's name.
         unit: Unit's name; empty for a level tracked as a whole.
         path: Relative to the project, `/` between parts.
-        local: Absolute path of bytes to read (workspace or cache).
-        size: Bytes.
+        local: Absolute path of bytes to read (workspace or cache); empty where they are not here.
+        size: Bytes; a share of the unit's where the file is not here.
         md5: As recorded; what is read must agree with it.
     """
 
@@ -252,6 +281,26 @@ class Question(Struct, frozen=True):
     required: bool
 
 
+class Lacking(Struct, frozen=True):
+    """Files that are to go and are not here: brought from a copy before they are sent.
+
+    Attributes:
+        level: Level's name.
+        unit: Unit's name.
+        files: Number of files.
+        size: Bytes; a share of the unit's where a part of it is here.
+        places: Storages and repositories to ask, in this order.
+        is_listed: Whether their names are known here.
+    """
+
+    level: str
+    unit: str
+    files: int
+    size: int
+    places: tuple[str, ...]
+    is_listed: bool
+
+
 class DepositPlan(Struct, frozen=True):
     """What one deposit would hold, decided without network and token.
 
@@ -266,6 +315,7 @@ class DepositPlan(Struct, frozen=True):
         limits: The repository's.
         access: Of the files.
         metadata: As it would be written.
+        lacking: What is not here and fetched first.
     """
 
     repository: str
@@ -278,6 +328,7 @@ class DepositPlan(Struct, frozen=True):
     limits: DepositLimits
     access: Access
     metadata: DepositMetadata
+    lacking: tuple[Lacking, ...] = ()
 
     @property
     def size(self) -> int:
@@ -333,6 +384,7 @@ class Deposit(Struct, frozen=True):
         state: Draft, in review or published.
         files: Sorted by name.
         complaints: What the repository finds wrong with the description, one line each.
+        description: What it says of itself.
     """
 
     identifier: str
@@ -342,6 +394,7 @@ class Deposit(Struct, frozen=True):
     state: DepositState
     files: tuple[DepositedFile, ...] = ()
     complaints: tuple[str, ...] = ()
+    description: Description = UNTOLD
 
 
 class DepositRecord(Struct, frozen=True):
@@ -360,6 +413,10 @@ class DepositRecord(Struct, frozen=True):
         levels: What the deposit is made of.
         files: Verified files with the repository's checksums.
         contents: Versions the deposit is a copy of: (level, unit, version).
+        parts: Versions it holds a part of, in the same form.
+        origins: Where the data come from: (level, origin).
+        description: What the repository said when imgdata last wrote or read it.
+        asked: A digest of what imgdata last asked it to say.
     """
 
     repository: str
@@ -373,6 +430,10 @@ class DepositRecord(Struct, frozen=True):
     levels: tuple[str, ...] = ()
     files: tuple[DepositedFile, ...] = ()
     contents: tuple[tuple[str, str, str], ...] = field(default=())
+    parts: tuple[tuple[str, str, str], ...] = ()
+    origins: tuple[tuple[str, str], ...] = ()
+    description: Description = UNTOLD
+    asked: str = ""
 
     @property
     def page(self) -> str:

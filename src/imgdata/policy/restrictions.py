@@ -92,6 +92,17 @@ def _one(level: str, source: Source, origin: Origin | None, today: date) -> Verd
     return Restricted((f"{source.unit} is of origin '{origin.name}', {reason}",))
 
 
+def released_by(level: str, origin: Origin, today: date) -> str:
+    """Say by which rule an origin's data of a level may leave today; empty where none lets them."""
+    if _restriction(origin, today) is not None:
+        return f"written rule (may_leave: {level})" if level in origin.may_leave else ""
+    if origin.release_on is not None:
+        return f"released on {origin.release_on.isoformat()}"
+    if origin.access == "open":
+        return "open (access: open)"
+    return "own data" if origin.kind == "own" else "public data"
+
+
 def is_ever_restricted(origin: Origin) -> bool:
     """Tell whether an origin's data are, or once were, not for everyone."""
     has_word = origin.access is not None

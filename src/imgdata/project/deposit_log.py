@@ -1,9 +1,19 @@
 """`deposit` events of the project's log: read into values, written from them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 
-from imgdata.model.deposits import DepositedFile, DepositRecord, DepositState
+from imgdata.model.deposits import (
+    OPEN,
+    UNTOLD,
+    Access,
+    DepositedFile,
+    DepositRecord,
+    DepositState,
+    Description,
+    Visibility,
+)
 from imgdata.model.events import Event, Json
 from imgdata.project.config import Config
 from imgdata.project.log import EventWriter, read_events, renames_of
@@ -53,10 +63,7 @@ def details_of(record: DepositRecord) -> dict[str, Json]:
     files: list[Json] = [
         {"name": file.name, "size": file.size, "md5": file.md5} for file in record.files
     ]
-    contents: list[Json] = [
-        {"level": level, "unit": unit, "version": version}
-        for level, unit, version in record.contents
-    ]
+    origins: list[Json] = [{"level": level, "origin": name} for level, name in record.origins]
     return {
         "repository": record.repository,
         "address": record.address,
@@ -68,7 +75,27 @@ def details_of(record: DepositRecord) -> dict[str, Json]:
         "url": record.url,
         "levels": list(record.levels),
         "files": files,
-        "contents": contents,
+        "contents": _versions(record.contents),
+        **({"parts": _versions(record.parts)} if record.parts else {}),
+        **({"origins": origins} if origins else {}),
+        **({"asked": record.asked} if record.asked else {}),
+        **({} if record.description == UNTOLD else {"description": _described(record.description)}),
+    }
+
+
+def _versions(versions: Iterable[tuple[str, str, str]]) -> list[Json]:
+    return [{"level": level, "unit": unit, "version": version} for level, unit, version in versions]
+
+
+def _described(one: Description) -> dict[str, Json]:
+    until = one.access.until
+    return {
+        "title": one.title,
+        "creators": list(one.creators),
+        "license": one.license,
+        "access": one.access.visibility.value,
+        **({"until": until.isoformat()} if until else {}),
+        "fields": dict(one.fields),
     }
 
 
@@ -93,12 +120,46 @@ def record_of(event: Event) -> DepositRecord:
             for item in _listed(event, "files")
             if isinstance(item, dict)
         ),
-        contents=tuple(
-            (_word(item, "level"), _word(item, "unit"), _word(item, "version"))
-            for item in _listed(event, "contents")
+        contents=_versions_of(event, "contents"),
+        parts=_versions_of(event, "parts"),
+        origins=tuple(
+            (_word(item, "level"), _word(item, "origin"))
+            for item in _listed(event, "origins")
             if isinstance(item, dict)
         ),
+        description=_description_of(event.details.get("description")),
+        asked=event.text("asked"),
     )
+
+
+def _versions_of(event: Event, name: str) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (_word(item, "level"), _word(item, "unit"), _word(item, "version"))
+        for item in _listed(event, name)
+        if isinstance(item, dict)
+    )
+
+
+def _description_of(found: Json) -> Description:
+    if not isinstance(found, dict):
+        return UNTOLD
+    creators, fields = found.get("creators"), found.get("fields")
+    return Description(
+        title=_word(found, "title"),
+        creators=tuple(map(str, creators)) if isinstance(creators, list) else (),
+        license=_word(found, "license"),
+        access=_access_of(_word(found, "access"), _word(found, "until")),
+        fields=tuple((name, str(one)) for name, one in fields.items())
+        if isinstance(fields, dict)
+        else (),
+    )
+
+
+def _access_of(visibility: str, until: str) -> Access:
+    try:
+        return Access(Visibility(visibility), date.fromisoformat(until) if until else None)
+    except ValueError:
+        return OPEN
 
 
 def _listed(event: Event, name: str) -> list[Json]:

@@ -113,7 +113,10 @@ class CommandFile(Struct):
 
     @contextmanager
     def one_command(self) -> Iterator[None]:
-        """Keep to one file until the block ends."""
+        """Keep to one file until the block ends; a block inside it belongs to the same command."""
+        if self.is_open:
+            yield
+            return
         self.is_open = True
         try:
             yield

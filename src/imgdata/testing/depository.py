@@ -10,7 +10,7 @@ The service may keep what earlier tests deposited.
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from imgdata.errors import NothingFoundError, RefusedError
 from imgdata.model.deposits import (
     OPEN,
+    Access,
     AlreadyDeposited,
     Creator,
     Deposit,
@@ -30,6 +31,7 @@ from imgdata.model.deposits import (
     LevelFile,
     Related,
     Uploaded,
+    Visibility,
 )
 from imgdata.ports import CanVersion, Content
 from imgdata.transfer.content import BytesContent, Prepared
@@ -133,6 +135,38 @@ class DepositoryContract:
         again = deposit(plan, desk, readme)
         assert again.deposit.identifier == first.deposit.identifier
         assert all(isinstance(outcome, AlreadyDeposited) for outcome in again.outcomes)
+
+    def test_a_draft_says_what_it_was_told(self, desk: Desk, tmp_path: Path) -> None:
+        """Title, creators, licence and access are read back, and nothing counts as edited."""
+        plan = plan_of(level_files(tmp_path, PLATES))
+        drafted = deposit(plan, desk, readme).deposit.description
+        assert drafted.title == METADATA.title
+        assert len(drafted.creators) == len(METADATA.creators)
+        assert drafted.license.replace(" ", "-").upper() == METADATA.license
+        assert drafted.access == OPEN
+        (*_, record) = desk.log.deposits()
+        assert drafted.changed_since(record.description) == ()
+        until = Access(Visibility.EMBARGOED, date(2099, 3, 4))
+        closed = deposit(replace(plan, access=until), desk, readme).deposit
+        assert closed.description.access == until
+        assert deposit(plan, desk, readme).deposit.description.access == OPEN
+        published = publish(desk, ["masks"])
+        (*_, record) = desk.log.deposits()
+        assert published.description.changed_since(record.description) == ()
+
+    def test_what_a_person_wrote_on_the_page_is_not_overwritten(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        """It stays while the plan says nothing new, and stops a plan that does."""
+        plan = plan_of(level_files(tmp_path, PLATES))
+        opened = deposit(plan, desk, readme).deposit
+        by_hand = replace(METADATA, title="By hand")
+        desk.depository.describe(opened.identifier, by_hand, plan.access)
+        assert deposit(plan, desk, readme).deposit.description.title == "By hand"
+        news = replace(plan, metadata=replace(METADATA, keywords=("Schwann cells",)))
+        with pytest.raises(RefusedError, match=r"wrote on the draft's page: .*title"):
+            deposit(news, desk, readme)
+        assert deposit(news, desk, readme, overwrite=True).deposit.description.title != "By hand"
 
     def test_a_draft_is_brought_in_line_with_a_changed_level(
         self, desk: Desk, tmp_path: Path

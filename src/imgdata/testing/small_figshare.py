@@ -72,6 +72,7 @@ class _Article(Struct):
     version: int = 0
     versions: dict[int, tuple[_File, ...]] = field(default_factory=dict)
     status: str = "draft"
+    embargo: dict[str, Any] = field(default_factory=dict)
     gone: bool = False
 
 
@@ -80,6 +81,22 @@ def _public(file: dict[str, Any]) -> dict[str, Any]:
     private = {"status", "upload_url", "upload_token", "viewer_type", "preview_state"}
     kept = {key: value for key, value in file.items() if key not in private}
     return {**kept, "mimetype": "application/octet-stream"}
+
+
+def _author(name: str) -> dict[str, Any]:
+    return {
+        "id": 1,
+        "full_name": name,
+        "first_name": name.partition(" ")[0],
+        "last_name": name.rpartition(" ")[2],
+        "is_active": True,
+        "is_public": True,
+        "url_name": "_",
+        "orcid_id": "",
+        "group_id": 0,
+        "institution_id": 0,
+        "job_title": "",
+    }
 
 
 class SmallFigshare(SmallSite):
@@ -186,8 +203,9 @@ class SmallFigshare(SmallSite):
         if (method, rest) == ("POST", "/private_links"):
             link = f"{self.base}/s/secret"
             return 201, {"location": link, "html_location": link, "token": "secret"}
-        if (method, rest) == ("PUT", "/embargo"):
-            return 205, None
+        if rest == "/embargo":
+            article.embargo = json.loads(body) if method == "PUT" else {}
+            return 205 if method == "PUT" else 204, None
         return 200, self._whole(article)
 
     def _publish(self, article: _Article) -> tuple[int, Any]:
@@ -316,7 +334,7 @@ class SmallFigshare(SmallSite):
             "tags": article.body.get("keywords", []),
             "is_public": article.version > 0,
             "files": [],
-            "authors": [],
+            "authors": [_author(one["name"]) for one in article.body.get("authors", [])],
             "custom_fields": [],
             "embargo_options": [],
             "download_disabled": False,
@@ -331,13 +349,15 @@ class SmallFigshare(SmallSite):
             "funding_list": [],
             "has_linked_file": False,
             "is_confidential": False,
-            "is_embargoed": False,
+            "is_embargoed": article.embargo.get("is_embargoed", False),
             "is_metadata_record": False,
-            "license": LICENSES[0],
+            "license": next(
+                one for one in LICENSES if one["value"] == article.body.get("license", 1)
+            ),
             "metadata_reason": "",
             "references": [],
             "size": 0,
-            "embargo_date": MOMENT,
+            "embargo_date": article.embargo.get("embargo_date", MOMENT),
             "embargo_type": "file",
             "related_materials": [],
         }

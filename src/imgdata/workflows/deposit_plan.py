@@ -6,7 +6,6 @@ from datetime import date
 from itertools import groupby
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from imgdata.model.deposits import (
     REMBI,
@@ -15,6 +14,7 @@ from imgdata.model.deposits import (
     DepositMetadata,
     DepositPlan,
     HeldBack,
+    Lacking,
     LevelFile,
     Packing,
     PlannedItem,
@@ -59,6 +59,8 @@ class DepositRequest(Struct, frozen=True):
         asked: What the repository asks beyond the description, already judged.
         documents: Names of the metadata files that go along.
         withheld: By unit, why its content or its origin in history keeps it here.
+        places: By unit that is not here: where its files are fetched from.
+        unlisted: Of those, the units whose files cannot be named here.
     """
 
     repository: str
@@ -75,6 +77,8 @@ class DepositRequest(Struct, frozen=True):
     asked: tuple[Question, ...] = ()
     documents: tuple[str, ...] = DOCUMENTS
     withheld: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
+    places: Mapping[Unit, tuple[str, ...]] = field(default_factory=dict)
+    unlisted: frozenset[Unit] = frozenset()
 
 
 def plan_deposit(request: DepositRequest) -> DepositPlan:
@@ -101,7 +105,16 @@ def plan_deposit(request: DepositRequest) -> DepositPlan:
         limits=request.limits,
         access=request.access,
         metadata=request.metadata,
+        lacking=tuple(_lacking(request, going)),
     )
+
+
+def _lacking(request: DepositRequest, going: Iterable[LevelFile]) -> Iterable[Lacking]:
+    """Yield what of the files that may go is not here."""
+    for unit, group in _by_unit(file for file in going if not file.local):
+        size = sum(file.size for file in group)
+        is_listed = unit not in request.unlisted
+        yield Lacking(*unit, len(group), size, request.places.get(unit, ()), is_listed)
 
 
 def _split_restricted(
@@ -227,8 +240,3 @@ def _license_question(deposit: str, origin: Origin) -> Question | None:
         return None
     text = f"Origin '{origin.name}': {reason}; which licence is right?"
     return Question(name, text, "imgdata.yaml", required=True)
-
-
-def with_published(plan: DepositPlan, published: date) -> DepositPlan:
-    """Return the plan with another date of publication."""
-    return replace(plan, metadata=replace(plan.metadata, published=published))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from imgdata.dvc_files.lock import LOCK_NAME
 from imgdata.dvc_files.relocation import named_vars
 from imgdata.dvc_files.yaml12 import read_yaml
-from imgdata.errors import DamagedError, UsageError
+from imgdata.errors import UsageError
 from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import Unit, choose_levels
 from imgdata.lineage.run_events import canonical_hash
@@ -30,21 +30,22 @@ from imgdata.model.makings import Making, WorkflowFile
 from imgdata.model.objects import object_key
 from imgdata.model.selection import Selection
 from imgdata.policy.licenses import spdx_id
-from imgdata.policy.restrictions import Restricted, Source
+from imgdata.policy.restrictions import Restricted, Source, Verdict
 from imgdata.project.config import Config, Origin
 from imgdata.transfer.pack_zip import ZARR_JSON
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.deposit_fetch import absent, places_of
 from imgdata.workflows.deposit_layout import zarr_root
 from imgdata.workflows.deposit_plan import DepositRequest
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import content_of, fields_of
+from imgdata.workflows.push_plan import may_be_selected
 
 LARGEST_SOURCE = 5 * 2**20
 _WORKFLOW = ("dvc.yaml", "dvc.lock", "params.yaml", "imgdata.yaml", "pyproject.toml", "uv.lock")
 _ENVIRONMENT = ("requirements.txt", "environment.yml", "pixi.lock", "conda-lock.yml")
 _ENVIRONMENTS = ".imgdata/environments"
 _PLATE_MAPS = "metadata/"
-FETCHED = "without --dry-run they are fetched from the storages first"
 
 
 class Wish(Struct, frozen=True):
@@ -72,11 +73,11 @@ def request_of(
     limits: DepositLimits,
     answers: Mapping[str, str],
 ) -> DepositRequest:
-    """Gather what a plan needs. Reads DVC's files, folder lists and file sizes, no contents.
+    """Gather what a plan needs. Reads DVC's files, folder lists and file sizes; asks nobody.
 
     Raises:
         UsageError: A level is unknown, has no recorded unit, or nothing fits the selection.
-        DamagedError: A folder list is not in the cache.
+        DamagedError: Data that may go are neither here nor remembered on a storage.
     """
     today = clone.clock.now().date()
     units = units_of(clone, wish.levels)
@@ -88,7 +89,14 @@ def request_of(
         for unit in units
     }
     used = {source.origin for group in sources.values() for source in group}
+    verdicts = {(unit.level, unit.name or ""): _verdict(clone, gate, unit) for unit in units}
+    withheld = {
+        place: verdict.reasons
+        for place, verdict in verdicts.items()
+        if isinstance(verdict, Restricted)
+    }
     files = tuple(file for unit in units for file in _files(clone, unit, wish.select))
+    going = {(f.level, f.unit) for f in files if not f.local} - withheld.keys()
     if wish.select and not files:
         raise wish.select.nothing_matched(_fields(clone, units))
     chosen = [clone.config.levels[name] for name in wish.levels]
@@ -98,11 +106,15 @@ def request_of(
         files=files,
         sources=sources,
         rules=gate.rules.origins,
-        withheld={
-            (unit.level, unit.name or ""): verdict.reasons
+        withheld=withheld,
+        places={
+            (unit.level, unit.name or ""): places_of(clone, unit)
             for unit in units
-            if isinstance(verdict := gate.verdict(unit), Restricted)
+            if (unit.level, unit.name or "") in going
         },
+        unlisted=frozenset(
+            (unit.level, unit.name or "") for unit in units if not clone.has_list(unit)
+        ),
         metadata=_metadata(clone.config, wish, today, used, answers),
         access=wish.access,
         limits=limits,
@@ -142,30 +154,48 @@ def units_of(clone: Clone, levels: Sequence[str]) -> tuple[Unit, ...]:
     return units
 
 
+def _verdict(clone: Clone, gate: Gate, unit: Unit) -> Verdict:
+    """Judge a unit; by records alone where its list of files is not here to be compared yet."""
+    return gate.verdict(unit) if clone.has_list(unit) else gate.verdict_as_recorded(unit)
+
+
 def _files(clone: Clone, unit: Unit, select: Selection) -> Iterable[LevelFile]:
-    """Yield a unit's files as recorded; the bytes are read from cache or workspace."""
+    """Yield a unit's files as recorded; the bytes are read from cache or workspace.
+
+    Those that are not here have no place yet, and their share of the unit's bytes as size.
+    """
     level = clone.config.levels[unit.level]
-    if clone.tree is not None and not clone.has_list(unit):
-        msg = f"the files of {unit.title} at that revision cannot be named: their list is not here"
-        raise DamagedError(msg, remedy=FETCHED)
+    if not clone.has_list(unit):
+        yield from _unnamed(unit, select)
+        return
     content = content_of(unit, clone.folder_list(unit)).selected(select, level)
+    lacking = absent(clone, content)
+    share = unit.size // max(1, unit.nfiles)
     for relpath, md5 in sorted(content.files.items()):
         path = f"{unit.path}/{relpath}" if relpath else unit.path
         places = [clone.dvc.cache_dir / object_key(md5)]
         places += [clone.root / path] if clone.tree is None else []
         local = next((place for place in places if place.is_file()), None)
-        if local is None:
-            msg = f"{path} is recorded, but its bytes are not here"
-            remedy = f"imgdata pull {unit.level}"
-            if clone.tree is not None:
-                remedy = FETCHED
-            raise DamagedError(msg, remedy=remedy)
-        yield LevelFile(unit.level, unit.name or "", path, str(local), local.stat().st_size, md5)
+        if local is None or relpath in lacking:
+            yield LevelFile(unit.level, unit.name or "", path, "", share, md5)
+        else:
+            size = local.stat().st_size
+            yield LevelFile(unit.level, unit.name or "", path, str(local), size, md5)
+
+
+def _unnamed(unit: Unit, select: Selection) -> Iterable[LevelFile]:
+    """Yield as many files as a unit has whose list is not here; of a selection, at most so many."""
+    if not may_be_selected(unit, select):
+        return
+    share, rest = divmod(unit.size, max(1, unit.nfiles))
+    for number in range(unit.nfiles):
+        path = f"{unit.path}/not-named-yet-{number + 1}"
+        yield LevelFile(unit.level, unit.name or "", path, "", share + (number < rest), "")
 
 
 def _fields(clone: Clone, units: Iterable[Unit]) -> Iterable[Fields]:
     """Yield what the names of all files say, for the error of a selection that fits none."""
-    for unit in units:
+    for unit in (one for one in units if clone.has_list(one)):
         files = content_of(unit, clone.folder_list(unit)).files
         yield from fields_of(unit, clone.config.levels[unit.level], files).values()
 

@@ -181,6 +181,12 @@ class Gate(Struct, dict=True):
             reasons |= dict.fromkeys(self._content_faults(unit, version, today, frozenset(reasons)))
         return Restricted(tuple(reasons)) if reasons else MayLeave()
 
+    def verdict_as_recorded(self, unit: Unit) -> Verdict:
+        """Judge a unit by rules and records alone: its content is not compared."""
+        found = self._reasons(version_of(unit), self._sources(unit), self._clock.today())
+        reasons = tuple(dict.fromkeys(found))
+        return Restricted(reasons) if reasons else MayLeave()
+
     @cached_property
     def restricted_versions(self) -> Mapping[Version, tuple[str, ...]]:
         """All versions of history that may not leave, and why; reads no file list."""

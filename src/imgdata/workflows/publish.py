@@ -4,10 +4,13 @@ What happened is remembered as `deposit` events before and after every step that
 taken back, so that a rerun goes on and never opens a second record.
 """
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 
 from msgspec import Struct
+from msgspec.json import encode
 from msgspec.structs import replace
 
 from imgdata.errors import (
@@ -20,6 +23,7 @@ from imgdata.errors import (
 )
 from imgdata.model.deposits import (
     REMBI,
+    UNTOLD,
     AlreadyDeposited,
     Deposit,
     DepositedFile,
@@ -44,7 +48,6 @@ from imgdata.ports import (
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.content import Prepared, prepare
 
-Contents = tuple[tuple[str, str, str], ...]
 Documents = Callable[[Deposit, Prepared], Sequence[Content]]
 _OPEN = frozenset({DepositState.DRAFT, DepositState.VERIFIED, DepositState.PUBLISHING})
 _SENT_TWICE = 2
@@ -65,6 +68,17 @@ class Deposited(Struct, frozen=True):
 
     deposit: Deposit
     outcomes: tuple[UploadOutcome, ...]
+
+
+class Holds(Struct, frozen=True):
+    """What a deposit is made of: whole versions, parts of versions, and their origins."""
+
+    contents: tuple[tuple[str, str, str], ...] = ()
+    parts: tuple[tuple[str, str, str], ...] = ()
+    origins: tuple[tuple[str, str], ...] = ()
+
+
+HOLDS_NOTHING = Holds()
 
 
 def latest(
@@ -89,9 +103,14 @@ def refuse_unready(plan: DepositPlan) -> None:
     Raises:
         UsageError: Mandatory answers are missing; all are listed.
         RefusedError: A limit is exceeded, or nothing may leave.
+        DamagedError: Something is not here: it was not fetched.
     """
     if not plan.items:
         raise _nothing_left(plan)
+    if plan.lacking:
+        first = plan.lacking[0]
+        msg = f"{f'{first.level} {first.unit}'.strip()} is not here: it is to be fetched first"
+        raise DamagedError(msg, remedy=f"imgdata pull {first.level}")
     if plan.over:
         msg = f"this does not fit into a deposit on '{plan.repository}'"
         raise RefusedError(
@@ -128,9 +147,10 @@ def deposit(
     plan: DepositPlan,
     desk: Desk,
     documents: Documents,
-    contents: Contents = (),
+    holds: Holds = HOLDS_NOTHING,
     *,
     new_version: bool = False,
+    overwrite: bool = False,
 ) -> Deposited:
     """Bring a plan into the one open draft of its levels, verified; publishes nothing.
 
@@ -138,16 +158,18 @@ def deposit(
         plan: What to deposit.
         desk: Where.
         documents: Makes the metadata files, once DOI and checksums are known.
-        contents: The versions the deposit is a copy of, for the ledger.
+        holds: What the deposit is made of, for the log.
         new_version: Open the next version of a published deposit.
+        overwrite: Replace what a person wrote on the draft's page.
 
     Raises:
         DamagedError: A file is not what was recorded, or arrives wrong twice.
-        RefusedError: The levels are published already and no new version was asked for.
+        RefusedError: The levels are published already and no new version was asked for, or a
+            person wrote on the draft's page what would be overwritten.
     """
     refuse_unready(plan)
     prepared = prepare(plan.items, desk.progress)
-    opened, record = _open(plan, desk, new_version=new_version)
+    opened, record = _open(plan, desk, new_version=new_version, overwrite=overwrite)
     if opened.complaints:
         msg = f"'{desk.repository}' keeps the draft, but refuses its description"
         raise UsageError(msg, cause="\n".join(opened.complaints), remedy=f"see {opened.url}")
@@ -159,7 +181,9 @@ def deposit(
             _known(record, verified),
             state=DepositState.VERIFIED,
             files=verified.files,
-            contents=contents,
+            contents=holds.contents,
+            parts=holds.parts,
+            origins=holds.origins,
         )
     )
     return Deposited(verified, outcomes)
@@ -175,37 +199,50 @@ def _known(record: DepositRecord, found: Deposit) -> DepositRecord:
     )
 
 
-def _open(plan: DepositPlan, desk: Desk, *, new_version: bool) -> tuple[Deposit, DepositRecord]:
+def _open(
+    plan: DepositPlan, desk: Desk, *, new_version: bool, overwrite: bool
+) -> tuple[Deposit, DepositRecord]:
     """Return the draft to fill: the open one, the next version's, or a new one."""
     last = _latest(plan, desk)
     if last is not None and last.state is DepositState.OPENING:
         found = _find_lost(last, desk)
         if found is not None:
-            return _describe(plan, desk, found, _known(last, found))
+            return _describe(plan, desk, found, _known(last, found), overwrite=True)
     if last is not None and last.state in _OPEN | {DepositState.IN_REVIEW}:
         found = _reopen(last, desk)
         if found is not None and found.state is DepositState.IN_REVIEW:
             raise _in_review(last)
         if found is not None and found.state is DepositState.DRAFT:
-            return _describe(plan, desk, found, _known(last, found))
+            return _describe(plan, desk, found, last, overwrite=overwrite)
         last = _latest(plan, desk)
-    if last is not None and last.state is DepositState.PUBLISHED and _is_there(last, desk):
-        return _next_version(plan, desk, last, wanted=new_version)
+    if last is not None and last.state is DepositState.PUBLISHED:
+        standing = _standing(last, desk)
+        if standing is not None:
+            _refuse_version(plan, desk, last, wanted=new_version)
+            _refuse_edited(standing, last, plan, overwrite=overwrite)
+            return _next_version(plan, desk, last)
     return _create(plan, desk)
+
+
+def _refuse_edited(
+    found: Deposit, record: DepositRecord, plan: DepositPlan, *, overwrite: bool
+) -> None:
+    edited = found.description.changed_since(record.description)
+    if edited and not overwrite:
+        raise _would_overwrite(edited, found, plan)
 
 
 def _latest(plan: DepositPlan, desk: Desk) -> DepositRecord | None:
     return latest(desk.log.deposits(), desk.repository, desk.depository.address, plan.levels)
 
 
-def _is_there(last: DepositRecord, desk: Desk) -> bool:
-    """Tell whether a published record still stands; one that was taken away is noted so."""
+def _standing(last: DepositRecord, desk: Desk) -> Deposit | None:
+    """Return a published record while it stands; one that was taken away is noted so."""
     try:
-        desk.depository.read(last.identifier)
+        return desk.depository.read(last.identifier)
     except NothingFoundError:
         desk.log.note_deposit(replace(last, state=DepositState.REMOVED))
-        return False
-    return True
+        return None
 
 
 def _create(plan: DepositPlan, desk: Desk) -> tuple[Deposit, DepositRecord]:
@@ -224,9 +261,10 @@ def _create(plan: DepositPlan, desk: Desk) -> tuple[Deposit, DepositRecord]:
         # A clear refusal: there is no draft to look for.
         desk.log.note_deposit(replace(record, state=DepositState.DISCARDED))
         raise
-    record = replace(_known(record, opened), state=DepositState.DRAFT)
-    desk.log.note_deposit(record)
-    return opened, record
+    if opened.complaints:
+        record = replace(_known(record, opened), state=DepositState.DRAFT)
+        desk.log.note_deposit(record)
+    return opened, _written(record, opened, desk, _asked(plan))
 
 
 def _find_lost(last: DepositRecord, desk: Desk) -> Deposit | None:
@@ -264,15 +302,83 @@ def _in_review(last: DepositRecord) -> RefusedError:
 
 
 def _describe(
-    plan: DepositPlan, desk: Desk, found: Deposit, record: DepositRecord
+    plan: DepositPlan, desk: Desk, found: Deposit, record: DepositRecord, *, overwrite: bool
 ) -> tuple[Deposit, DepositRecord]:
+    """Let the draft say what the plan says, unless a person wrote something else on its page.
+
+    What a person wrote stays while imgdata has nothing new to say.
+    """
+    asked = _asked(plan)
+    edited = found.description.changed_since(record.description)
+    is_said = asked == record.asked or (edited and _words(asked) == _words(record.asked))
+    if is_said and not (edited and overwrite):
+        return found, _known(record, found)
+    _refuse_edited(found, record, plan, overwrite=overwrite)
     described = desk.depository.describe(found.identifier, plan.metadata, plan.access)
-    return described, _known(record, described)
+    return described, _written(record, described, desk, asked)
 
 
-def _next_version(
-    plan: DepositPlan, desk: Desk, last: DepositRecord, *, wanted: bool
-) -> tuple[Deposit, DepositRecord]:
+def _written(record: DepositRecord, found: Deposit, desk: Desk, asked: str) -> DepositRecord:
+    """Note what imgdata wrote and the repository made of it; nothing where it refused."""
+    if found.complaints:
+        return record
+    record = replace(
+        _known(record, found),
+        state=DepositState.DRAFT,
+        description=found.description,
+        asked=asked,
+    )
+    desk.log.note_deposit(record)
+    return record
+
+
+def _asked(plan: DepositPlan) -> str:
+    """Return what a draft is asked to say, in short: its date, and a digest of all else."""
+    undated = replace(plan.metadata, published=date.min)
+    words = encode((undated, plan.access), order="deterministic")
+    digest = hashlib.md5(words, usedforsecurity=False).hexdigest()
+    return f"{plan.metadata.published.isoformat()} {digest}"
+
+
+def _words(asked: str) -> str:
+    return asked.partition(" ")[2]
+
+
+def dated(record: DepositRecord) -> date | None:
+    """Return the day that a draft states as its publication, where it is known."""
+    try:
+        return date.fromisoformat(record.asked.partition(" ")[0])
+    except ValueError:
+        return None
+
+
+def _would_overwrite(edited: Sequence[str], found: Deposit, plan: DepositPlan) -> RefusedError:
+    command = f"imgdata publish {' '.join(plan.levels)} --to {plan.repository}"
+    return RefusedError(
+        f"this would overwrite what a person wrote on the draft's page: {', '.join(edited)}",
+        cause=f"it was changed at {found.url} after imgdata wrote it, and imgdata.yaml or "
+        "metadata/ says something new too",
+        remedy=f"write it there as well, then: {command} --yes",
+    )
+
+
+def would_overwrite(plan: DepositPlan, desk: Desk) -> RefusedError | None:
+    """Return why `deposit` would stop: a person wrote something on the page. Asks once."""
+    last = _latest(plan, desk)
+    if last is None or last.state not in _OPEN | {DepositState.PUBLISHED}:
+        return None
+    is_open = last.state is not DepositState.PUBLISHED
+    if is_open and _words(last.asked) == _words(_asked(plan)):
+        return None
+    try:
+        found = desk.depository.read(last.identifier)
+    except NothingFoundError:
+        return None
+    edited = found.description.changed_since(last.description)
+    return _would_overwrite(edited, found, plan) if edited else None
+
+
+def _refuse_version(plan: DepositPlan, desk: Desk, last: DepositRecord, *, wanted: bool) -> None:
     if not wanted:
         msg = f"{', '.join(plan.levels)} is published already: {last.doi or last.url}"
         raise RefusedError(
@@ -283,10 +389,24 @@ def _next_version(
     if not isinstance(desk.depository, CanVersion):
         msg = f"'{desk.repository}' has no new versions by program"
         raise UsageError(msg, remedy=f"see {last.url}")
+
+
+def _next_version(
+    plan: DepositPlan, desk: Desk, last: DepositRecord
+) -> tuple[Deposit, DepositRecord]:
+    assert isinstance(desk.depository, CanVersion), "was asked"  # noqa: S101 - for the type checker
     opened = desk.depository.new_version(last.identifier)
-    record = replace(_known(last, opened), state=DepositState.DRAFT, files=(), contents=())
+    record = replace(
+        _known(last, opened),
+        state=DepositState.DRAFT,
+        files=(),
+        contents=(),
+        parts=(),
+        description=UNTOLD,
+        asked="",
+    )
     desk.log.note_deposit(record)
-    return _describe(plan, desk, opened, record)
+    return _describe(plan, desk, opened, record, overwrite=True)
 
 
 def _upload(opened: Deposit, sending: Sequence[Content], desk: Desk) -> Iterator[UploadOutcome]:

@@ -163,22 +163,6 @@ def _outcome(fetch: Fetch, seen: list[Fields]) -> PullOutcome:
         return PullFailed(unit, error)
 
 
-def bring_to_cache(
-    clone: Clone, levels: Sequence[Level], options: PullOptions, progress: Progress = SILENT
-) -> None:
-    """Bring the recorded versions of levels into the cache, verified; no file is placed.
-
-    Raises:
-        DamagedError: A file is on no storage, or damaged on all.
-        StorageError: No storage that has the data can be reached.
-    """
-    doors = Doors(clone)
-    for level in levels:
-        for unit in clone.units.by_level[level.name]:
-            if unit.version is not None:
-                Fetch(clone, unit, level, options, progress, doors).run_to_cache()
-
-
 def summary_error(
     outcomes: Sequence[PullOutcome], options: PullOptions | None = None
 ) -> ImgdataError | None:

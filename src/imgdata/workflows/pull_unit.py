@@ -238,16 +238,6 @@ class Fetch(Struct):
             way_back=self.way_back() if self.bad else "",
         )
 
-    def run_to_cache(self) -> None:
-        """Fetch what the cache lacks of the selected files."""
-        whole = self.content()
-        content = whole.selected(self.options.selection, self.level)
-        self.bring(whole, content, dict(content.files))
-        if self.bad:
-            lines = [f"{path}: {why}" for path, why in sorted(self.bad.items())]
-            problem = f"{len(lines)} of {self.unit.title} cannot be had"
-            raise DamagedError(problem, cause="\n".join(lines[:SHOWN]))
-
     def way_back(self) -> str:
         """Return the command that makes a storage known again that has the unit; or nothing."""
         if self.clone.by_path:

@@ -9,6 +9,7 @@ import typer
 from imgdata.cli.options import DryRun, LevelOption, Levels, Select, Yes, names, session_of
 from imgdata.cli.publish_plan import show_plan
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import CredentialsError, UsageError
 from imgdata.model.deposits import DepositRecord
 from imgdata.model.selection import parse_selection
@@ -216,7 +217,7 @@ def _package(
         return
     draft = publishing.draft(plan, into)
     session.say(
-        f"draft {draft.key}: {draft.sent} files sent, {draft.already} were there; "
+        f"draft {draft.key}: {count(draft.sent, 'file')} sent, {draft.already} were there; "
         "compared by size, file lists checked by BioStudies; nothing is public"
     )
     session.say(f"  finish and submit it: {draft.url}")
@@ -234,8 +235,8 @@ def _show_draft(
     deposit = done.deposit
     link = publishing.reviewer_link(deposit.identifier) if session.verbose else ""
     session.say(
-        f"draft {deposit.identifier}: {sent} files sent, {len(deposit.files)} verified by the "
-        "repository's checksums; nothing is public"
+        f"draft {deposit.identifier}: {count(sent, 'file')} sent, {len(deposit.files)} verified by "
+        "the repository's checksums; nothing is public"
     )
     session.say(f"  DOI (reserved): {deposit.doi or 'given at publication'}")
     session.say(f"  look at it: {deposit.url}")
@@ -296,7 +297,7 @@ def _show_publication(session: Session, draft: DepositRecord) -> None:
     size = sum(file.size for file in draft.files)
     session.say(
         f"becomes public for ever at {draft.address}: {draft.doi or draft.identifier}, "
-        f"{len(draft.files)} files, {format_size(size)}"
+        f"{count(len(draft.files), 'file')}, {format_size(size)}"
     )
     for file in draft.files:
         session.say(f"  {file.name}  {format_size(file.size)}")

@@ -17,6 +17,7 @@ from msgspec import Struct
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, UsageError
 from imgdata.model.nearest import nearest
 from imgdata.ports import CanReadBack, DepositService, PublicSource, Storage
+from imgdata.system.installing import install_line
 
 if TYPE_CHECKING:
     from imgdata.model.deposits import DepositRecord
@@ -340,7 +341,7 @@ def load(backend: Backend) -> Callable[..., Any]:
         raise MachineError(
             msg,
             cause=f"missing: {', '.join(missing)}",
-            remedy=f'uv tool install "imgdata[{backend.extra}]"',
+            remedy=install_line(f"imgdata[{backend.extra}]"),
         )
     module, _, attribute = backend.target.partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)

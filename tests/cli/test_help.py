@@ -106,3 +106,15 @@ def test_every_command_is_in_the_help() -> None:
     done = subprocess.run([IMGDATA, "--help"], capture_output=True, text=True, check=True)
     for name in ("init", "add", "run", "status", "push", "pull", "storage"):
         assert f"\n  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("group", ["storage", "level"])
+def test_no_summary_of_a_command_is_cut_off_at_80_columns(group: str) -> None:
+    done = subprocess.run(
+        [IMGDATA, group, "--help"],
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "..." not in done.stdout.partition("Commands:")[2]

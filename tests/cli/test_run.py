@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgdata.project.log import read_events
-from imgdata.testing.lab import Lab
+from imgdata.testing.lab import Lab, make_lab
 from imgdata.testing.programs import PROGRAMS
 
 pytestmark = pytest.mark.dvc
@@ -190,3 +190,12 @@ def test_a_proof_with_unknown_programs_says_that_it_counts_for_nothing(lab: Lab)
     lab.ok("run", "segment@P1")
     lab.commit()
     assert "counts for nothing" not in lab.ok("run", "segment@P1", "--prove").out
+
+
+def test_what_dvc_writes_by_itself_is_no_uncommitted_code(tmp_path: Path) -> None:
+    """The first run makes a .gitignore in each level, while the stages after it still wait."""
+    lab = make_lab(tmp_path)
+    lab.ok("add", "raw", lab.plate("P1"))
+    lab.commit()
+    lab.ok("run")
+    assert [one["dirty_paths"] for one in runs(lab)] == [[], []]

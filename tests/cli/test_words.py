@@ -67,3 +67,16 @@ def test_a_secret_in_the_url_of_a_storage_is_refused_and_told_to_nobody(
     assert "does not belong in a url" in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
     assert "s3cret" not in (tmp_path / "p" / "imgdata.yaml").read_text()
+
+
+def test_a_project_inside_another_git_repository_says_so(tmp_path: Path) -> None:
+    """As in a clone of imgdata: `git clone pilot` fails there, for pilot is no repository."""
+    call(tmp_path, "git", "init", "-q")
+    inside = call(tmp_path, "imgdata", "init", "pilot", "--title", "x").stdout
+    assert f"in the git repository {tmp_path}" in inside
+
+
+def test_one_file_is_no_files(tmp_path: Path) -> None:
+    (tmp_path / "b.tif").write_bytes(b"II*\0")
+    said = call(tmp_path, "imgdata", "check", ".", check=False).stdout
+    assert "1 file, 4 B, 1 other file\n" in said

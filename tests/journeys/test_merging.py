@@ -106,6 +106,39 @@ def test_the_same_stage_with_different_results_stays_a_conflict_of_that_stage(
 
 
 @pytest.mark.dvc
+def test_a_conflict_ends_by_the_line_that_imgdata_prints(
+    two: tuple[SmallProject, SmallProject],
+) -> None:
+    """The one plate made again by both, and another by each of them, which must not be lost."""
+    ada, grace = two
+    for project, word, other, seed in ((ada, "ada", "P1", 2), (grace, "grace", "P2", 3)):
+        add_and_run(project, other, seed=seed)
+        pipeline = project.root / "dvc.yaml"
+        text = pipeline.read_text()
+        pipeline.write_text(text.replace("md5sum *)", f"md5sum * && echo {word})"))
+        project.imgdata("run", "sum@P0")
+        project.git("checkout", "--quiet", "dvc.yaml")
+        project.imgdata("push")
+        project.commit(f"Run it {word}'s way")
+    said = grace.git("pull", "--no-rebase", "--no-edit", "origin", "main", check=False).stderr
+    line = next(row.strip() for row in said.splitlines() if row.startswith("  sed "))
+    refused = grace.imgdata("run", check=False)
+    noted = grace.imgdata("status").stdout
+
+    assert refused.returncode == 2
+    assert line in refused.stderr
+    assert line in noted
+    assert noted.count("sum@P0: the entry lies in a merge conflict") == 1
+    call(grace.root, "sh", "-c", line)
+    lock = (grace.root / "dvc.lock").read_text()
+    assert "echo grace" in lock
+    assert [lock.count(f"  sum@P{n}:\n") for n in range(3)] == [1, 1, 1]
+    grace.imgdata("pull")
+    grace.imgdata("run")
+    assert "up to date" in grace.dvc("status").stdout
+
+
+@pytest.mark.dvc
 def test_plain_git_users_without_imgdata_merge_as_if_there_were_no_driver(
     two: tuple[SmallProject, SmallProject], tmp_path: Path
 ) -> None:

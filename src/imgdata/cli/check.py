@@ -7,6 +7,7 @@ import typer
 
 from imgdata.cli.options import session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import Exit, UsageError
 from imgdata.model.sizes import format_size
 
@@ -68,14 +69,15 @@ def _show(session: Session, report: "CheckReport", *, infer_key: bool) -> None:
 
     size = format_size(sum(one.size for one in report.files))
     level = f" as {report.level}" if report.level else ""
-    others = f", {report.others} other files" if report.others else ""
-    session.say(f"{report.root}{level}: {len(report.files)} files, {size}{others}")
+    others = f", {count(report.others, 'other file')}" if report.others else ""
+    session.say(f"{report.root}{level}: {count(len(report.files), 'file')}, {size}{others}")
     unread = sum(1 for one in report.files if not one.reading.checked)
     if unread:
-        session.say(f"  NOT CHECKED: {unread} files have no reader here; they have not passed")
+        have = "has" if unread == 1 else "have"
+        session.say(f"  NOT CHECKED: {count(unread, 'file')} {have} no reader here; not passed")
     causes = grouped(report.findings)
-    for finding, count in causes:
-        _show_cause(session, finding, count)
+    for finding, times in causes:
+        _show_cause(session, finding, times)
     if not causes:
         session.say("  nothing found" + ("" if report.files else ": no image here"))
     for layout in report.layouts:
@@ -84,9 +86,9 @@ def _show(session: Session, report: "CheckReport", *, infer_key: bool) -> None:
         session.say("  no key pattern could be told from the names")
 
 
-def _show_cause(session: Session, finding: "Finding", count: int) -> None:
-    files = f"{len(finding.paths)} file{'s' if len(finding.paths) != 1 else ''}"
-    times = f", {count} times" if count > len(finding.paths) else ""
+def _show_cause(session: Session, finding: "Finding", often: int) -> None:
+    files = count(len(finding.paths), "file")
+    times = f", {often} times" if often > len(finding.paths) else ""
     session.say(f"  {finding.severity.value:<7} {finding.id}  {files}{times}  {finding.message}")
     shown = ", ".join(finding.paths[:SHOWN_PATHS])
     more = len(finding.paths) - SHOWN_PATHS

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from imgdata.model.rembi import Completeness
 
 SKIP = ""
+LONGEST = 70
 
 
 def register(app: typer.Typer) -> None:
@@ -54,8 +55,14 @@ def _ask(session: Session, state: "Completeness") -> tuple[str, ...]:
 def _show(session: Session, state: "Completeness") -> None:
     session.say(state.sentence())
     for one in state.answers:
-        session.say(f"  {one.field.name:<28} {one.value[:70]}  ({one.source}: {one.detail})")
+        session.say(f"  {one.field.name:<28} {_in_short(one.value)}  ({one.source}: {one.detail})")
     for field in state.questions:
         session.say(f"  {field.name:<28} open: {field.question}")
     for problem in state.problems:
         session.say(f"  {problem}")
+    if state.questions and not session.is_terminal:
+        session.say(f'to answer:  imgdata describe --answer {state.questions[0].name}="..."')
+
+
+def _in_short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -6,6 +6,7 @@ import typer
 
 from imgdata.cli.options import DryRun, Jobs, Select, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import StorageError, UsageError
 from imgdata.model.public_data import ChangedThere, Newer, Newest, NotAsked, Update
 from imgdata.model.selection import parse_selection
@@ -66,15 +67,16 @@ def import_data(  # noqa: PLR0913 - one argument an option
 
 def _show_import(session: Session, done: "Import") -> None:
     added = done.added
-    session.say(f"added {added.unit.title}: {added.nfiles:,} files, {format_size(added.size)}")
+    files = count(added.nfiles, "file")
+    session.say(f"added {added.unit.title}: {files}, {format_size(added.size)}")
     for left in added.left_out:
         session.say(f"  left out: {left.path}: {left.why}")
     checked = sum(1 for one in done.fetched if one.checked)
     if checked:
         session.say(f"  {checked:,} of {len(done.fetched):,} files agree with their checksum there")
     if checked < len(done.fetched):
-        count = len(done.fetched) - checked
-        session.say(f"  {count:,} have no checksum there: what came first is trusted from now on")
+        rest = len(done.fetched) - checked
+        session.say(f"  {rest:,} have no checksum there: what came first is trusted from now on")
     session.add(
         {
             "level": added.unit.level.name,

@@ -34,7 +34,12 @@ def init(  # noqa: PLR0913 - one argument an option
         typer.Option(metavar="LEVEL=URL", help="Where a level is kept; 'none' for nowhere."),
     ] = None,
     origin: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=KIND", help="Where raw data come from.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND",
+            help="Where raw data come from: own, academic-collaborator, industry-collaborator, "
+            "public.",
+        ),
     ] = None,
     cache: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A cache shared by a group.")
@@ -100,6 +105,8 @@ def _make(session: Session, asked: Asked) -> None:
     session.add({"root": str(project.root), "written": sorted(plan.files), "kept": plan.kept})
     verb = "made" if new else "completed"
     session.say(f"{verb} '{project.config.title}' in {project.root}")
+    if (around := project.clone.git.root) != project.root:
+        session.say(f"  in the git repository {around}: its commits, its clones")
     _show_project(session, project, "Start the project")
 
 

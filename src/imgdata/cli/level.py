@@ -29,7 +29,7 @@ def register(parent: typer.Typer) -> None:
     parent.add_typer(app, name="level")
 
 
-@app.command()
+@app.command(short_help="Add a level like those beside it.")
 def add(  # noqa: PLR0913 - one argument an option
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A new name: cytoplasm.")],
@@ -49,7 +49,9 @@ def add(  # noqa: PLR0913 - one argument an option
     ] = None,
     origin: Annotated[str, typer.Option(help="Where raw data come from.")] = "",
     keep: Annotated[str, typer.Option(help="forever, recompute, until published, ...")] = "",
-    copies: Annotated[int, typer.Option(min=0, help="Checked copies it must have.")] = 0,
+    copies: Annotated[
+        int, typer.Option(min=0, show_default=False, help="Checked copies it must have.")
+    ] = 0,
     description: Annotated[str, typer.Option(metavar="TEXT", help="What it is.")] = "",
     dry_run: DryRun = False,
 ) -> None:
@@ -80,7 +82,7 @@ def add(  # noqa: PLR0913 - one argument an option
         session.say(f"next:       imgdata add {name} FOLDER")
 
 
-@app.command()
+@app.command(short_help="Give a level another name, and its folder with it.")
 def mv(
     context: typer.Context,
     level: Annotated[str, typer.Argument(metavar="OLD", help="The level's name.")],

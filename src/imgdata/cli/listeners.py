@@ -32,10 +32,12 @@ def _outliving(stream: TextIO) -> TextIO:
     if not isinstance(stream, io.TextIOWrapper):
         return stream
     raw = _Unheard(stream.fileno(), "w", closefd=False)
+    # The buffer in between would hold back what PYTHONUNBUFFERED wants written through: a line
+    # at a time then, so that a question never comes before what it is about.
     return io.TextIOWrapper(
         io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,
-        line_buffering=stream.line_buffering,
+        line_buffering=stream.line_buffering or stream.write_through,
         write_through=stream.write_through,
     )

@@ -1,5 +1,6 @@
 """`imgdata merge-dvc-lock`: what git calls to merge a dvc.lock; not for people."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,10 @@ def merge_dvc_lock(
     path: Annotated[str, typer.Argument()] = "dvc.lock",
 ) -> None:
     """Merge BASE, OURS and THEIRS into OURS, stage by stage; exit status 1 when conflicts stay."""
-    from imgdata.workflows.merge_driver import merge_lock_files  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.merge_driver import (  # noqa: PLC0415 - keeps --help fast
+        KEEP_OURS,
+        merge_lock_files,
+    )
 
     session = session_of(context)
     result = merge_lock_files(base, ours, theirs)
@@ -33,5 +37,6 @@ def merge_dvc_lock(
     for stage in result.conflicts:
         session.note(f"{path}: both sides recorded '{stage}' with different results")
     if result.conflicts:
-        session.note("keep one of the two entries, then: imgdata run")
+        session.note("keep one of the two entries, then: imgdata run; to keep yours everywhere:")
+        session.note(f"  {KEEP_OURS} {shlex.quote(path)}")
     raise typer.Exit(0 if result.clean else 1)

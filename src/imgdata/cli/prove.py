@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, assert_never
 
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 from imgdata.errors import ImgdataError, RefusedError
 
 if TYPE_CHECKING:
@@ -64,13 +65,13 @@ def _fail(different: "list[Proved]", failed: "list[NotProved]") -> None:
         raise DifferentError(problem, cause="\n".join(lines[:20]))
     if failed:
         one = failed[0].error
-        problem = f"{len(failed)} stages could not be made again: {one.problem}"
+        problem = f"{count(len(failed), 'stage')} could not be made again: {one.problem}"
         raise RefusedError(problem, cause=one.cause, remedy=one.remedy)
 
 
 def _show(session: Session, proved: "Proved") -> None:
-    count = "one file" if proved.files == 1 else f"{proved.files:,} files"
-    session.say(f"{proved.stage.name}: {proved.verdict}, {count}, {proved.seconds:.1f} s")
+    files = count(proved.files, "file")
+    session.say(f"{proved.stage.name}: {proved.verdict}, {files}, {proved.seconds:.1f} s")
     for line in proved.differences:
         session.say(f"  {line}")
     if proved.fault:

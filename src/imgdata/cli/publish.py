@@ -241,7 +241,7 @@ def _package(
         return
     draft = publishing.draft(plan, into)
     session.say(
-        f"draft {draft.key}: {draft.sent} files sent, {draft.already} were there; "
+        f"draft {draft.key}: {count(draft.sent, 'file')} sent, {draft.already} were there; "
         "compared by size, file lists checked by BioStudies; nothing is public"
     )
     session.say(f"  finish and submit it: {draft.url}")

@@ -127,7 +127,7 @@ def _follow(session: Session, outcomes: "Iterable[PullOutcome]", options: "PullO
         _show(session, outcome, options.past)
     if not done:
         session.say("nothing to do")
-    if error := summary_error(done, options):
+    if error := summary_error(done):
         raise error
 
 

@@ -6,6 +6,7 @@ import typer
 
 from imgdata.cli.options import DryRun, LevelOption, names, session_of
 from imgdata.cli.session import Session
+from imgdata.cli.text import count
 
 if TYPE_CHECKING:
     from imgdata.workflows.run import RunOutcome, RunPlan
@@ -48,7 +49,8 @@ def run(  # noqa: PLR0913 - one argument an option
             session.say(f"{one.stage.name}: {'; '.join(one.reasons)}")
             session.add({"stage": one.stage.name, "reasons": list(one.reasons)})
         if not plan.stages:
-            session.say(f"nothing to do: {plan.fresh} stages are up to date")
+            are = "is" if plan.fresh == 1 else "are"
+            session.say(f"nothing to do: {count(plan.fresh, 'stage')} {are} up to date")
         return
     try:
         for outcome in project.run(plan):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,6 +91,11 @@ class Session(Struct):
         """Whether a person can be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty() and not self.as_json
 
+    @property
+    def width(self) -> int:
+        """How many characters a line takes: as many as the terminal has, else any number."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+
     def confirm(self, question: str, *, yes: bool, why: str) -> None:
         """Ask before something that cannot be undone; without a terminal it takes `--yes`.
 
@@ -108,7 +114,8 @@ class Session(Struct):
         """Ask for a text on a terminal; the default elsewhere."""
         if yes or not self.is_terminal:
             return default
-        return str(typer.prompt(question, default=default, err=True))
+        shown = bool(default)
+        return str(typer.prompt(question, default=default, show_default=shown, err=True))
 
     def finish_writing(self, project: "DvcRepository", message: str) -> None:
         """Commit what was written, ask, or print the line to type, as imgdata.yaml says."""

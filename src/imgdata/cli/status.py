@@ -88,13 +88,19 @@ def _show(session: Session, title: str, found: "ProjectStatus") -> None:
 def show_table(
     session: Session, title: str, rows: "Sequence[Sequence[str]]", right: tuple[int, ...]
 ) -> None:
-    """Print rows in columns, some of them aligned to the right."""
+    """Print rows in columns, some of them aligned to the right.
+
+    Where a terminal is too narrow for all of them, it is not told who made what.
+    """
     session.say(title)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    if sum(widths) + 2 * len(widths) - 2 > session.width:
+        widths[rows[0].index("made by")] = 0
     for row in rows:
         cells = [
             cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            if width
         ]
         session.say("  ".join(cells).rstrip())
 

@@ -33,13 +33,13 @@ def register(parent: typer.Typer) -> None:
     from imgdata.cli.storage_lost import lost  # noqa: PLC0415 - it stands in a file of its own
     from imgdata.cli.storage_move import move  # noqa: PLC0415 - it stands in a file of its own
 
-    app.command()(lost)
-    app.command()(move)
-    app.command()(login)
+    app.command(short_help="Note that a storage is gone: none of its copies counts.")(lost)
+    app.command(short_help="Copy levels to their next storage, then leave the old.")(move)
+    app.command(short_help="Keep a token in the system's keyring.")(login)
     parent.add_typer(app, name="storage")
 
 
-@app.command()
+@app.command(short_help="Bring DVC's files in line with imgdata.yaml.")
 def apply(context: typer.Context, *, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Show what DVC's files must say after a change of imgdata.yaml, and write it."""
     session = session_of(context)
@@ -85,7 +85,7 @@ def list_(context: typer.Context) -> None:
         session.say("  ".join(cells).rstrip())
 
 
-@app.command("test")
+@app.command("test", short_help="Write, read back, list and erase a small object.")
 def try_(
     context: typer.Context,
     storage_names: Annotated[
@@ -105,7 +105,7 @@ def try_(
         raise errors[0]
 
 
-@app.command()
+@app.command(short_help="Try a new storage out; if it works, write it down.")
 def add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A new name: lab-s3.")],

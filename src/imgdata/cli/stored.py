@@ -55,7 +55,8 @@ def show_stored(session: Session, levels: Sequence[str], *, all_versions: bool) 
             case _:
                 assert_never(answer)
     if bad:
-        _fail(bad, "not stored as their rules ask", "imgdata push   and   git push --all --tags")
+        line = "imgdata push && git push --all && git push --tags"
+        _fail(bad, "not stored as their rules ask", line)
     session.say("everything that is needed is stored")
 
 

@@ -29,6 +29,7 @@ from imgdata.errors import (
     UsageError,
 )
 from imgdata.system.credentials import Token, variable
+from imgdata.system.installing import install_line
 
 if TYPE_CHECKING:
     import httpx
@@ -106,7 +107,7 @@ def import_httpx() -> Any:  # noqa: ANN401 - a module
         import httpx  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:
         msg = "the part of imgdata that speaks with data repositories is not installed"
-        raise MachineError(msg, remedy='pip install "imgdata[deposits]"') from error
+        raise MachineError(msg, remedy=install_line("imgdata[deposits]")) from error
     return httpx
 
 

@@ -44,10 +44,12 @@ def salvage(data: bytes, path: str, reason: str) -> tuple[str, dict[object, obje
     found: dict[object, object] = {}
     parts = list(_parts(data, indent))
     counts = Counter(part.name for part in parts)
+    in_conflict = dict.fromkeys(part.name for part in parts if part.in_conflict)
     for part in parts:
         name = part.name.decode("utf-8", "replace").strip("'\"")
         if part.in_conflict:
-            problems.append(Problem(path, name, "the entry lies in a merge conflict"))
+            if in_conflict.pop(part.name, "") is None:  # both sides have it: told once
+                problems.append(Problem(path, name, "the entry lies in a merge conflict"))
         elif counts[part.name] > 1:
             problems.append(Problem(path, name, "the entry is there more than once"))
         else:

@@ -11,6 +11,7 @@ import yaml
 from imgdata.dvc_files.yaml_loader import YamlValue, load
 from imgdata.system.yaml_limits import TooMuchError, check_aliases, check_nesting
 
+CONFLICT = "merge conflict markers"
 _CONFLICT = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 
 
@@ -57,7 +58,7 @@ def _decode(data: bytes) -> str:
 
 
 def _hint(text: str) -> str:
-    return " (merge conflict markers)" if has_conflict(text.encode("utf-8", "replace")) else ""
+    return f" ({CONFLICT})" if has_conflict(text.encode("utf-8", "replace")) else ""
 
 
 def has_conflict(data: bytes) -> bool:

@@ -370,7 +370,7 @@ RULES: tuple[Rule, ...] = (
         WARNING,
         "No reader for this format is installed here, so nothing is known about the file. It has "
         "not passed.",
-        "Install the readers: pip install 'imgdata[formats]'",
+        "Install the readers where imgdata is installed: pip install 'imgdata[formats]'",
         "a file that was not read has not been checked",
     ),
     Rule(

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 from imgdata.errors import MachineError, UsageError
 from imgdata.lineage.answer import Answer
+from imgdata.system.installing import install_line
 
 FORMATS = {
     "mermaid": "imgdata.reports.mermaid:MermaidReport",
@@ -46,7 +47,7 @@ def reporter(name: str) -> Reporter:
         found: Reporter = getattr(import_module(module), attribute)()
     except ModuleNotFoundError as error:
         msg = f"the format {name} needs the package {error.name}, which is not installed"
-        raise MachineError(msg, remedy="uv tool install 'imgdata[deposits]'") from error
+        raise MachineError(msg, remedy=install_line("imgdata[deposits]")) from error
     return found
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgdata.errors import CredentialsError, MachineError, StorageError
 from imgdata.storage.answers import REACH_REMEDY
+from imgdata.system.installing import install_line
 
 if TYPE_CHECKING:  # this name exists in obstore's stubs only
     from obstore.store import S3Credential
@@ -141,7 +142,7 @@ def _boto3_provider(profile: str | None, place: str) -> Provider:
     """Return credentials that boto3 fetches: single sign-on, roles, processes, containers."""
     if importlib.util.find_spec("boto3") is None:
         msg = f"the profile for {place} needs boto3, which is not installed"
-        raise MachineError(msg, remedy='uv tool install "imgdata[s3]"')
+        raise MachineError(msg, remedy=install_line("imgdata[s3]"))
     import boto3  # noqa: PLC0415 - slow to import, and few profiles need it
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - same
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imgdata.dvc_files.rwlock import mend_rwlock
 from imgdata.errors import MachineError, StageFailedError
+from imgdata.system.installing import install_line
 from imgdata.system.process import CommandError, Completed, run
 
 QUIET = {"DVC_NO_ANALYTICS": "1", "DVC_STUDIO_OFFLINE": "1"}
@@ -26,7 +27,7 @@ def call_dvc(args: tuple[str, ...], root: Path) -> Completed:
     """
     if not dvc_is_installed():
         problem = "this needs dvc, which is not installed here"
-        raise MachineError(problem, remedy="pip install dvc")
+        raise MachineError(problem, remedy=install_line("dvc"))
     env = {**QUIET, "PATH": stage_path()}
     return run((sys.executable, "-m", "dvc", *args), cwd=root, env=env)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgdata.errors import MachineError
+from imgdata.system.installing import install_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 PIXELS = "equal pixels"
 LABELS = "equal labels"
 NUMBERS = "numbers within "
-EXTRA = 'uv tool install "imgdata[demo]"'
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 TEXT_TABLES = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 WHOLE = r"[+-]?[0-9]+"
@@ -58,7 +58,8 @@ def difference(tolerance: str, first: Path, again: Path, name: str) -> str:
             return _table_difference(first, again, name, float(tolerance.removeprefix(NUMBERS)))
     except ImportError as error:
         problem = f"comparing {name} needs a part of imgdata that is not installed"
-        raise MachineError(problem, cause=str(error), remedy=EXTRA) from error
+        remedy = install_line("imgdata[demo]")
+        raise MachineError(problem, cause=str(error), remedy=remedy) from error
     except UNREADABLE as error:
         return f"cannot be compared: {error}"
     return "other bytes"

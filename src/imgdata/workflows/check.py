@@ -344,7 +344,8 @@ def _siblings(checked: Sequence[_Checked], names: set[str], level: str) -> Itera
             if path.lower() not in lower and not (one.candidate.path.parent / name).exists():
                 missing[path].append(one.candidate.name)
     for path, named_by in missing.items():
-        found = f"not in the folder; {len(named_by)} files name it"
+        count = "one file names" if len(named_by) == 1 else f"{len(named_by)} files name"
+        found = f"not in the folder; {count} it"
         # One file of a set that was picked out is no damage, unless it is the raw level.
         weight = "" if level == RAW else "warning"
         yield Symptom("IMG-401", found, "part of a multi-file OME-TIFF", weight), (path,)

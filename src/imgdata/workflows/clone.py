@@ -308,6 +308,13 @@ class Clone(Struct, frozen=True, dict=True):
         """Tell whether the unit's recorded files can be named without a storage."""
         return unit.version is not None and self._has_files_of(unit.version, unit.is_legacy)
 
+    def has_object(self, unit: Unit) -> bool:
+        """Tell whether the cache has the unit: its one file, or the list of its files."""
+        if unit.version is None:
+            return False
+        key = legacy_key(unit.version) if unit.is_legacy else object_key(unit.version)
+        return self.cache.stat(key) is not None
+
     def _has_files_of(self, version: str, legacy: bool = False) -> bool:  # noqa: FBT001, FBT002 - private
         key = legacy_key(version) if legacy else object_key(version)
         return not is_folder(version) or self.cache.stat(key) is not None

@@ -9,11 +9,14 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
 from imgdata.dvc_files.lock_text import IrregularError
+from imgdata.dvc_files.problems import Problem
+from imgdata.dvc_files.yaml12 import CONFLICT
 from imgdata.ports import Git
 from imgdata.system.files import write_bytes
 from imgdata.system.process import run
@@ -21,6 +24,7 @@ from imgdata.system.process import run
 NAME = "imgdata-dvc-lock"
 DRIVER = f"merge.{NAME}.driver"
 TITLE = f"merge.{NAME}.name"
+KEEP_OURS = "sed -i.bak -e '/^<<<<<<< /d' -e '/^=======$/,/^>>>>>>> /d'"
 _PROGRAM = re.compile(r"for p in (\S+|'[^']*') imgdata;")
 _BY_LINES = "git merge-file -L ours -L base -L theirs"
 
@@ -51,6 +55,15 @@ def merge_lock_files(base: Path, ours: Path, theirs: Path) -> MergeResult:
         return MergeResult((), by_lines=True, clean=done.returncode == 0)
     write_bytes(ours, merged.data)
     return MergeResult(merged.conflicts, by_lines=False, clean=not merged.conflicts)
+
+
+def keep_ours(problems: Iterable[Problem]) -> str:
+    """Return the shell line that ends the merge conflicts of the files, ours kept; else nothing.
+
+    `git checkout --ours` would throw away what merged well, and `git restore` refuses here.
+    """
+    files = dict.fromkeys(one.file for one in problems if CONFLICT in one.message)
+    return f"{KEEP_OURS} {shlex.join(files)}" if files else ""
 
 
 def driver_command() -> str:

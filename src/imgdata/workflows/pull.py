@@ -53,8 +53,9 @@ def pull(
 ) -> Iterator[PullOutcome]:
     """Bring the recorded versions of levels into the workspace; one outcome a unit.
 
-    In a repository without imgdata.yaml, where there is a unit for each tracked path, and at an
-    earlier revision, one that fails stops no other.
+    One that nobody has sent, or that is damaged, stops no other. In a repository without
+    imgdata.yaml, where there is a unit for each tracked path, and at an earlier revision, none
+    that fails does.
 
     Raises:
         UsageError: A storage is not configured, or the selection fits no file.
@@ -158,15 +159,13 @@ def _outcome(fetch: Fetch, seen: list[Fields]) -> PullOutcome:
     try:
         return fetch.run(seen) if past is None else bring_past(fetch, past, seen)
     except (RefusedError, DamagedError, StorageError, NothingFoundError) as error:
-        if not (clone.by_path or past):
+        if not (clone.by_path or past or isinstance(error, DamagedError)):
             raise
         return PullFailed(unit, error)
 
 
-def summary_error(
-    outcomes: Sequence[PullOutcome], options: PullOptions | None = None
-) -> ImgdataError | None:
-    """Return what kept a pull from being whole, or None; `options` are those it was asked with."""
+def summary_error(outcomes: Sequence[PullOutcome]) -> ImgdataError | None:
+    """Return what kept a pull from being whole, or None."""
     failed = [one for one in outcomes if isinstance(one, PullFailed)]
     bad = [line for one in outcomes if isinstance(one, Pulled) for line in one.bad]
     if failed:
@@ -175,7 +174,7 @@ def summary_error(
         faults = (one.fault for one in outcomes if isinstance(one, NotPulled))
         return next((fault for fault in faults if fault), None)
     broken = next(one for one in outcomes if isinstance(one, Pulled) and one.bad)
-    return _broken(bad, broken, options or PullOptions())
+    return _broken(bad, broken)
 
 
 def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
@@ -187,13 +186,10 @@ def _failed(failed: Sequence[PullFailed], bad: Sequence[str]) -> ImgdataError:
     return type(first)(first.problem, cause="\n".join(lines), remedy=first.remedy)
 
 
-def _broken(bad: Sequence[str], broken: Pulled, options: PullOptions) -> DamagedError:
+def _broken(bad: Sequence[str], broken: Pulled) -> DamagedError:
     count = "one file is" if len(bad) == 1 else f"{len(bad)} files are"
-    remedy = f"from another copy: {options.command(broken.unit.level)} --from STORAGE"
-    if broken.way_back:
-        remedy = f"a storage that imgdata.yaml does not name any more has them: {broken.way_back}"
     return DamagedError(
         f"{count} damaged or missing and not checked out",
         cause=first_lines(bad, SHOWN),
-        remedy=remedy,
+        remedy=broken.remedy,
     )

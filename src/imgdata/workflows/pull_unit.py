@@ -97,8 +97,7 @@ class Pulled(Struct, frozen=True):
         bad: Files that could not be brought back, with the reason.
         healed: Files whose copy on one storage was damaged, but another had a good one.
         sources: Storages that gave something.
-        way_back: Where files are bad, the command that makes a storage known again that has them,
-            as the log says, and that imgdata.yaml does not name any more; empty for none.
+        remedy: Where files are bad, what to do about it.
     """
 
     unit: Unit
@@ -111,7 +110,7 @@ class Pulled(Struct, frozen=True):
     bad: tuple[str, ...]
     healed: tuple[str, ...]
     sources: tuple[str, ...]
-    way_back: str = ""
+    remedy: str = ""
 
 
 class Doors(Struct):
@@ -235,7 +234,7 @@ class Fetch(Struct):
             bad=tuple(f"{path}: {why}" for path, why in sorted(self.bad.items())),
             healed=tuple(sorted(self.healed)),
             sources=tuple(self.gave),
-            way_back=self.way_back() if self.bad else "",
+            remedy=self.remedy() if self.bad else "",
         )
 
     def way_back(self) -> str:
@@ -244,6 +243,24 @@ class Fetch(Struct):
             return ""
         former = FormerStorages(self.clone)
         return former.way_back(version_of(self.unit)) or former.way_to(self.level.storages)
+
+    def remedy(self) -> str:
+        """Say where the unit may still be had, as far as the log knows."""
+        if way_back := self.way_back():
+            return f"a storage that imgdata.yaml does not name any more has it: {way_back}"
+        if self._was_never_sent():
+            level = self.unit.level
+            return f"where {self.unit.title} was added or made: imgdata push {level}, git push"
+        return f"from another copy: {self.options.command(self.unit.level)} --from STORAGE"
+
+    def _was_never_sent(self) -> bool:
+        """Whether nobody has noted a copy of the version; by path nobody ever does."""
+        if self.clone.by_path:
+            return False
+        ledger = self.clone.ledger
+        names = {key.storage for key in ledger.copies}
+        copies = (ledger.copy(copy_key(self.unit, name)) for name in names)
+        return not any(note.is_there for copy in copies for note in copy.notes)
 
     def _parts(self) -> tuple[str, ...] | None:
         return self.options.parts.get(self.unit.level)
@@ -263,9 +280,7 @@ class Fetch(Struct):
                 if item.object_id not in self.fetched:
                     why = next(iter(self.bad.values()), "on no storage")
                     problem = f"the file list of {unit.title} is {why}"
-                    other = f"{self.options.command(unit.level)} --from STORAGE"
-                    remedy = self.way_back() or other
-                    raise DamagedError(problem, remedy=remedy)
+                    raise DamagedError(problem, remedy=self.remedy())
         return content_of(unit, self.clone.folder_list(unit))
 
     def _cached_list_is_good(self, item: Item) -> bool:

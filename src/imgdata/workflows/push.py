@@ -415,6 +415,8 @@ def _bad_lines(pushed: Pushed) -> Iterator[str]:
 
 def _remedy(pushed: Pushed) -> str:
     level, storage = pushed.target.unit.level, pushed.target.storage
-    if pushed.missing or any(bad.place != pushed.place for bad in pushed.damaged):
+    if pushed.missing:
+        return f"where {pushed.target.unit.title} was added or made: imgdata push {level}"
+    if any(bad.place != pushed.place for bad in pushed.damaged):
         return f"bring a good copy back: imgdata pull {level} --from STORAGE"
     return f"send it again from here: imgdata push {level} --to {storage} --repair"

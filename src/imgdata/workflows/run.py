@@ -28,7 +28,7 @@ from imgdata.model.events import Json, time_text
 from imgdata.model.excerpts import first_lines
 from imgdata.system.files import write_text
 from imgdata.system.folder_tree import FolderTree
-from imgdata.workflows import leftovers
+from imgdata.workflows import leftovers, merge_driver
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.former_files import former_files
 
@@ -159,10 +159,13 @@ def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
     if unread := clone.index.problems:
         files = shlex.join(dict.fromkeys(one.file for one in unread))
         problem = "the pipeline cannot be read, so nothing is run"
+        ours = merge_driver.keep_ours(unread)
         raise InvalidProjectError(
             problem,
             cause=first_lines((one.sentence for one in unread), SHOWN),
-            remedy=f"correct it, or take back what git has: git restore {files}",
+            remedy=f"keep your side of each conflict, then imgdata run: {ours}"
+            if ours
+            else f"correct it, or take back what git has: git restore {files}",
         )
     named = choose_stages(clone, names)
     upstream = upstream_of(clone.index)
@@ -407,7 +410,8 @@ def _is_in_git(out: Out) -> bool:
 
 
 def _is_result(path: str) -> bool:
-    return path.endswith(".dvc") or path.rpartition("/")[2] == "dvc.lock"
+    """Tell whether DVC writes the file when a stage has run: .gitignore names what was made."""
+    return path.endswith(".dvc") or path.rpartition("/")[2] in {"dvc.lock", ".gitignore"}
 
 
 def _told(clone: Clone, stage: Stage, failure: StageFailedError) -> StageFailedError:

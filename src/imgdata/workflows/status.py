@@ -169,6 +169,8 @@ def _notes(clone: Clone) -> Iterator[str]:
         yield from lying_behind(clone)
     for problem in clone.index.problems:
         yield problem.sentence
+    if line := merge_driver.keep_ours(clone.index.problems):
+        yield f"to keep your side of each merge conflict, then imgdata run: {line}"
 
 
 def _told_differences(clone: Clone) -> Iterator[str]:
@@ -216,7 +218,12 @@ def _unit_status(
         next_step=_dvc_step(unit, level, here, stale, owed)
         if clone.by_path
         else _next_step(
-            unit, level, here, stale, owed, is_former=is_former(clone, unit, comparison)
+            unit,
+            level,
+            here,
+            stale,
+            _debt(clone, unit, copies) if owed else "",
+            is_former=is_former(clone, unit, comparison),
         ),
         noted=_noted(clone, unit, comparison),
     )
@@ -353,7 +360,7 @@ def _to_begin_with(unit: Unit, level: Level, *, is_former: bool) -> str:
 
 
 def _next_step(
-    unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int, *, is_former: bool
+    unit: Unit, level: Level, here: Here, stale: tuple[str, ...], debt: str, *, is_former: bool
 ) -> str:
     name = level.name
     if first := _to_begin_with(unit, level, is_former=is_former):
@@ -364,11 +371,17 @@ def _next_step(
         return f"imgdata run {name}"
     if here == "unrecorded":
         return f"imgdata run {name}"
-    if owed:
-        return f"imgdata push {name}"
+    if debt:
+        return debt
     if here in {"absent", "unknown"} and (level.storages or level.then):
         return f"imgdata pull {name}"
     return ""
+
+
+def _debt(clone: Clone, unit: Unit, copies: Sequence[UnitCopy]) -> str:
+    """Return what brings the copies that are owed: from here, else where the unit was made."""
+    has_some = clone.has_object(unit) or any(copy.counts for copy in copies)
+    return f"imgdata push {unit.level}" if has_some else f"where it is: imgdata push {unit.level}"
 
 
 def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:

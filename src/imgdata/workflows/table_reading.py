@@ -5,6 +5,7 @@ import io
 
 from imgdata.errors import MachineError
 from imgdata.lineage.tables import Table, is_wanted
+from imgdata.system.installing import install_line
 
 PARQUET = (".parquet", ".pq")
 TEXT = {".csv": ",", ".tsv": "\t"}
@@ -45,7 +46,7 @@ def _parquet(path: str, data: bytes) -> Table | None:
         from pyarrow import parquet  # noqa: PLC0415 - see above
     except ImportError as error:
         msg = f"{path} is a parquet table, and pyarrow is not installed"
-        raise MachineError(msg, remedy="uv tool install 'imgdata[formats]'") from error
+        raise MachineError(msg, remedy=install_line("imgdata[formats]")) from error
     try:
         file = parquet.ParquetFile(io.BytesIO(data))
         names = [name for name in file.schema_arrow.names if is_wanted(name)]

@@ -487,9 +487,11 @@ def test_killed_at_any_moment_every_file_is_somewhere(lab: Lab, flags: tuple[str
         wanted = contents(source)
         for _ in range(2):
             words: list[str | Path] = ["add", "raw", source, *flags]
-            killed += kill_after(
-                lab.project, chance.uniform(0.5, 1.05) * whole, words, lab.environment
-            )
+            wait, began = chance.uniform(0.5, 1.05) * whole, time.monotonic()
+            if kill_after(lab.project, wait, words, lab.environment):
+                killed += 1
+            else:  # the machine was busier when the whole was timed
+                whole = min(whole, time.monotonic() - began)
             stored = {name for name, path in lab.objects(lab.archive).items() if md5(path) == name}
             lost = {
                 n for n, one in wanted.items() if not (source / n).exists() and one not in stored

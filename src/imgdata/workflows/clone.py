@@ -39,6 +39,7 @@ from imgdata.transfer.move import Item, read_whole
 
 if TYPE_CHECKING:
     from imgdata.model.deposits import DepositRecord
+    from imgdata.workflows.history import History
 
 DEPOSIT = "deposit"
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
@@ -131,6 +132,13 @@ class Clone(Struct, frozen=True, dict=True):
     def events(self) -> tuple[Event, ...]:
         """All events of the log, oldest first, under the names that levels have today."""
         return tuple(self.renames.seen_today(self._log))
+
+    @cached_property
+    def history(self) -> "History":
+        """What every commit records, those amended or reset away in this clone, too; read once."""
+        from imgdata.workflows.history import History  # noqa: PLC0415 - that reads a clone
+
+        return History(self, with_reflog=True)
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -62,7 +62,7 @@ def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:
 
     match outcome:
         case Starting(stage, number, total):
-            why = next(one.reasons for one in plan.stages if one.stage == stage)
+            why = plan.stages[number - 1].reasons
             session.say(f"[{number}/{total}] {stage.name}: {'; '.join(why[:2])}")
         case UpToDate(stage):
             session.say(f"{stage.name}: up to date after all")

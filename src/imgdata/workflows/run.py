@@ -207,15 +207,13 @@ def _add_absent(
     clone: Clone, ordered: list[Stage], named: set[str], reasons: dict[str, tuple[str, ...]]
 ) -> None:
     """Add stages on storage none whose outs are not here but named, or needed by one that runs."""
-    by_out = {out.path: stage for stage in ordered for out in stage.outs}
-    for stage in reversed(ordered):
-        needed = stage.address in named
-        readers = (other for other in ordered if other.address in reasons)
-        needed = needed or any(
-            by_out.get(dep.path) is stage for reader in readers for dep in reader.deps
-        )
+    read: set[str] = set()
+    for stage in reversed(ordered):  # who reads an out comes after its maker
+        needed = stage.address in named or any(out.path in read for out in stage.outs)
         if needed and stage.address not in reasons and _is_absent_on_none(clone, stage):
             reasons[stage.address] = ("stored nowhere and not here",)
+        if stage.address in reasons:
+            read.update(dep.path for dep in stage.deps)
 
 
 def _is_absent_on_none(clone: Clone, stage: Stage) -> bool:

@@ -41,19 +41,19 @@ def show_proofs(
         return
     different: list[Proved] = []
     failed: list[NotProved] = []
-    for outcome in project.prove(names, sample=sample):
-        match outcome:
-            case Proved():
-                _show(session, outcome)
-                if outcome.verdict == "different":
-                    different.append(outcome)
-            case NotProved(stage, error):
-                failed.append(outcome)
-                session.say(f"{stage.name}: not proven ({error.problem})")
-                session.add({"stage": stage.name, "not_proven": error.problem})
-            case _:
-                assert_never(outcome)
-    session.finish_writing(project, f"Note proofs of {', '.join(names) or 'all stages'}")
+    with session.committing(project, f"Note proofs of {', '.join(names) or 'all stages'}"):
+        for outcome in project.prove(names, sample=sample):
+            match outcome:
+                case Proved():
+                    _show(session, outcome)
+                    if outcome.verdict == "different":
+                        different.append(outcome)
+                case NotProved(stage, error):
+                    failed.append(outcome)
+                    session.say(f"{stage.name}: not proven ({error.problem})")
+                    session.add({"stage": stage.name, "not_proven": error.problem})
+                case _:
+                    assert_never(outcome)
     _fail(different, failed)
 
 

@@ -50,11 +50,10 @@ def run(  # noqa: PLR0913 - one argument an option
         if not plan.stages:
             session.say(f"nothing to do: {plan.fresh} stages are up to date")
         return
-    try:
+    message = f"Run {', '.join(names(stages, level)) or 'the pipeline'}"
+    with session.committing(project, message):
         for outcome in project.run(plan):
             _show(session, plan, outcome)
-    finally:
-        session.finish_writing(project, f"Run {', '.join(names(stages, level)) or 'the pipeline'}")
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:

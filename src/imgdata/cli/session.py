@@ -3,7 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,14 @@ class Session(Struct):
             self.say(f"committed {commit[:8]}: {message}")
         else:
             self.say(f'to commit:  git commit -m "{message}"')
+
+    @contextmanager
+    def committing(self, project: "DvcRepository", message: str) -> Iterator[None]:
+        """Finish writing at the end, also where it stops half way: what was noted is kept."""
+        try:
+            yield
+        finally:
+            self.finish_writing(project, message)
 
     def close(self, error: ImgdataError | None) -> None:
         """Print the JSON document, or the error for people."""

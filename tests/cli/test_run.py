@@ -190,3 +190,17 @@ def test_a_proof_with_unknown_programs_says_that_it_counts_for_nothing(lab: Lab)
     lab.ok("run", "segment@P1")
     lab.commit()
     assert "counts for nothing" not in lab.ok("run", "segment@P1", "--prove").out
+
+
+def test_nothing_that_ran_is_nothing_proven(lab: Lab) -> None:
+    lab.file("dvc.lock").unlink()
+    lab.commit("Nothing ran")
+    for words in (["masks"], [], ["masks", "--dry-run"]):
+        answer = lab.imgdata("run", "--prove", *words)
+        assert (answer.status, "no stage has run yet" in answer.err) == (1, True), answer.out
+
+
+def test_a_dry_run_names_the_sample_that_would_be_proven(lab: Lab) -> None:
+    answer = lab.ok("run", "--prove", "--sample", "1", "--dry-run")
+    assert len(answer.out.splitlines()) == 1
+    assert answer.out.startswith("would make again: ")

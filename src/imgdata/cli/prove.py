@@ -30,14 +30,18 @@ def show_proofs(
     Raises:
         DifferentError: An output is not what was recorded.
         RefusedError: What is committed does not make it.
+        NothingFoundError: None of the stages has run yet.
     """
-    from imgdata.workflows.prove import NotProved, Proved  # noqa: PLC0415 - keeps --help fast
-    from imgdata.workflows.run import choose_stages  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.prove import (  # noqa: PLC0415 - keeps --help fast
+        NotProved,
+        Proved,
+        stages_to_prove,
+    )
 
     project = session.open(writing=not dry_run)
     if dry_run:
-        for address in sorted(choose_stages(project.clone, names)):
-            session.say(f"would make again: {project.clone.index.by_address[address].name}")
+        for stage in stages_to_prove(project.clone, names, sample):
+            session.say(f"would make again: {stage.name}")
         return
     different: list[Proved] = []
     failed: list[NotProved] = []

@@ -95,6 +95,12 @@ class Clone(Struct, frozen=True, dict=True):
         """DVC's folder for locks and caches."""
         return self.root / ".dvc" / "tmp"
 
+    @property
+    def git_prefix(self) -> str:
+        """What git's paths of the project's files begin with: `analysis/`; empty at the top."""
+        below = self.root.relative_to(self.git.root).as_posix()
+        return "" if below == "." else f"{below}/"
+
     @cached_property
     def state(self) -> State:
         """DVC's rows of known hashes."""

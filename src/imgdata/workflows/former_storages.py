@@ -86,7 +86,7 @@ class FormerStorages(Struct, dict=True):
     @cached_property
     def _known(self) -> Mapping[str, StorageConfig]:
         """The storages of every imgdata.yaml that was committed, each as it was last."""
-        path = (self.clone.root.relative_to(self.clone.git.root) / CONFIG_NAME).as_posix()
+        path = f"{self.clone.git_prefix}{CONFIG_NAME}"
         found: dict[str, StorageConfig] = {}
         for data in self.clone.git.states_ever(path):  # the newest first
             with suppress(ImgdataError):

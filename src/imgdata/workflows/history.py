@@ -74,9 +74,7 @@ class History:
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
         self._origins: dict[Version, set[str]] = {}
         self._commits: dict[Version, str] = {}
-        self._prefix = ""
-        if clone.root != clone.git.root:
-            self._prefix = f"{clone.root.relative_to(clone.git.root).as_posix()}/"
+        self._prefix = clone.git_prefix
 
     @cached_property
     def current(self) -> KeysView[Version]:

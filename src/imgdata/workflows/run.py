@@ -363,7 +363,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     head, dirty = clone.git.head(), clone.git.dirty_paths()
     environment = find_environment(stage.defined_cmd, clone.root / (stage.wdir or "."))
     # What stages made is recorded by its hash in dvc.lock: it is no uncommitted code.
-    results = {out.path for one in clone.index.stages for out in one.outs}
+    results = {clone.git_prefix + out.path for one in clone.index.stages for out in one.outs}
     start = clone.clock.now()
     failure: StageFailedError | None = None
     output = ""

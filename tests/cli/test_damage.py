@@ -28,6 +28,29 @@ def test_a_flipped_byte_in_the_storage_is_found_by_pull(lab: Lab) -> None:
     assert md5_of(lab) not in clone.objects()
 
 
+def test_damage_that_pull_found_is_offered_to_be_committed(lab: Lab) -> None:
+    flip_byte(lab.objects(lab.archive)[md5_of(lab)])
+    clone = lab.clone()
+    answer = clone.imgdata("pull", "raw")
+    assert 'to commit:  git commit -m "Note what a pull of raw found"' in answer.out
+    assert clone.git("diff", "--cached", "--name-only").startswith(".imgdata/log/")
+    past = lab.clone("past").imgdata("pull", "raw", "--rev", "HEAD")
+    assert 'to commit:  git commit -m "Note what a pull of raw found"' in past.out
+
+
+def test_copies_made_before_a_command_stops_are_offered_to_be_committed(lab: Lab) -> None:
+    config = lab.file("imgdata.yaml")
+    text = config.read_text("utf-8").replace(
+        "levels:", "repositories: {z: {url: zenodo:sandbox}}\nlevels:"
+    )
+    config.write_text(text.replace("storage: none", "storage: [mirror, z]"), "utf-8")
+    lab.ok("storage", "apply", "--yes")
+    lab.commit()
+    answer = lab.imgdata("push", "counts")
+    assert (answer.status, "counts P1 -> mirror: 2 objects sent" in answer.out) == (2, True)
+    assert 'to commit:  git commit -m "Note copies of counts"' in answer.out
+
+
 def test_another_storage_heals_what_one_has_damaged(lab: Lab) -> None:
     lab.ok("push", "raw", "--to", "mirror")
     lab.commit()

@@ -55,3 +55,11 @@ def test_a_plate_is_checked_as_its_level_by_whatever_name(lab: Lab) -> None:
     for name in ("../data/raw/P1", lab.base / "link" / "P1"):
         answer = lab.imgdata("check", name, "--json", cwd=lab.file("scripts"))
         assert answer.results == inside, name
+
+
+def test_a_file_is_named_from_the_project_by_who_stands_elsewhere(lab: Lab) -> None:
+    name = "data/raw/P1/B02_1_DNA.tif"
+    (here,) = lab.ok("whereis", name, "--json").results
+    for folder, word in ((lab.base, name), (lab.file("data"), "raw/P1/B02_1_DNA.tif")):
+        answer = lab.ok("--project", lab.project, "whereis", word, "--json", cwd=folder)
+        assert answer.results == [here]

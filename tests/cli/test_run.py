@@ -199,3 +199,37 @@ def test_what_dvc_writes_by_itself_is_no_uncommitted_code(tmp_path: Path) -> Non
     lab.commit()
     lab.ok("run")
     assert [one["dirty_paths"] for one in runs(lab)] == [[], []]
+
+
+def test_nothing_that_ran_is_nothing_proven(lab: Lab) -> None:
+    lab.file("dvc.lock").unlink()
+    lab.commit("Nothing ran")
+    for words in (["masks"], [], ["masks", "--dry-run"]):
+        answer = lab.imgdata("run", "--prove", *words)
+        assert (answer.status, "no stage has run yet" in answer.err) == (1, True), answer.out
+
+
+def test_a_dry_run_names_the_sample_that_would_be_proven(lab: Lab) -> None:
+    answer = lab.ok("run", "--prove", "--sample", "1", "--dry-run")
+    assert len(answer.out.splitlines()) == 1
+    assert answer.out.startswith("would make again: ")
+
+
+def test_what_stages_made_is_no_uncommitted_code_in_a_folder_of_a_repository(lab: Lab) -> None:
+    repository = lab.base / "repository"
+    inside = Lab(repository, "analysis", lab.environment)
+    inside.project.mkdir(parents=True)
+    inside.git("init", "--quiet", str(repository))
+    inside.ok("init", "--template", "minimal", "--yes")
+    inside.file("seed.txt").write_text("1")
+    inside.file("dvc.yaml").write_text(
+        "stages:\n"
+        "  count: {cmd: cp seed.txt n.txt, deps: [seed.txt], outs: [{n.txt: {cache: false}}]}\n"
+        "  report: {cmd: cp n.txt r.txt, deps: [n.txt], outs: [{r.txt: {cache: false}}]}\n"
+    )
+    inside.ok("run")
+    inside.commit()
+    inside.file("seed.txt").write_text("2")
+    inside.ok("run")
+    dirty = [run["dirty_paths"] for run in runs(inside)[-2:]]
+    assert dirty == [["analysis/seed.txt"], ["analysis/seed.txt"]]

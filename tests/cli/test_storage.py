@@ -184,6 +184,16 @@ def test_a_drive_never_enters_dvcs_configuration(lab: Lab, tmp_path: Path) -> No
     assert "drive RED-07 is not mounted" in told
 
 
+def test_each_storage_that_fails_is_named(lab: Lab) -> None:
+    text = lab.text("imgdata.yaml").replace(
+        "storages:\n", "storages:\n  one: {url: /nowhere/one}\n  two: {url: /nowhere/two}\n", 1
+    )
+    (lab.root / "imgdata.yaml").write_text(text)
+    told = lab.imgdata("storage", "test", status=4)
+    assert "one: FAILED: the folder /nowhere/one is not there" in told
+    assert "two: FAILED: the folder /nowhere/two is not there" in told
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [

@@ -69,9 +69,10 @@ def drop(  # noqa: PLR0913 - one argument an option
     if plan.files or any(one.pieces for one in plan.versions):
         question = f"delete {count(plan.files, 'file')} ({format_size(plan.size)})?"
         session.confirm(question, yes=yes, why=f"this would {question.rstrip('?')}")
-        for outcome in project.drop(chosen, options, plan, progress=session.progress()):
-            show_dropped(session, outcome)
-        session.finish_writing(project, f"Note what was dropped of {', '.join(chosen) or 'levels'}")
+        message = f"Note what was dropped of {', '.join(chosen) or 'levels'}"
+        with session.committing(project, message):
+            for outcome in project.drop(chosen, options, plan, progress=session.progress()):
+                show_dropped(session, outcome)
     refuse_unsafe(plan)
 
 

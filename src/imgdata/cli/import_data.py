@@ -61,8 +61,8 @@ def import_data(  # noqa: PLR0913 - one argument an option
     if not plan.files:
         session.say(f"{plan.title} has all of it already")
         return
-    _show_import(session, importing.add(plan, list(importing.fetch(plan, jobs=jobs))))
-    session.finish_writing(project, f"Import {plan.record.reference}")
+    with session.committing(project, f"Import {plan.record.reference}"):
+        _show_import(session, importing.add(plan, list(importing.fetch(plan, jobs=jobs))))
 
 
 def _show_import(session: Session, done: "Import") -> None:

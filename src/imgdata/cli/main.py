@@ -117,15 +117,14 @@ def take_globals(arguments: Sequence[str], session: Session) -> list[str]:
         UsageError: `--project` without a folder.
     """
     rest: list[str] = []
-    todo = list(arguments)
-    while todo:
-        word = todo.pop(0)
+    todo = iter(arguments)
+    for word in todo:
         if word == "--":
             return [*rest, word, *todo]
         if word in FLAGS:
             setattr(session, FLAGS[word], True)
         elif word == "--project" or word.startswith("--project="):
-            value = word.partition("=")[2] or (todo.pop(0) if todo else "")
+            value = word.partition("=")[2] or next(todo, "")
             if not value:
                 problem = "--project needs a folder"
                 raise UsageError(problem)

@@ -31,30 +31,34 @@ def show_proofs(
     Raises:
         DifferentError: An output is not what was recorded.
         RefusedError: What is committed does not make it.
+        NothingFoundError: None of the stages has run yet.
     """
-    from imgdata.workflows.prove import NotProved, Proved  # noqa: PLC0415 - keeps --help fast
-    from imgdata.workflows.run import choose_stages  # noqa: PLC0415 - keeps --help fast
+    from imgdata.workflows.prove import (  # noqa: PLC0415 - keeps --help fast
+        NotProved,
+        Proved,
+        stages_to_prove,
+    )
 
     project = session.open(writing=not dry_run)
     if dry_run:
-        for address in sorted(choose_stages(project.clone, names)):
-            session.say(f"would make again: {project.clone.index.by_address[address].name}")
+        for stage in stages_to_prove(project.clone, names, sample):
+            session.say(f"would make again: {stage.name}")
         return
     different: list[Proved] = []
     failed: list[NotProved] = []
-    for outcome in project.prove(names, sample=sample):
-        match outcome:
-            case Proved():
-                _show(session, outcome)
-                if outcome.verdict == "different":
-                    different.append(outcome)
-            case NotProved(stage, error):
-                failed.append(outcome)
-                session.say(f"{stage.name}: not proven ({error.problem})")
-                session.add({"stage": stage.name, "not_proven": error.problem})
-            case _:
-                assert_never(outcome)
-    session.finish_writing(project, f"Note proofs of {', '.join(names) or 'all stages'}")
+    with session.committing(project, f"Note proofs of {', '.join(names) or 'all stages'}"):
+        for outcome in project.prove(names, sample=sample):
+            match outcome:
+                case Proved():
+                    _show(session, outcome)
+                    if outcome.verdict == "different":
+                        different.append(outcome)
+                case NotProved(stage, error):
+                    failed.append(outcome)
+                    session.say(f"{stage.name}: not proven ({error.problem})")
+                    session.add({"stage": stage.name, "not_proven": error.problem})
+                case _:
+                    assert_never(outcome)
     _fail(different, failed)
 
 

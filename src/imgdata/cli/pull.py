@@ -87,13 +87,20 @@ def pull(  # noqa: PLR0913 - one argument an option
     chosen = names(levels, level)
     if rev is not None:
         plan = project.plan_pull_of(rev, chosen, options, into=into)
-        _pull_past(session, project, plan, dry_run=dry_run, yes=yes)
+        with session.committing(project, _message(chosen)):
+            _pull_past(session, project, plan, dry_run=dry_run, yes=yes)
         return
     if dry_run:
         _show_plan(session, project.plan_pull(chosen, options.selection), options.selection)
         return
     _ask_about(session, sum(one.size for one in project.not_here(chosen)), options, yes=yes)
-    _follow(session, project.pull(chosen, options, progress=session.progress()), options)
+    with session.committing(project, _message(chosen)):
+        _follow(session, project.pull(chosen, options, progress=session.progress()), options)
+
+
+def _message(chosen: "Sequence[str]") -> str:
+    """Return the commit's message: a pull notes damage that it found on storages."""
+    return f"Note what a pull of {', '.join(chosen) or 'all levels'} found"
 
 
 def _pull_past(

@@ -58,12 +58,11 @@ def push(  # noqa: PLR0913 - one argument an option
         _deposit(session, project, chosen, options, dry_run=True)
         return
     done = []
-    with project.clone.log_file.one_command():
+    with session.committing(project, f"Note copies of {', '.join(chosen) or 'all levels'}"):
         for outcome in project.push(chosen, options, progress=session.progress()):
             done.append(outcome)
             show_outcome(session, outcome)
         _deposit(session, project, chosen, options, dry_run=False)
-    session.finish_writing(project, f"Note copies of {', '.join(chosen) or 'all levels'}")
     if error := summary_error(done):
         raise error
 

@@ -52,11 +52,10 @@ def run(  # noqa: PLR0913 - one argument an option
             are = "is" if plan.fresh == 1 else "are"
             session.say(f"nothing to do: {count(plan.fresh, 'stage')} {are} up to date")
         return
-    try:
+    message = f"Run {', '.join(names(stages, level)) or 'the pipeline'}"
+    with session.committing(project, message):
         for outcome in project.run(plan):
             _show(session, plan, outcome)
-    finally:
-        session.finish_writing(project, f"Run {', '.join(names(stages, level)) or 'the pipeline'}")
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:
@@ -64,7 +63,7 @@ def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:
 
     match outcome:
         case Starting(stage, number, total):
-            why = next(one.reasons for one in plan.stages if one.stage == stage)
+            why = plan.stages[number - 1].reasons
             session.say(f"[{number}/{total}] {stage.name}: {'; '.join(why[:2])}")
         case UpToDate(stage):
             session.say(f"{stage.name}: up to date after all")

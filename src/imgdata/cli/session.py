@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,18 @@ class Session(Struct):
             self.say(f"committed {commit[:8]}: {message}")
         else:
             self.say(f'to commit:  git commit -m "{message}"')
+
+    @contextmanager
+    def committing(self, project: "DvcRepository", message: str) -> Iterator[None]:
+        """Finish writing at the end, also where it stops half way: what was noted is kept.
+
+        All of it goes into one file of the log.
+        """
+        try:
+            with project.clone.log_file.one_command():
+                yield
+        finally:
+            self.finish_writing(project, message)
 
     def close(self, error: ImgdataError | None) -> None:
         """Print the JSON document, or the error for people."""

@@ -101,6 +101,7 @@ def try_(
             _show_trial(session, name, project.try_storage(name))
         except ImgdataError as error:
             errors.append(error)
+            session.say(f"{name}: FAILED: {error.problem}")
     if errors:
         raise errors[0]
 

@@ -98,18 +98,18 @@ def _move(
     pushed: list[PushOutcome] = []
     stays: list[DropPlan] = []
     moved: set[str] = set()
-    for leg in legs:
-        for outcome in project.move(leg, options, session.progress()):
-            match outcome:
-                case Dropped():
-                    moved.add(leg.level.name)
-                    show_drop(session, outcome)
-                case Stays(plan):
-                    stays.append(plan)
-                case _:
-                    pushed.append(outcome)
-                    show_push(session, outcome)
-    session.finish_writing(project, f"Move {', '.join(leg.level.name for leg in legs)}")
+    with session.committing(project, f"Move {', '.join(leg.level.name for leg in legs)}"):
+        for leg in legs:
+            for outcome in project.move(leg, options, session.progress()):
+                match outcome:
+                    case Dropped():
+                        moved.add(leg.level.name)
+                        show_drop(session, outcome)
+                    case Stays(plan):
+                        stays.append(plan)
+                    case _:
+                        pushed.append(outcome)
+                        show_push(session, outcome)
     for leg in (one for one in legs if one.level.name in moved):
         session.note(
             f"plain dvc pull looks for {leg.level.name} on {leg.source}; imgdata pull knows "

@@ -71,13 +71,13 @@ def verify(  # noqa: PLR0913 - one argument an option
     options = VerifyOptions(tuple(on or ()), _size(budget), jobs, repair)
     project = session.open(writing=True)
     done: list[VerifyOutcome] = []
-    for outcome in project.verify(chosen, options, progress=session.progress()):
-        done.append(outcome)
-        _show(session, outcome)
-    _show_unread(session, done)
-    if not done:
-        session.say("no copies to read back: imgdata push")
-    session.finish_writing(project, f"Note checks of {', '.join(chosen) or 'all levels'}")
+    with session.committing(project, f"Note checks of {', '.join(chosen) or 'all levels'}"):
+        for outcome in project.verify(chosen, options, progress=session.progress()):
+            done.append(outcome)
+            _show(session, outcome)
+        _show_unread(session, done)
+        if not done:
+            session.say("no copies to read back: imgdata push")
     if error := summary_error(done):
         raise error
 

@@ -45,7 +45,10 @@ def whereis(
 
     session = session_of(context)
     project = session.open_data()
-    options = WhereisOptions(remote, all_versions, Path.cwd())
+    here = Path.cwd()
+    if not here.is_relative_to(project.root):
+        here /= session.project
+    options = WhereisOptions(remote, all_versions, here)
     found = list(project.whereis(names(what, level), options))
     now = project.clone.clock.now()
     for one in found:

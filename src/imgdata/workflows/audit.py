@@ -316,7 +316,7 @@ def _is_tracked(unit: Unit) -> bool:
 
 def _losses(clone: Clone) -> Iterator[Loss]:
     """Yield every accepted loss, those that only an old commit's imgdata.yaml names as well."""
-    path = (clone.root.relative_to(clone.git.root) / CONFIG_NAME).as_posix()
+    path = f"{clone.git_prefix}{CONFIG_NAME}"
     found = dict.fromkeys(_losses_of(clone.config))
     for data in clone.git.states_ever(path):
         if b"accept_loss" not in data:
@@ -337,7 +337,7 @@ def _losses_of(config: Config) -> Iterator[Loss]:
 def _config_state(clone: Clone) -> ConfigState:
     """Compare imgdata.yaml here with HEAD, and with the release branch as last fetched."""
     git, release = clone.git, clone.config.release_branch
-    path = (clone.root.relative_to(git.root) / CONFIG_NAME).as_posix()
+    path = f"{clone.git_prefix}{CONFIG_NAME}"
     here = (clone.root / CONFIG_NAME).read_bytes()
     refs = (f"refs/remotes/origin/{release}", f"refs/heads/{release}")
     shared = next((data for ref in refs if (data := git.blobs_at(ref, [path]).get(path))), None)

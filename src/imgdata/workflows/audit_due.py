@@ -97,13 +97,14 @@ def superseded_somewhere(clone: Clone, graph: Graph) -> Iterator[Superseded]:
     for level in clone.config.levels.values():
         some = [one for one in found if one.level == level.name]
         for place in (HERE, *clone.config.storages):
-            held = [one for one in some if _has(clone, graph, one, place)]
-            safe = [one for one in held if not _remedy(clone, graph, one, place)]
-            for is_safe, part in ((True, safe), (False, [one for one in held if one not in safe])):
+            sizes: dict[bool, list[int]] = {True: [], False: []}
+            for one in some:
+                if _has(clone, graph, one, place):
+                    sizes[not _remedy(clone, graph, one, place)].append(one.size)
+            for is_safe, part in sizes.items():
                 if part:
-                    size = sum(one.size for one in part)
                     yield Superseded(
-                        level.name, level.versions, place, len(part), size, is_safe=is_safe
+                        level.name, level.versions, place, len(part), sum(part), is_safe=is_safe
                     )
 
 

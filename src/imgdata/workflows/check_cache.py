@@ -92,8 +92,7 @@ class Cache:
                     ],
                 )
                 table.execute(
-                    "DELETE FROM reading WHERE rowid NOT IN "
-                    "(SELECT rowid FROM reading ORDER BY rowid DESC LIMIT ?)",
+                    "DELETE FROM reading WHERE rowid <= (SELECT max(rowid) FROM reading) - ?",
                     (_KEEP_ROWS,),
                 )
         except (sqlite3.Error, OSError) as error:

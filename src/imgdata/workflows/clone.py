@@ -39,6 +39,7 @@ from imgdata.transfer.move import Item, read_whole
 
 if TYPE_CHECKING:
     from imgdata.model.deposits import DepositRecord
+    from imgdata.workflows.history import History
 
 DEPOSIT = "deposit"
 PRIVATE_FOLDER = Path(".dvc") / "tmp" / "imgdata"
@@ -94,6 +95,12 @@ class Clone(Struct, frozen=True, dict=True):
         """DVC's folder for locks and caches."""
         return self.root / ".dvc" / "tmp"
 
+    @property
+    def git_prefix(self) -> str:
+        """What git's paths of the project's files begin with: `analysis/`; empty at the top."""
+        below = self.root.relative_to(self.git.root).as_posix()
+        return "" if below == "." else f"{below}/"
+
     @cached_property
     def state(self) -> State:
         """DVC's rows of known hashes."""
@@ -131,6 +138,13 @@ class Clone(Struct, frozen=True, dict=True):
     def events(self) -> tuple[Event, ...]:
         """All events of the log, oldest first, under the names that levels have today."""
         return tuple(self.renames.seen_today(self._log))
+
+    @cached_property
+    def history(self) -> "History":
+        """What every commit records, those amended or reset away in this clone, too; read once."""
+        from imgdata.workflows.history import History  # noqa: PLC0415 - that reads a clone
+
+        return History(self, with_reflog=True)
 
     @cached_property
     def ledger(self) -> Ledger:

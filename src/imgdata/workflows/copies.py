@@ -70,6 +70,7 @@ class Copies(Struct, dict=True):
     clone: Clone
     ask: bool
     allow: Callable[[str], bool] = field(default=lambda _: True)
+    _opened: dict[str, Storage | ImgdataError] = field(default_factory=dict)
     _answers: dict[str, Answer] = field(default_factory=dict)
     _cold: dict[str, bool] = field(default_factory=dict)
     _there: dict[str, Inventory] = field(default_factory=dict)
@@ -88,7 +89,9 @@ class Copies(Struct, dict=True):
         """Open a storage and read its marker, once."""
         if name not in self._answers:
             try:
-                opened = self.clone.open_copies(name)
+                opened = self._open(name)
+                if isinstance(opened, ImgdataError):
+                    raise opened
                 # The project's own log says which records are its own.
                 unmarked = self.clone.by_path or name in self.clone.deposits
                 marker = None if unmarked else read_marker(opened)
@@ -97,16 +100,22 @@ class Copies(Struct, dict=True):
                 self._answers[name] = Offline(error)
         return self._answers[name]
 
+    def _open(self, name: str) -> Storage | ImgdataError:
+        """Open a storage, once; asks no network."""
+        if name not in self._opened:
+            try:
+                self._opened[name] = self.clone.open_copies(name)
+            except ImgdataError as error:
+                self._opened[name] = error
+        return self._opened[name]
+
     def has_answered(self, name: str) -> bool:
         """Tell whether a storage was asked and could be."""
         return self.ask and isinstance(self.reach(name), Reached)
 
     def is_unplugged(self, name: str) -> bool:
         """Tell whether a storage is a drive that is not plugged in; asks no network."""
-        try:
-            opened = self.clone.open_copies(name)
-        except ImgdataError:
-            return False
+        opened = self._open(name)
         if not isinstance(opened, LiesInFolder):
             return False
         return opened.folder is None or not opened.folder.is_dir()
@@ -114,11 +123,8 @@ class Copies(Struct, dict=True):
     def is_cold(self, name: str) -> bool:
         """Tell whether a storage is an archive tier; asks no network."""
         if name not in self._cold:
-            try:
-                opened = self.clone.open_copies(name)
-            except ImgdataError:
-                return False
-            self._cold[name] = is_cold(opened)
+            opened = self._open(name)
+            self._cold[name] = not isinstance(opened, ImgdataError) and is_cold(opened)
         return self._cold[name]
 
     def never(self, name: str) -> str:

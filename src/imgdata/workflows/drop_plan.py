@@ -15,6 +15,7 @@ from imgdata.policy.recoverable import (
     Recoverability,
 )
 from imgdata.project.config import AcceptedLoss, Level
+from imgdata.project.loader import CONFIG_NAME
 from imgdata.transfer.move import Item
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
@@ -26,8 +27,6 @@ from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE
 from imgdata.workflows.retention import Retention, superseded
-
-CONFIG_FILE = "imgdata.yaml"
 
 
 class DropOptions(Struct, frozen=True):
@@ -316,8 +315,7 @@ class _Planner(Struct):
         known = self.clone.config.levels.get(level)
         if known is None or not known.accept_loss:
             return ()
-        prefix = self.clone.root.relative_to(self.clone.git.root).as_posix()
-        path = CONFIG_FILE if prefix == "." else f"{prefix}/{CONFIG_FILE}"
+        path = f"{self.clone.git_prefix}{CONFIG_NAME}"
         return () if path in self.clone.git.dirty_paths() else known.accept_loss
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from msgspec import Struct, field
 
@@ -82,7 +83,7 @@ class VersionPlan(Struct, frozen=True):
         return sum(one.size for one in self.safe)
 
 
-class WorkspaceFiles(Struct, frozen=True):
+class WorkspaceFiles(Struct, frozen=True, dict=True):
     """The files of a version's unit that are in the workspace."""
 
     version: Version
@@ -94,19 +95,23 @@ class WorkspaceFiles(Struct, frozen=True):
         """Return the workspace files that have an object's content, by path from the root."""
         if self.comparison is None:
             return {}
-        other = {*self.comparison.changed, *self.comparison.missing}
         return {
             name: self.stamps[below]
             for name in item.names
-            if (below := self._below(name)) in self.stamps and below not in other
+            if (below := self._below(name)) in self.stamps and below not in self._other
         }
 
-    @property
+    @cached_property
+    def _other(self) -> frozenset[str]:
+        found = self.comparison
+        return frozenset((*found.changed, *found.missing) if found else ())
+
+    @cached_property
     def edited(self) -> frozenset[str]:
         """The files whose content here is not the recorded one."""
         return self._full(self.comparison.changed if self.comparison else ())
 
-    @property
+    @cached_property
     def of_others(self) -> frozenset[str]:
         """Those of them that another recorded version put there."""
         return self._full(self.former)
@@ -143,6 +148,7 @@ class Sorter(Struct):
     pieces: list[Piece] = field(default_factory=list)
     lists: list[Piece] = field(default_factory=list)
     needs: dict[str, None] = field(default_factory=dict)
+    remedies: dict[str, str] = field(default_factory=dict)
     shared: int = 0
 
     def has_anything(self, source: str) -> bool:
@@ -173,10 +179,16 @@ class Sorter(Struct):
         if isinstance(verdict, NotRecoverable) and reason is None:
             self.held.add(item.key)
             if not is_list:
-                remedy = remedy_for(self.clone, self.version, verdict.remedy, self.history)
-                self._stays(item.names, _against(verdict), remedy, bytes_here)
+                self._stays(item.names, _against(verdict), self._remedy(verdict), bytes_here)
             return
         self._goes(item, size, files, str(reason))
+
+    def _remedy(self, verdict: NotRecoverable) -> str:
+        """Return what to type for this version; read from git once for many files alike."""
+        told = verdict.remedy
+        if told not in self.remedies:
+            self.remedies[told] = remedy_for(self.clone, self.version, told, self.history)
+        return self.remedies[told]
 
     def _goes(self, item: Item, size: int | None, files: Mapping[str, Stamp], why: str) -> None:
         is_list = item.object_id.endswith(FOLDER_SUFFIX)

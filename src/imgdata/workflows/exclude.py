@@ -151,13 +151,13 @@ def _decide(
         "reason": plan.reason,
     }
     if plan.undo:
-        names = set(one.files)
-        taken = [row for row in rows if row.level == one.level and row.file in names]
+        names = {(one.level, name) for name in one.files}
+        taken = [row for row in rows if (row.level, row.file) in names]
         details |= {
             "files": [row.file for row in taken],
             "decided_at": [row.at for row in taken],
         }
-        return [row for row in rows if row not in taken], details
+        return [row for row in rows if (row.level, row.file) not in names], details
     by, at = clone.git.identity() or "", time_text(clone.clock.now())
     there = {row.file for row in rows if row.level == one.level}
     new = [

@@ -10,7 +10,6 @@ from contextlib import suppress
 from imgdata.transfer.move import Intact, Item, check_one
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents
-from imgdata.workflows.history import History
 
 
 def former_files(clone: Clone, path: str, names: Iterable[str]) -> frozenset[str]:
@@ -35,7 +34,7 @@ def former_files(clone: Clone, path: str, names: Iterable[str]) -> frozenset[str
         return frozenset()
     contents = Contents(clone)
     found: dict[str, Item] = {}
-    for version in History(clone, with_reflog=True).ever:
+    for version in clone.history.ever:
         if version.path != path:
             continue
         for item in contents.items(version) or ():

@@ -2,7 +2,8 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 
 from msgspec import Struct
@@ -55,7 +56,7 @@ class FormerStorages(Struct, dict=True):
         return self._how_to_add(name) if name is not None else ""
 
     def _how_to_add(self, name: str) -> str:
-        found = next((one[name] for one in self._configs() if name in one), None)
+        found = self._known.get(name)
         return f"imgdata storage add {name} URL" if found is None else how_to_add(found)
 
     def alone(self) -> Iterator[str]:
@@ -82,11 +83,12 @@ class FormerStorages(Struct, dict=True):
         noted = {key.storage for key in self.clone.ledger.copies}
         return tuple(sorted(noted - set(self.clone.copy_places)))
 
-    def _configs(self) -> Iterator[dict[str, StorageConfig]]:
-        """Yield the storages of every imgdata.yaml that was committed, newest first."""
-        path = (self.clone.root.relative_to(self.clone.git.root) / CONFIG_NAME).as_posix()
-        for data in self.clone.git.states_ever(path):
-            try:
-                yield dict(parse_config(data.decode("utf-8", "replace")).storages)
-            except ImgdataError:
-                continue
+    @cached_property
+    def _known(self) -> Mapping[str, StorageConfig]:
+        """The storages of every imgdata.yaml that was committed, each as it was last."""
+        path = f"{self.clone.git_prefix}{CONFIG_NAME}"
+        found: dict[str, StorageConfig] = {}
+        for data in self.clone.git.states_ever(path):  # the newest first
+            with suppress(ImgdataError):
+                found = {**parse_config(data.decode("utf-8", "replace")).storages, **found}
+        return found

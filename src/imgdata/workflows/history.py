@@ -1,6 +1,6 @@
 """Every version that any commit, branch, tag or stash records, and which of them are in use."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -74,19 +74,17 @@ class History:
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
         self._origins: dict[Version, set[str]] = {}
         self._commits: dict[Version, str] = {}
-        self._prefix = ""
-        if clone.root != clone.git.root:
-            self._prefix = f"{clone.root.relative_to(clone.git.root).as_posix()}/"
+        self._prefix = clone.git_prefix
 
     @cached_property
-    def current(self) -> tuple[Version, ...]:
-        """The versions the working tree records, with outs on no level."""
-        return tuple(
-            self._version(out.path, out.recorded)
+    def current(self) -> KeysView[Version]:
+        """The versions the working tree records, in order, with outs on no level."""
+        return {
+            self._version(out.path, out.recorded): None
             for stage in self._clone.index.stages
             for out in stage.outs
             if out.is_inside and out.flags.cache and _is_ours(out.recorded)
-        )
+        }.keys()
 
     @cached_property
     def in_use(self) -> Mapping[Version, tuple[str, ...]]:

@@ -446,10 +446,9 @@ class _Planner:
         Raises:
             RefusedError: Naming the files.
         """
-        git, root = self._clone.git, self._clone.root
-        prefix = "" if git.root == root else f"{root.relative_to(git.root).as_posix()}/"
-        level = self._move.path
-        dirty = [path.removeprefix(prefix) for path in git.dirty_paths() if path.startswith(prefix)]
+        prefix, level = self._clone.git_prefix, self._move.path
+        every = self._clone.git.dirty_paths()
+        dirty = [path.removeprefix(prefix) for path in every if path.startswith(prefix)]
         moved = self._moves
         touched = [
             path for path in dirty

@@ -42,8 +42,7 @@ def mentions_of(
     name = re.compile(
         rf"(['\"]){word}(?:\.\w[\w.]*)?\1|\blevels[.\[]\s*['\"]?{word}\b|\bimgdata\b.*\s{word}(?![\w/.\-])"
     )
-    root = clone.git.root
-    prefix = "" if clone.root == root else f"{clone.root.relative_to(root).as_posix()}/"
+    prefix = clone.git_prefix
     skipped = {f"{prefix}{one}" for one in left_out}
     for file, number, text in clone.git.lines_with((path, level)):
         own = file.startswith(tuple(f"{prefix}{folder_}" for folder_ in OWN))

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from imgdata.errors import DamagedError, NothingFoundError, UsageError
+from imgdata.errors import NothingFoundError, UsageError
 from imgdata.levels.units import ZARR, Unit
 from imgdata.model.events import Json
 from imgdata.project.hand_notes import EVENT
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.contents import Contents
+from imgdata.workflows.versions import version_of
 
 
 class NotedFile(Struct, frozen=True):
@@ -56,14 +58,15 @@ def plan_note(clone: Clone, names: Sequence[str], here: Path, reason: str) -> No
     if not words:
         problem = "say what was done, and why: --reason TEXT"
         raise UsageError(problem, remedy='for example: --reason "split two touching nuclei"')
+    contents = Contents(clone)
     found: dict[str, NotedFile] = {}
     for name in names:
         path = _path(clone, name, here)
         full = clone.root / path
         if full.is_dir() and not path.endswith(ZARR):
-            found |= {one.path: one for one in _edited(clone, path)}
+            found |= {one.path: one for one in _edited(clone, path, contents)}
         else:
-            one = _noted(clone, path)
+            one = _noted(clone, path, contents)
             found[one.path] = one
     return NotePlan(words, tuple(found.values()))
 
@@ -105,30 +108,18 @@ def _unit_of(clone: Clone, path: str) -> Unit | None:
     return next((one for one in units if path == one.path or path.startswith(f"{one.path}/")), None)
 
 
-def _noted(clone: Clone, path: str) -> NotedFile:
+def _noted(clone: Clone, path: str, contents: Contents) -> NotedFile:
     md5 = clone.content_hash(path)
     unit = _unit_of(clone, path)
     if unit is None:
         return NotedFile(path, md5, None)
-    recorded = _recorded(clone, unit).get(path[len(unit.path) + 1 :])
+    files = contents.files(version_of(unit)) if unit.version is not None else None
+    recorded = (files or {}).get(path[len(unit.path) + 1 :])
     stage = "" if unit.is_raw else unit.stage.dvc_name
     return NotedFile(path, md5, recorded, unit.level, unit.name, stage)
 
 
-def _recorded(clone: Clone, unit: Unit) -> dict[str, str]:
-    """Return the recorded md5 of a unit's files; of a single file under the empty path."""
-    if unit.version is None:
-        return {}
-    try:
-        entries = clone.folder_list(unit)
-    except DamagedError:
-        return {}
-    if entries is None:
-        return {"": str(unit.version)}
-    return {entry.relpath: entry.md5 for entry in entries}
-
-
-def _edited(clone: Clone, path: str) -> list[NotedFile]:
+def _edited(clone: Clone, path: str, contents: Contents) -> list[NotedFile]:
     """Return the files of a folder whose content is not the recorded one, or not recorded."""
     found = []
     for some in clone.units.by_level.values():
@@ -140,7 +131,7 @@ def _edited(clone: Clone, path: str) -> list[NotedFile]:
             for name in (*comparison.changed, *comparison.extra):
                 one = f"{unit.path}/{name}" if name else unit.path
                 if one == path or one.startswith(f"{path}/"):
-                    found.append(_noted(clone, one))
+                    found.append(_noted(clone, one, contents))
     if not found:
         problem = f"no file in {path} was edited: all are as recorded"
         raise NothingFoundError(problem, remedy=f"name one file: imgdata note {path}/FILE")

@@ -12,7 +12,7 @@ AT_ITS_COMMIT = ("imgdata run ", "imgdata push ")
 
 def level_at(clone: Clone, commit: str, level: str) -> str:
     """Return what a level of today was called at a commit, branch or tag."""
-    path = (clone.root.relative_to(clone.git.root) / CONFIG_NAME).as_posix()
+    path = f"{clone.git_prefix}{CONFIG_NAME}"
     try:
         then = parse_config(clone.git.blobs_at(commit, [path])[path].decode("utf-8", "replace"))
     except (KeyError, ImgdataError):

@@ -15,7 +15,13 @@ from msgspec import Struct, field
 from imgdata.dvc_files.index import read_index
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.dvc_files.state import State
-from imgdata.errors import DamagedError, ImgdataError, MachineError, RefusedError
+from imgdata.errors import (
+    DamagedError,
+    ImgdataError,
+    MachineError,
+    NothingFoundError,
+    RefusedError,
+)
 from imgdata.levels.changes import Workspace
 from imgdata.levels.staleness import Freshness
 from imgdata.levels.units import level_of
@@ -93,14 +99,10 @@ def prove(
         run_command: Runs a stage's command in a folder; raises `ImgdataError` when it fails.
 
     Raises:
-        UsageError: A name is neither a level nor a stage.
+        UsageError, NothingFoundError: See `stages_to_prove`.
         RefusedError: Nothing is committed yet.
     """
-    chosen = choose_stages(clone, names)
-    stages = [s for s in clone.index.stages if s.address in chosen and s.entry is not None]
-    if sample is not None:
-        stages = sorted(stages, key=lambda one: hashlib.md5(
-            one.address.encode(), usedforsecurity=False).hexdigest())[:sample]  # fmt: skip
+    stages = stages_to_prove(clone, names, sample)
     head = clone.git.head()
     if head is None:
         problem = "nothing is committed yet, so nothing can be made again from a commit"
@@ -116,6 +118,27 @@ def prove(
                 attempt.clean()
 
 
+def stages_to_prove(clone: Clone, names: Sequence[str], sample: int | None) -> list[Stage]:
+    """Return the stages of levels or names that have run, or the sample of them.
+
+    Raises:
+        UsageError: A name is neither a level nor a stage.
+        NothingFoundError: None of them has run yet.
+    """
+    chosen = choose_stages(clone, names)
+    stages = [s for s in clone.index.stages if s.address in chosen and s.entry is not None]
+    if not stages:
+        problem = "no stage has run yet, so there is nothing recorded to compare with"
+        raise NothingFoundError(problem, remedy=" ".join(("imgdata run", *names)))
+    if sample is None:
+        return stages
+    return sorted(stages, key=lambda one: _digest(one.address))[:sample]
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 class _Attempt(Struct):
     clone: Clone
     stage: Stage
@@ -125,8 +148,7 @@ class _Attempt(Struct):
 
     @property
     def _top(self) -> Path:
-        name = hashlib.md5(self.stage.address.encode(), usedforsecurity=False).hexdigest()
-        return self.clone.root / SCRATCH / name
+        return self.clone.root / SCRATCH / _digest(self.stage.address)
 
     @property
     def _root(self) -> Path:

@@ -112,18 +112,15 @@ def _maker(clone: Clone, unit: Unit, past: Past | None) -> str:
 
 def _stored_inputs(clone: Clone, unit: Unit) -> tuple[str, ...]:
     """Return the levels from which a unit is made again: those on storages, nearest first."""
-    stages, found = [unit.stage], dict[str, None]()
+    stages, seen = [unit.stage], dict[str, Level]()
     for stage in stages:  # grows by the makers of inputs that are stored nowhere
         for dep in stage.deps:
             level = level_of(clone.config, dep.path) if dep.is_inside else None
-            if level is None:
-                continue
-            if level.storages:
-                found[level.name] = None
-                continue
-            makers = (one.stage for one in clone.units.by_level[level.name])
-            stages += [maker for maker in makers if maker not in stages]
-    return tuple(found)
+            if level is not None and level.name not in seen:
+                seen[level.name] = level
+                if not level.storages:
+                    stages += [one.stage for one in clone.units.by_level[level.name]]
+    return tuple(name for name, level in seen.items() if level.storages)
 
 
 def _maker_here(clone: Clone, unit: Unit, level: str) -> str:

@@ -95,9 +95,8 @@ class ReleaseRules(Struct, dict=True):
     @cached_property
     def _texts(self) -> Mapping[str, bytes]:
         """imgdata.yaml by the commit of each branch that has one."""
-        folder = self.clone.root.relative_to(self.clone.git.root)
         commits = dict.fromkeys(self._tips.values())
-        return self.clone.git.files_at(commits, (folder / CONFIG_NAME).as_posix())
+        return self.clone.git.files_at(commits, f"{self.clone.git_prefix}{CONFIG_NAME}")
 
     @cached_property
     def _known(self) -> dict[bytes, Config | None]:

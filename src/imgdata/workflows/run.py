@@ -210,15 +210,13 @@ def _add_absent(
     clone: Clone, ordered: list[Stage], named: set[str], reasons: dict[str, tuple[str, ...]]
 ) -> None:
     """Add stages on storage none whose outs are not here but named, or needed by one that runs."""
-    by_out = {out.path: stage for stage in ordered for out in stage.outs}
-    for stage in reversed(ordered):
-        needed = stage.address in named
-        readers = (other for other in ordered if other.address in reasons)
-        needed = needed or any(
-            by_out.get(dep.path) is stage for reader in readers for dep in reader.deps
-        )
+    read: set[str] = set()
+    for stage in reversed(ordered):  # who reads an out comes after its maker
+        needed = stage.address in named or any(out.path in read for out in stage.outs)
         if needed and stage.address not in reasons and _is_absent_on_none(clone, stage):
             reasons[stage.address] = ("stored nowhere and not here",)
+        if stage.address in reasons:
+            read.update(dep.path for dep in stage.deps)
 
 
 def _is_absent_on_none(clone: Clone, stage: Stage) -> bool:
@@ -368,7 +366,7 @@ def _run_one(clone: Clone, planned: StageToRun, find_environment: FindEnvironmen
     head, dirty = clone.git.head(), clone.git.dirty_paths()
     environment = find_environment(stage.defined_cmd, clone.root / (stage.wdir or "."))
     # What stages made is recorded by its hash in dvc.lock: it is no uncommitted code.
-    results = {out.path for one in clone.index.stages for out in one.outs}
+    results = {clone.git_prefix + out.path for one in clone.index.stages for out in one.outs}
     start = clone.clock.now()
     failure: StageFailedError | None = None
     output = ""

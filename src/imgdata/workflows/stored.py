@@ -62,14 +62,16 @@ def stored(clone: Clone, levels: Sequence[str], *, all_versions: bool) -> Iterat
     copies = Copies(clone, ask=True)
     reached = [copies.reach(name) for name in clone.copy_places]
     contents = Contents(clone, [one.storage for one in reached if isinstance(one, Reached)])
-    wanted = dict.fromkeys(current_versions(clone, levels))
+    current = wanted = dict.fromkeys(current_versions(clone, levels))
     if all_versions:
-        wanted |= dict.fromkeys(one for one in history.ever if one.level in levels)
+        wanted = current | dict.fromkeys(one for one in history.ever if one.level in levels)
     seen: set[tuple[str, str | None, str]] = set()
     for version in wanted:
         name = (version.level, version.unit, version.version)
         level = clone.config.levels[version.level]
-        if name in seen or not level.storages or _was_dropped(copies, version):
+        if name in seen or not level.storages:
+            continue
+        if version not in current and _was_dropped(copies, version):
             continue
         seen.add(name)
         yield _ask(copies, contents, version, max(1, level.copies))
@@ -79,7 +81,7 @@ def stored(clone: Clone, levels: Sequence[str], *, all_versions: bool) -> Iterat
 
 
 def _was_dropped(copies: Copies, version: Version) -> bool:
-    """Tell whether a version was let go on purpose: dropped somewhere, and held nowhere."""
+    """Tell whether an old version was let go on purpose: dropped somewhere, and held nowhere."""
     beliefs = [
         belief
         for name in copies.clone.copy_places
@@ -87,8 +89,7 @@ def _was_dropped(copies: Copies, version: Version) -> bool:
         if copies.copy(version, name).notes
     ]
     gone = any(isinstance(one, NotThere) and one.why == "dropped" for one in beliefs)
-    current = version in current_versions(copies.clone, [version.level])
-    return gone and not current and not any(isinstance(one, Evidence) for one in beliefs)
+    return gone and not any(isinstance(one, Evidence) for one in beliefs)
 
 
 def _ask(copies: Copies, contents: Contents, version: Version, needed: int) -> Stored:
@@ -180,7 +181,7 @@ def check_source(clone: Clone, folder: Path, progress: Progress = SILENT) -> Ite
     finally:
         progress.finish()
     there = {known[md5][0] for md5 in found if md5 in known}
-    for version in sorted(there & set(history.current), key=lambda one: one.path):
+    for version in sorted(there & history.current, key=lambda one: one.path):
         items = (item for item in contents.items(version) or () if item.object_id not in found)
         absent = [name for item in items if item != list_item(version) for name in item.names]
         if absent:

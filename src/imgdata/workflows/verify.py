@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import assert_never
 
 from msgspec import Struct, field
@@ -92,7 +93,7 @@ def verify(
         yield from _Verification(clone.reread(), levels, options, progress).run()
 
 
-class _Verification(Struct):
+class _Verification(Struct, dict=True):
     clone: Clone
     levels: Sequence[str]
     options: VerifyOptions
@@ -188,22 +189,26 @@ class _Verification(Struct):
 
     def _cache_task(self, version: Version, items: tuple[Item, ...], copies: Copies) -> Task | None:
         there = copies.cached(items)
-        notes = self._cache_notes()
-        whole = notes.get(version.version, NEVER)
+        whole = self._checked(version.version)
         ages = [
-            (max(whole, notes.get(PART + item.object_id, NEVER)), _sized(item, there[item.key]))
+            (max(whole, self._checked(PART + item.object_id)), _sized(item, there[item.key]))
             for item in items
             if item.key in there
         ]
         return _task(version, CACHE, self.clone.cache, ages, len(ages))
 
+    @cached_property
     def _cache_notes(self) -> dict[str, datetime]:
+        """When what of the cache was read, as this clone remembers."""
         path = self.clone.root / CACHE_NOTE
         try:
             value = json.loads(path.read_text("utf-8"))
             return {str(name): parse_time(str(at)) for name, at in value.items()}
         except (OSError, ValueError, AttributeError):
             return {}
+
+    def _checked(self, name: str) -> datetime:
+        return self._cache_notes.get(name, NEVER)
 
     def _attempt(self, task: Task, copies: Copies) -> Iterator[VerifyOutcome]:
         """Read one task; a storage that fails meanwhile is left alone from then on."""
@@ -269,8 +274,7 @@ class _Verification(Struct):
 
     def _note_cache(self, task: Task, part: Sequence[Item]) -> None:
         """Remember that a version was read, or the part of it that the budget was enough for."""
-        notes = {name: time_text(at) for name, at in self._cache_notes().items()}
-        now = time_text(self.clone.clock.now())
+        notes, now = self._cache_notes, self.clone.clock.now()
         if part:
             notes |= dict.fromkeys((PART + item.object_id for item in part), now)
         else:
@@ -279,7 +283,7 @@ class _Verification(Struct):
                 notes.pop(PART + item.object_id, None)
         path = self.clone.root / CACHE_NOTE
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps(notes))
+        write_text(path, json.dumps({name: time_text(at) for name, at in notes.items()}))
 
     def _bad(self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies) -> Bad:
         how = self._words(task, one, copies)

@@ -106,13 +106,13 @@ def _of_part(clone: Clone, path: str, part: str) -> list[Asked]:
 def old_versions(history: History, levels: Sequence[str]) -> tuple[Version, ...]:
     """Return the versions of levels that the working tree does not record, newest first."""
     current = {(one.level, one.unit, one.version) for one in history.current}
+    place = {level: number for number, level in enumerate(levels)}
     old = {
         (one.level, one.unit, one.version): (at, one)
         for one, at in history.ever.items()
-        if one.level in levels and (one.level, one.unit, one.version) not in current
+        if one.level in place and (one.level, one.unit, one.version) not in current
     }
     ordered = sorted(old.values(), key=lambda pair: (pair[0], pair[1].path), reverse=True)
-    place = {level: number for number, level in enumerate(levels)}
     return tuple(sorted((one for _, one in ordered), key=lambda one: place[one.level]))
 
 
@@ -128,9 +128,8 @@ def _of_file(
     path = clone.renames.path_now(path)
     contents = Contents(clone)
     wanted = history.ever if all_versions else history.current
-    current = set(history.current)
     found = [
-        Asked(version, below, version in current)
+        Asked(version, below, version in history.current)
         for version in wanted
         if (below := _below(version.path, path)) is not None
         and _has(contents.files(version), below)

@@ -254,7 +254,6 @@ def plan_conform(
 def apply_changes(changes: Sequence[FileChange]) -> list[Path]:
     """Write the files; return those that are git's: the settings of this clone alone are not."""
     for change in changes:
-        change.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(change.path, change.after)
     return [change.path for change in changes if change.path.name != LOCAL_CONFIG]
 

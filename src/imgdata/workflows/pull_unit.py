@@ -40,6 +40,7 @@ from imgdata.transfer.move import (
     can_read_sized,
     check_one,
     move_all,
+    tidy_beside,
 )
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
@@ -424,9 +425,11 @@ class Fetch(Struct):
             jobs=self.options.jobs,
             progress=self.progress,
         )
+        arrived: list[str] = []
         for outcome in outcomes:
             match outcome:
                 case Moved(item, size):
+                    arrived.append(item.key)
                     self.fetched.add(item.object_id)
                     self.size += size
                     self.gave[name] = None
@@ -441,6 +444,7 @@ class Fetch(Struct):
         for item in lacking:
             for path in item.names:
                 self.bad.setdefault(path, f"missing on {name}")
+        tidy_beside(self.clone.cache, arrived)
         return lacking
 
     def _is_probably_whole(self, storage: Storage) -> bool:
@@ -520,7 +524,6 @@ class Fetch(Struct):
         """Remember that a unit is here in part on purpose, for run, add and status."""
         note = partial_note(self.clone.root, self.unit)
         if left:
-            note.parent.mkdir(parents=True, exist_ok=True)
             wanted = {name: list(values) for name, values in self.options.selection.wanted.items()}
             if parts := self._parts():
                 wanted["path"] = list(parts)

@@ -344,3 +344,34 @@ def test_an_uncached_out_in_git_is_exact_and_one_that_is_nowhere_is_missing_byte
     assert repository.ask("in_git.csv").status == "recorded"
     assert repository.ask("in_git.csv", revision="HEAD").status == "recorded"
     assert repository.ask("out").status == "missing"
+
+
+def test_a_stage_that_read_older_code_is_said_to_have(repository: Repository) -> None:
+    files = {
+        "dvc.yaml": {"stages": {"make": stage("make", ["make.py"], ["out"])}},
+        "dvc.lock": lock(make=entry("make", {"make.py": md5("1")}, {"out": A})),
+        "make.py": "1",
+    }
+    repository.save(files)
+    found = repository.ask("make.py", down=True).down
+    assert found is not None
+    assert [one.current for one in found] == [True]
+    repository.save({"make.py": "2"})
+    found = repository.ask("make.py", down=True).down
+    assert found is not None
+    assert [one.current for one in found] == [False]
+
+
+def test_an_input_that_is_tracked_no_more_names_who_recorded_it(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["raw"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"raw": A}, {"out": B})),
+            "raw.dvc": {"outs": [{"md5": A, "path": "raw"}]},
+        }
+    )
+    commit = repository.git("rev-parse", "HEAD")[:7]
+    repository.save({"raw.dvc": None})
+    assert (
+        f"raw was recorded by raw.dvc with that content in {commit}" in repository.ask("out").gaps
+    )

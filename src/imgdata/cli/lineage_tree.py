@@ -220,6 +220,8 @@ def _relation_words(edge: Edge) -> list[str]:
         parts.append(f"holds {plain(edge.producer_path)}")
     elif edge.relation == "inside" and edge.producer_path:
         parts.append(f"in {plain(edge.producer_path)}")
+    elif edge.relation == "import" and edge.url is None:
+        parts.append("in a submodule, at that commit of it")
     elif edge.relation in {"import", "url"}:
         parts.append(f"{edge.relation} {plain(edge.url or '')}".rstrip())
     elif edge.relation == "source":

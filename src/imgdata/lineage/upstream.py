@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge, Status
+from imgdata.lineage.folder_inputs import FolderInputs
 from imgdata.lineage.index import Claim, Index
 from imgdata.lineage.resolve import Trace, hash_of, member_path, out_of
 from imgdata.lineage.sources import explain_sources
@@ -163,6 +164,7 @@ def _with_history(
     gaps += more
     edges = [_dated(edge, trace, versions, gaps) for edge in edges]
     gaps += _last_seen(edges, versions)
+    gaps += FolderInputs(snapshot.index, versions).gaps(edges)
     known = {answer.producer, *answer.other_lock_entries}
     earlier = versions.producers(claim.path, snapshot.index.home)
     return replace(

@@ -375,3 +375,34 @@ def test_an_input_that_is_tracked_no_more_names_who_recorded_it(repository: Repo
     assert (
         f"raw was recorded by raw.dvc with that content in {commit}" in repository.ask("out").gaps
     )
+
+
+def test_a_folder_whose_files_were_made_anew_since_it_was_read_is_told(
+    repository: Repository,
+) -> None:
+    """DVC's md5 of a folder that several stages fill joins with none of them."""
+    definition = {
+        "stages": {
+            "one": stage("1", [], ["figures/1.png"]),
+            "two": stage("2", [], ["figures/2.png"]),
+            "paper": stage("p", ["figures"], ["paper.pdf"]),
+        }
+    }
+    entries = {
+        "one": entry("1", {}, {"figures/1.png": A}),
+        "two": entry("2", {}, {"figures/2.png": B}),
+        "paper": entry("p", {"figures": f"{C}.dir"}, {"paper.pdf": D}),
+    }
+    repository.save({"dvc.yaml": definition, "dvc.lock": lock(**entries)})
+    ran = repository.git("rev-parse", "HEAD")[:7]
+    assert repository.ask("paper.pdf").gaps == ()
+    entries["two"] = entry("2", {}, {"figures/2.png": D})
+    repository.save({"dvc.lock": lock(**entries)})
+    (gap,) = repository.ask("paper.pdf").gaps
+    assert gap.startswith(
+        f"dvc.lock::paper last ran in {ran}; in figures, which it read, figures/2.png was "
+        "recorded anew since then"
+    )
+    entries["paper"] = entry("p", {"figures": f"{D}.dir"}, {"paper.pdf": A})
+    repository.save({"dvc.lock": lock(**entries)})
+    assert repository.ask("paper.pdf").gaps == ()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge
 from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, record, stage
 
@@ -406,3 +407,24 @@ def test_a_folder_whose_files_were_made_anew_since_it_was_read_is_told(
     entries["paper"] = entry("p", {"figures": f"{D}.dir"}, {"paper.pdf": A})
     repository.save({"dvc.lock": lock(**entries)})
     assert repository.ask("paper.pdf").gaps == ()
+
+
+def test_a_folder_of_code_is_compared_with_the_files_git_had(repository: Repository) -> None:
+    files = {"src/deep/a.py": "a", "src/b.py": "b"}
+    folder = write_folder(FolderEntry(md5(text), name[4:]) for name, text in files.items())[1]
+    first = repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["src"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"src": folder}, {"out": A})),
+            **files,
+        }
+    )
+    edge = edge_of(repository.ask("out"), "src")
+    assert (edge.relation, edge.match) == ("source", True)
+    repository.save({"src/b.py": "better"})
+    edge = edge_of(repository.ask("out"), "src")
+    assert (edge.match, edge.at) == (False, first)
+    repository.save({"dvc.lock": lock(make=entry("make", {"src": f"{B}.dir"}, {"out": A}))})
+    answer = repository.ask("out")
+    assert edge_of(answer, "src").match is None
+    assert any("whether src is still what" in gap for gap in answer.gaps)

@@ -1,8 +1,9 @@
-"""Folders that a stage read and others filled: whether what is in them is still what was read.
+"""Inputs that no hash joins to their producer: whether they are still what was read.
 
-No hash joins a folder that was read to the files in it that other stages made. What can be told is
-which version of each file was recorded when the reader's own entry was: where it is another one
-now, the reader most likely read the older one.
+No hash joins a folder that was read to the files in it that other stages made, nor a file that was
+read to the folder it is tracked in while the list of that is not here. What can be told is which
+version was recorded when the reader's own entry was: where it is another one now, the reader most
+likely read the older one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,8 +37,19 @@ class FolderInputs(Struct):
         """
         newer: dict[tuple[str, str, str], list[str]] = {}
         for edge in edges:
-            commit = self._last_run(edge) if edge.relation == "contains" else None
-            if commit is not None and self._is_newer(edge, commit):
+            is_open = edge.relation == "contains" or (
+                edge.relation == "inside" and edge.match is None
+            )
+            commit = self._last_run(edge) if is_open else None
+            if commit is None or not self._is_newer(edge, commit):
+                continue
+            if edge.relation == "inside":
+                yield (
+                    f"{edge.consumer} last ran in {commit.id[:7]}; {edge.producer_path} was "
+                    f"recorded anew since then and the list of its files is not here, so whether "
+                    f"{edge.dep} is still what was read is not known: imgdata pull"
+                )
+            else:
                 found = newer.setdefault((edge.consumer, edge.dep, commit.id[:7]), [])
                 found.append(edge.producer_path or "")
         for (consumer, dep, commit_id), paths in newer.items():

@@ -428,3 +428,20 @@ def test_a_folder_of_code_is_compared_with_the_files_git_had(repository: Reposit
     answer = repository.ask("out")
     assert edge_of(answer, "src").match is None
     assert any("whether src is still what" in gap for gap in answer.gaps)
+
+
+def test_an_input_in_a_folder_that_was_recorded_anew_without_its_list_is_a_gap(
+    repository: Repository,
+) -> None:
+    """In a fresh clone the lists of folders are not here."""
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["data/x"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"data/x": A}, {"out": B})),
+            "data.dvc": {"outs": [{"md5": f"{C}.dir", "path": "data"}]},
+        }
+    )
+    assert repository.ask("out").gaps == ()
+    repository.save({"data.dvc": {"outs": [{"md5": f"{D}.dir", "path": "data"}]}})
+    (gap,) = repository.ask("out").gaps
+    assert "whether data/x is still what was read is not known" in gap

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 from imgdata.cli.text import count
+from imgdata.dvc_files.places import folder_of
+from imgdata.lineage.annex_keys import checksum_of
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.decisions import exclusion_words, note_words
+from imgdata.lineage.index import ENTRY_MARK
 from imgdata.model.commits import Commit
 from imgdata.model.sizes import format_size
 
@@ -12,6 +15,7 @@ SHORT_HASH = 8
 SHORT_COMMIT = 7
 SHOWN_PARAMS = 6
 SHOWN_MEMBERS = 12
+SHOWN_LINES = 12
 LONG = 100
 
 TEE, LAST, BAR, GAP = "├─ ", "└─ ", "│  ", "   "
@@ -41,7 +45,9 @@ def _headline(answer: Answer) -> str:
     if answer.level:
         unit = f" {answer.unit}" if answer.unit else ""
         parts.append(f"level {answer.level}{plain(unit)}")
-    digest = answer.member_hash or (answer.out.md5 if answer.out else None)
+    digest = answer.out.md5 if answer.out else None
+    if answer.member is not None:
+        digest = answer.member_hash
     if digest:
         parts.append(f"md5 {digest[:SHORT_HASH]}")
     out = answer.out
@@ -54,10 +60,13 @@ def _headline(answer: Answer) -> str:
 
 
 def _recorded(answer: Answer) -> Iterator[str]:
+    version = ""
     if answer.member and answer.out:
-        yield f"inside {plain(answer.out.path)} ({plain(answer.out.md5)})"
+        folder = plain(answer.file.removesuffix(f"/{answer.member}"))
+        yield f"inside {folder} ({plain(answer.out.md5)})"
+        version = f"that version of {folder} "
     if answer.first_recorded:
-        yield f"first recorded {commit_words(answer.first_recorded)}"
+        yield f"{version}first recorded {commit_words(answer.first_recorded)}"
     changed = answer.current_streak_since
     if changed and changed != answer.first_recorded:
         yield f"current since  {commit_words(changed)}"
@@ -83,6 +92,9 @@ def _git_words(answer: Answer) -> Iterator[str]:
         yield f"added {commit_words(known.added_by)}"
     if known.restored_by:
         yield f"restored {commit_words(known.restored_by)}"
+    if known.produced_by is None and known.earlier_versions_by_run:
+        run = known.earlier_versions_by_run[0][:SHORT_COMMIT]
+        yield f"an earlier version was made by the run {run}: --rev {run}"
 
 
 def _row(answer: Answer) -> Iterator[str]:
@@ -135,10 +147,11 @@ def node_lines(node: Node) -> Iterator[str]:
     """Yield what one activity was: id, command, parameters, who ran it."""
     flags = ", ".join(plain(flag) for flag in node.flags)
     kind = "" if node.kind == "stage" else f"   {node.kind}"
-    yield f"{plain(node.id)}{kind}{f'   [{flags}]' if flags else ''}"
+    place = f"   in {plain(node.wdir)}" if node.cmd and node.wdir != _own_folder(node) else ""
+    yield f"{plain(node.id)}{kind}{place}{f'   [{flags}]' if flags else ''}"
     commands = (node.cmd,) if isinstance(node.cmd, str) else node.cmd or ()
     for command in commands:
-        yield f"  $ {shortened(plain(command.strip()))}"
+        yield from _command_lines(command)
     params = [
         f"{key}={_value(value)}" for values in node.params.values() for key, value in values.items()
     ]
@@ -150,6 +163,22 @@ def node_lines(node: Node) -> Iterator[str]:
     if node.origin:
         words = ", ".join(f"{plain(key)} {plain(value)}" for key, value in node.origin.items())
         yield f"  origin: {words}"
+
+
+def _own_folder(node: Node) -> str:
+    """Return the folder of the file that records an activity: where its command runs by itself."""
+    if node.kind == "datalad-run":
+        return "."
+    return folder_of(node.id.split(ENTRY_MARK, maxsplit=1)[0]) or "."
+
+
+def _command_lines(command: str) -> Iterator[str]:
+    """Yield a command line by line: joined, a comment would swallow what follows it."""
+    lines = command.strip().split("\n")
+    for place, line in enumerate(lines[:SHOWN_LINES]):
+        yield f"  {'  ' if place else '$ '}{shortened(plain(line.rstrip()))}"
+    if len(lines) > SHOWN_LINES:
+        yield f"    and {len(lines) - SHOWN_LINES} more lines (--format json has all)"
 
 
 def _run_words(node: Node) -> str:
@@ -175,7 +204,7 @@ def edge_words(edge: Edge) -> str:
     """Return one input in a line."""
     parts = [plain(edge.dep)]
     if edge.recorded:
-        parts.append(edge.recorded[:SHORT_HASH])
+        parts.append(short_hash(edge.recorded))
     parts += _relation_words(edge)
     if edge.match is False:
         at = f" (it was at {edge.at[:SHORT_COMMIT]})" if edge.at else ""
@@ -191,6 +220,8 @@ def _relation_words(edge: Edge) -> list[str]:
         parts.append(f"holds {plain(edge.producer_path)}")
     elif edge.relation == "inside" and edge.producer_path:
         parts.append(f"in {plain(edge.producer_path)}")
+    elif edge.relation == "import" and edge.url is None:
+        parts.append("in a submodule, at that commit of it")
     elif edge.relation in {"import", "url"}:
         parts.append(f"{edge.relation} {plain(edge.url or '')}".rstrip())
     elif edge.relation == "source":
@@ -220,7 +251,7 @@ def _history(answer: Answer) -> Iterator[str]:
         return
     yield f"  recorded versions: {len(answer.history)}"
     for version in answer.history:
-        digest = version.hash[:SHORT_HASH] if version.hash else "dropped"
+        digest = short_hash(version.hash) if version.hash else "dropped"
         yield f"    {digest}   {commit_words(version.commit)}   {plain(version.producer)}"
         yield from (f"      {plain(line)}" for line in version.changes)
 
@@ -263,6 +294,11 @@ def _value(value: object) -> str:
     return shortened(plain(value), LONG // 2)
 
 
+def short_hash(recorded: str) -> str:
+    """Return the first digits of a hash, or of the checksum in a key of git-annex."""
+    return plain(checksum_of(recorded)[:SHORT_HASH])
+
+
 def shortened(text: str, limit: int = LONG) -> str:
     """Return text that is not longer than the limit; the tree points, JSON has it all."""
     line = " ".join(text.split())
@@ -270,8 +306,6 @@ def shortened(text: str, limit: int = LONG) -> str:
 
 
 def plain(value: object) -> str:
-    """Return any value as text without control characters or lone surrogates."""
+    """Return any value as one line of text, without control characters or lone surrogates."""
     text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(
-        char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
-    )
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -82,11 +82,14 @@ class _Loader(_FastLoader):
 
 
 def _refuse_twice(node: yaml.MappingNode) -> None:
-    written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-    if len(set(written)) != len(written):
-        twice = next(key for key in written if written.count(key) > 1)
-        msg = f"the key '{twice}' is there twice"
-        raise yaml.constructor.ConstructorError(None, None, msg, node.start_mark)
+    written: set[str] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value in written:
+            msg = f"the key '{key.value}' is there twice"
+            raise yaml.constructor.ConstructorError(None, None, msg, key.start_mark)
+        written.add(key.value)
 
 
 def _keep_text(node: yaml.MappingNode) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.lineage.annex_keys import key_of
 from imgdata.lineage.answer import InGit, ProducedBy
@@ -140,8 +141,11 @@ class Runs(Struct):
         if run is not None and run.record.weak:
             gaps.append(f"weak evidence for the run of {path}: {run.record.weak}")
         if moved_from:
-            gaps.append(f"the run made the content as {moved_from}; the file was moved or copied")
+            move = f"; {brought[0].id[:7]} moved or copied it here" if brought else ""
+            gaps.append(f"the run made the content as {moved_from}{move}")
         facts = self._facts(entry, line, changes, brought, run)
+        if moved_from:
+            facts = replace(facts, restored_by=None)
         return Origin(path, run, facts, tuple(gaps))
 
     def _facts(

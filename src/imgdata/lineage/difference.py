@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from imgdata.dvc_files.lock import LockEntry
+from imgdata.lineage.annex_keys import checksum_of
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.resolve import hash_of
 
@@ -176,6 +177,6 @@ def _short(value: object) -> str:
 def _hash(value: object) -> str:
     if value is None:
         return "nothing recorded"
-    text = str(value)
+    text = checksum_of(str(value))
     kind, _, digest = text.rpartition(" ")
     return f"{kind} {digest[:SHORT]}".strip()

@@ -1,15 +1,17 @@
 """What was made from a file: its readers, what they made, and so on."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from msgspec import Struct, field
 
 from imgdata.dvc_files.places import folders_above, paths_below
+from imgdata.dvc_files.recorded import FOLDER_SUFFIX
 from imgdata.lineage.answer import Downstream
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.lineage.resolve import hash_of
+from imgdata.lineage.sources import content_md5s
 
 
 class Readers(Struct):
@@ -56,8 +58,20 @@ class MoreReaders(Protocol):
         """Yield each activity that reads the path, a folder it lies in, or something inside it."""
 
 
-def downstream(index: Index, path: str, more: MoreReaders | None = None) -> list[Downstream]:
-    """Return every out made from a path, directly or through others, nearest first."""
+def downstream(
+    index: Index,
+    path: str,
+    more: MoreReaders | None = None,
+    in_git: Callable[[str], bytes | None] = lambda _path: None,
+) -> list[Downstream]:
+    """Return every out made from a path, directly or through others, nearest first.
+
+    Args:
+        index: Who claims and reads what.
+        path: What they were made from.
+        more: What else reads files.
+        in_git: Returns what git has of a file that nothing makes.
+    """
     readers = Readers(index)
     found: list[Downstream] = []
     seen: set[str] = set()
@@ -65,7 +79,7 @@ def downstream(index: Index, path: str, more: MoreReaders | None = None) -> list
     while waiting:
         current_path, stale, fresh = waiting.popleft()
         others = () if more is None else more.of(current_path)
-        for one in (*_stages(readers, current_path), *others):
+        for one in (*_stages(readers, current_path, in_git), *others):
             if one.id in seen:
                 continue
             seen.add(one.id)
@@ -77,20 +91,30 @@ def downstream(index: Index, path: str, more: MoreReaders | None = None) -> list
     return found
 
 
-def _stages(readers: Readers, path: str) -> Iterator[Reading]:
+def _stages(
+    readers: Readers, path: str, in_git: Callable[[str], bytes | None]
+) -> Iterator[Reading]:
     index = readers.index
     for stage, dep in readers.of(path):
         outs = (stage.place(record.path, index.home).path for record in stage.entry.outs)
         frozen = bool(stage.flags().get("frozen"))
-        yield Reading(stage.id, dep, tuple(outs), frozen, reads_current(index, stage, dep))
+        current = reads_current(index, stage, dep, in_git)
+        yield Reading(stage.id, dep, tuple(outs), frozen, current)
 
 
-def reads_current(index: Index, stage: Stage, dep: str) -> bool:
-    """Tell whether a stage read the version of a dep that its producer has now."""
-    producers: list[Claim] = index.live(dep)
+def reads_current(
+    index: Index, stage: Stage, dep: str, in_git: Callable[[str], bytes | None]
+) -> bool:
+    """Tell whether a stage read the version of a dep that is recorded now; unknown is yes."""
     recorded = next(
         (hash_of(one) for one in stage.entry.deps if stage.place(one.path, index.home).path == dep),
         None,
     )
-    now = hash_of(producers[0].record) if producers else None
-    return now is None or recorded is None or now == recorded
+    if recorded is None:
+        return True
+    producers: list[Claim] = index.live(dep)
+    if producers:
+        now = hash_of(producers[0].record)
+        return now is None or now == recorded
+    data = None if recorded.endswith(FOLDER_SUFFIX) else in_git(dep)
+    return data is None or recorded in content_md5s(data)

@@ -1,12 +1,13 @@
 """The lineage of a file that DVC tracks: producer, graph and what history says about both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge, Status
+from imgdata.lineage.folder_inputs import FolderInputs
 from imgdata.lineage.index import Claim, Index
 from imgdata.lineage.resolve import Trace, hash_of, member_path, out_of
 from imgdata.lineage.sources import explain_sources
@@ -51,6 +52,11 @@ class Snapshot(Struct):
     def in_git(self, path: str) -> TreeEntry | None:
         """Return what git has at a path."""
         return None if self.tree is None else self.tree.entry(path)
+
+    def git_content(self, path: str) -> bytes | None:
+        """Return the bytes git has of a file, or None."""
+        entry = self.in_git(path)
+        return None if entry is None else self.objects.read_blob(entry.id)
 
     def member_hash(self, folder: str, path: str) -> str | None:
         """Return the hash of a member of a tracked folder, where its list is here."""
@@ -157,6 +163,8 @@ def _with_history(
     edges, more = explain_sources(answer.edges, snapshot.objects, snapshot.history, commit.id)
     gaps += more
     edges = [_dated(edge, trace, versions, gaps) for edge in edges]
+    gaps += _last_seen(edges, versions)
+    gaps += FolderInputs(snapshot.index, versions).gaps(edges)
     known = {answer.producer, *answer.other_lock_entries}
     earlier = versions.producers(claim.path, snapshot.index.home)
     return replace(
@@ -192,6 +200,17 @@ def history_gaps(snapshot: Snapshot) -> list[str]:
 
 def _unread(versions: Versions) -> list[str]:
     return [f"a version in history was skipped: {one.sentence}" for one in versions.problems]
+
+
+def _last_seen(edges: Sequence[Edge], versions: Versions) -> Iterator[str]:
+    """Say where the content of inputs without a producer was recorded in the past."""
+    for edge in edges:
+        if edge.relation != "missing" or edge.recorded is None:
+            continue
+        *_, found = (None, *versions.claims(edge.recorded))
+        if found is not None:
+            commit_id, producer, _ = found
+            yield f"{edge.dep} was recorded by {producer} with that content in {commit_id[:7]}"
 
 
 def _dated(edge: Edge, trace: Trace, versions: Versions, gaps: list[str]) -> Edge:

@@ -1,11 +1,16 @@
 """All answers of a question as one graph of activities and the files between them."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
+from imgdata.lineage.annex_keys import checksum_of
 from imgdata.lineage.answer import Answer, Edge, Node, Out
 from imgdata.lineage.decisions import exclusion_words, note_words
+
+SHORT_HASH = 8
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 class File(Struct, frozen=True):
@@ -66,13 +71,24 @@ def build_graph(answers: Sequence[Answer]) -> Graph:
         _add_target(graph, answer)
         for edge in answer.edges:
             _add_edge(graph, edge)
-        for node in answer.nodes:
-            for path, out in outs_of(node):
-                graph.add(path, out.md5, out.size)
-                graph.made.setdefault((node.id, path, out.md5))
+    _add_outs(graph)
     for answer in answers:
         _add_remarks(graph, answer)
     return graph
+
+
+def _add_outs(graph: Graph) -> None:
+    """Add what else the activities made.
+
+    An out that something read is there already, under the hash by which it was read: git-annex's
+    key or git's own, where a run's record has an md5 or none.
+    """
+    known = {(node_id, path) for node_id, path, _ in graph.made}
+    for node in graph.nodes.values():
+        for path, out in outs_of(node):
+            if (node.id, path) not in known:
+                graph.add(path, out.md5, out.size)
+                graph.made.setdefault((node.id, path, out.md5))
 
 
 def _add_remarks(graph: Graph, answer: Answer) -> None:
@@ -99,6 +115,8 @@ def _holds(folder: str, path: str) -> bool:
 
 def _add_target(graph: Graph, answer: Answer) -> None:
     digest = answer.member_hash if answer.member else (answer.out.md5 if answer.out else None)
+    if answer.in_git is not None:
+        digest = answer.in_git.annex_key or answer.in_git.blob
     size = answer.out.size if answer.out and not answer.member else None
     file = graph.add(answer.file, digest, size)
     if answer.producer in graph.nodes and answer.member is None:
@@ -134,6 +152,19 @@ def outs_of(node: Node) -> Iterator[tuple[str, Out]]:
             elif part not in {"", "."}:
                 parts.append(part)
         yield "/".join(parts), out
+
+
+def short_hash(recorded: str) -> str:
+    """Return the first digits of a hash, or of the checksum in a key of git-annex."""
+    return checksum_of(recorded)[:SHORT_HASH]
+
+
+def identifier_of(recorded: str) -> str:
+    """Return a hash as an identifier; only DVC's says by a prefix that it is an md5.
+
+    Others speak for themselves, or may be many things: a key, an object of git, an etag.
+    """
+    return f"md5:{recorded}" if _MD5.fullmatch(recorded) else recorded
 
 
 def command_text(node: Node) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from imgdata.lineage.answer import Answer
-from imgdata.reports.graph import Graph, build_graph, command_text
+from imgdata.reports.graph import Graph, build_graph, command_text, short_hash
 
 LONGEST = 80
 _UNSAFE = '"<>&#`\\[]{}()|;'
@@ -31,7 +31,7 @@ def _lines(graph: Graph) -> Iterator[str]:
         label = f"{escaped(node_id)}<br/>{escaped(command)}" if command else escaped(node_id)
         yield f'  {activities[node_id]}["{label}"]'
     for (path, digest), name in files.items():
-        short = f"<br/>{digest[:8]}" if digest else ""
+        short = f"<br/>{escaped(short_hash(digest))}" if digest else ""
         yield f'  {name}(["{escaped(path)}{short}"])'
     for node_id, path, digest in graph.made:
         yield f"  {activities[node_id]} --> {files[path, digest]}"

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from imgdata.lineage.answer import Answer, Node
 from imgdata.lineage.json_form import printable
-from imgdata.reports.graph import File, Graph, Remark, build_graph, command_text
+from imgdata.reports.graph import File, Graph, Remark, build_graph, command_text, identifier_of
 
 CONTEXT = "https://w3id.org/ro/crate/1.1/context"
 
@@ -146,7 +146,7 @@ def _file(file: File) -> dict[str, Any]:
     if file.size is not None:
         found["contentSize"] = str(file.size)
     if file.hash is not None:
-        found["identifier"] = f"md5:{file.hash}"
+        found["identifier"] = identifier_of(file.hash)
     return found
 
 

@@ -102,11 +102,12 @@ class GitHistory:
             f"{revision}^{{commit}}", "--",
             accept=(0, 128),
         )  # fmt: skip
-        if done.returncode != 0:
+        found = next(_commits(done.stdout), None) if done.returncode == 0 else None
+        if found is None:
             msg = f"this repository has no revision '{revision}'"
             remedy = "git log --oneline --all lists the commits, git tag the tags"
-            raise UsageError(msg, cause=done.tail, remedy=remedy)
-        found = next(_commits(done.stdout))
+            cause = done.tail or "it is a range of commits, not one"
+            raise UsageError(msg, cause=cause, remedy=remedy)
         self._commits[found.id] = found
         return found
 

@@ -226,7 +226,8 @@ def _with_history(asking: Asking, choice: Choice | None, found: Answer) -> Answe
 
 def _with_down(asking: Asking, view: ProjectView | None, found: Answer) -> Answer:
     index = asking.snapshot.index
-    made = downstream(index, asking.path, asking.repository.run_readers(asking.snapshot))
+    runs = asking.repository.run_readers(asking.snapshot)
+    made = downstream(index, asking.path, runs, asking.snapshot.git_content)
     if view is None:
         return replace(found, down=tuple(made))
     placed: list[Downstream] = []

@@ -41,7 +41,7 @@ def test_hashes_and_paths_keep_their_text() -> None:
 @pytest.mark.parametrize(
     ("data", "named"),
     [
-        (b"a: 1\na: 2\n", "'a' is there twice"),
+        (b"a: 1\na: 2\n", "line 2: the key 'a' is there twice"),
         (b"a: [", "line"),
         (b"a: \xff", "not UTF-8 text: byte 0xff in line 1"),
         (b"a: 1\n---\nb: 2\n", "document"),

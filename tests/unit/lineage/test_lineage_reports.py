@@ -1,6 +1,7 @@
 """Every format says the same, escapes what the repository holds, and reads the same twice."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,21 @@ def test_the_page_finds_shows_collapses_and_zooms(browser: Any, tmp_path: Path) 
     page.emulate_media(media="print")
     assert page.locator("#table").is_visible()
     assert wrong == []
+
+
+def test_runs_are_joined_by_the_files_between_them(tmp_path: Path) -> None:
+    """Whatever identifies the content: git-annex's key, with an md5 or without, or git's own."""
+    repository = Repository(tmp_path / "dataset")
+    keys = (f"MD5E-s1--{A}.txt", "SHA256E-s1--" + "c" * 64 + ".txt")
+    for place, key in enumerate(keys):
+        (repository.root / f"{place}").symlink_to(f".git/annex/objects/aa/bb/{key}/{key}")
+        repository.commit(run_message(inputs=[str(place - 1)] if place else []))
+    repository.save({"2": "in git"}, run_message(inputs=["1"]))
+    repository.save({"3": "in git too"}, run_message(inputs=["2"]))
+    chart = write_report([repository.ask("3")], "mermaid", repository.root)
+    labels = re.findall(r'\(\["(\d)', chart)
+    assert sorted(labels) == ["0", "1", "2", "3"]
+    assert len(re.findall("-->", chart)) == 7
+    crate = write_report([repository.ask("3")], "rocrate", repository.root)
+    assert f'"identifier": "{keys[1]}"' in crate
+    assert "md5:MD5E" not in crate

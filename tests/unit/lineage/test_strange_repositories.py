@@ -92,7 +92,8 @@ def test_a_detached_head_and_a_tag_are_answered(repository: Repository) -> None:
     assert tagged.commit == first
 
 
-@pytest.mark.parametrize("revision", ["nope", "--all", "-1", "HEAD:dvc.yaml", "a b", "", "HEAD~99"])
+@pytest.mark.parametrize("revision", ["nope", "--all", "-1", "HEAD:dvc.yaml", "a b", "", "HEAD~99",
+                                      "HEAD..HEAD", "^HEAD"])  # fmt: skip
 def test_a_revision_that_does_not_exist_is_a_sentence(
     repository: Repository, revision: str
 ) -> None:

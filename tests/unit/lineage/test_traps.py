@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from imgdata.dvc_files.directory import FolderEntry, write_folder
 from imgdata.lineage.answer import Answer, Edge
 from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, record, stage
 
@@ -344,3 +345,103 @@ def test_an_uncached_out_in_git_is_exact_and_one_that_is_nowhere_is_missing_byte
     assert repository.ask("in_git.csv").status == "recorded"
     assert repository.ask("in_git.csv", revision="HEAD").status == "recorded"
     assert repository.ask("out").status == "missing"
+
+
+def test_a_stage_that_read_older_code_is_said_to_have(repository: Repository) -> None:
+    files = {
+        "dvc.yaml": {"stages": {"make": stage("make", ["make.py"], ["out"])}},
+        "dvc.lock": lock(make=entry("make", {"make.py": md5("1")}, {"out": A})),
+        "make.py": "1",
+    }
+    repository.save(files)
+    found = repository.ask("make.py", down=True).down
+    assert found is not None
+    assert [one.current for one in found] == [True]
+    repository.save({"make.py": "2"})
+    found = repository.ask("make.py", down=True).down
+    assert found is not None
+    assert [one.current for one in found] == [False]
+
+
+def test_an_input_that_is_tracked_no_more_names_who_recorded_it(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["raw"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"raw": A}, {"out": B})),
+            "raw.dvc": {"outs": [{"md5": A, "path": "raw"}]},
+        }
+    )
+    commit = repository.git("rev-parse", "HEAD")[:7]
+    repository.save({"raw.dvc": None})
+    assert (
+        f"raw was recorded by raw.dvc with that content in {commit}" in repository.ask("out").gaps
+    )
+
+
+def test_a_folder_whose_files_were_made_anew_since_it_was_read_is_told(
+    repository: Repository,
+) -> None:
+    """DVC's md5 of a folder that several stages fill joins with none of them."""
+    definition = {
+        "stages": {
+            "one": stage("1", [], ["figures/1.png"]),
+            "two": stage("2", [], ["figures/2.png"]),
+            "paper": stage("p", ["figures"], ["paper.pdf"]),
+        }
+    }
+    entries = {
+        "one": entry("1", {}, {"figures/1.png": A}),
+        "two": entry("2", {}, {"figures/2.png": B}),
+        "paper": entry("p", {"figures": f"{C}.dir"}, {"paper.pdf": D}),
+    }
+    repository.save({"dvc.yaml": definition, "dvc.lock": lock(**entries)})
+    ran = repository.git("rev-parse", "HEAD")[:7]
+    assert repository.ask("paper.pdf").gaps == ()
+    entries["two"] = entry("2", {}, {"figures/2.png": D})
+    repository.save({"dvc.lock": lock(**entries)})
+    (gap,) = repository.ask("paper.pdf").gaps
+    assert gap.startswith(
+        f"dvc.lock::paper last ran in {ran}; in figures, which it read, figures/2.png was "
+        "recorded anew since then"
+    )
+    entries["paper"] = entry("p", {"figures": f"{D}.dir"}, {"paper.pdf": A})
+    repository.save({"dvc.lock": lock(**entries)})
+    assert repository.ask("paper.pdf").gaps == ()
+
+
+def test_a_folder_of_code_is_compared_with_the_files_git_had(repository: Repository) -> None:
+    files = {"src/deep/a.py": "a", "src/b.py": "b"}
+    folder = write_folder(FolderEntry(md5(text), name[4:]) for name, text in files.items())[1]
+    first = repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["src"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"src": folder}, {"out": A})),
+            **files,
+        }
+    )
+    edge = edge_of(repository.ask("out"), "src")
+    assert (edge.relation, edge.match) == ("source", True)
+    repository.save({"src/b.py": "better"})
+    edge = edge_of(repository.ask("out"), "src")
+    assert (edge.match, edge.at) == (False, first)
+    repository.save({"dvc.lock": lock(make=entry("make", {"src": f"{B}.dir"}, {"out": A}))})
+    answer = repository.ask("out")
+    assert edge_of(answer, "src").match is None
+    assert any("whether src is still what" in gap for gap in answer.gaps)
+
+
+def test_an_input_in_a_folder_that_was_recorded_anew_without_its_list_is_a_gap(
+    repository: Repository,
+) -> None:
+    """In a fresh clone the lists of folders are not here."""
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", ["data/x"], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {"data/x": A}, {"out": B})),
+            "data.dvc": {"outs": [{"md5": f"{C}.dir", "path": "data"}]},
+        }
+    )
+    assert repository.ask("out").gaps == ()
+    repository.save({"data.dvc": {"outs": [{"md5": f"{D}.dir", "path": "data"}]}})
+    (gap,) = repository.ask("out").gaps
+    assert "whether data/x is still what was read is not known" in gap

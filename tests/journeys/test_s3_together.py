@@ -120,6 +120,23 @@ def test_a_pull_asks_for_each_object_once_and_lists_nothing(
     assert not [one.path for one in asked if "list-type" in one.path]
 
 
+def test_a_push_of_many_units_lists_the_bucket_once(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    with faulty_proxy(moto_s3.port) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint)
+        asked = []
+        for name in ("P1", "P2", "P3", "P4"):
+            plate = write_random_plate(tmp_path / "new" / name, files=FILES, seed=int(name[1]))
+            project.imgdata("add", "raw", plate)
+            if name in ("P1", "P4"):
+                project.imgdata("push", "raw")
+                before = len(proxy.requests)
+                assert "sent" not in project.imgdata("push", "raw").stdout
+                asked.append(len(proxy.requests) - before)
+    assert asked[1] <= asked[0], "no more requests for four units than for one"
+
+
 def test_what_is_missing_beside_its_file_list_is_named_and_the_rest_comes(
     on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
 ) -> None:

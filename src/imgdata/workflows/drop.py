@@ -20,7 +20,7 @@ from imgdata.ports import CanErase, CanKeepVersions, CanWriteIfAbsent, Storage
 from imgdata.project.config import Level
 from imgdata.system.files import remove_empty, unlink_same, write_text
 from imgdata.system.progress import SILENT, Progress
-from imgdata.transfer.move import Item
+from imgdata.transfer.move import DEFAULT_JOBS, Item, in_parallel
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import Copies, Reached
 from imgdata.workflows.drop_plan import DropOptions, DropPlan, plan_drop
@@ -122,9 +122,11 @@ def _drop_version(clone: Clone, plan: VersionPlan, progress: Progress) -> Droppe
     keeps = isinstance(storage, CanKeepVersions) and storage.keeps_versions(plan.pieces[0].path)
     # The log says so first: killed half way, it denies copies that are still there, never more.
     _note(clone, plan)
-    for piece in plan.pieces:
-        storage.erase(piece.path)
-        progress.advance(items=1)
+    lists = [piece.path for piece in plan.pieces if piece.path.endswith(FOLDER_SUFFIX)]
+    files = [piece.path for piece in plan.pieces if not piece.path.endswith(FOLDER_SUFFIX)]
+    for some in (files, lists):  # killed half way, the list still tells what is left to drop
+        for _ in in_parallel(storage.erase, some, DEFAULT_JOBS):
+            progress.advance(items=1)
     size = sum(piece.size for piece in plan.pieces)
     return Dropped(plan.version, plan.source, 0, len(plan.pieces), size, (), keeps)
 

@@ -134,6 +134,14 @@ class CanWriteIfAbsent(Protocol):
 
 
 @runtime_checkable
+class CanKeepVersions(Protocol):
+    """A storage that may keep the bytes of what is erased, as an older version."""
+
+    def keeps_versions(self, key: str) -> bool:
+        """Tell whether the bytes of an object stay there when it is erased; one request."""
+
+
+@runtime_checkable
 class CanBeCold(Protocol):
     """A storage that may be an archive tier."""
 

@@ -92,7 +92,7 @@ def test_a_bucket_nobody_else_reads_takes_restricted_data(
     add_s3(vault, moto_s3, "private")
     status, said = push(vault, "P1")
     assert status == 0, said
-    assert len(keys(moto, "private")) == 3
+    assert len(keys(moto, "private")) == 4, "three images and their list"
 
 
 @pytest.mark.server
@@ -117,7 +117,7 @@ def test_a_bucket_that_its_rules_open_is_public(
     assert keys(moto, prefix) == []
     status, said = push(vault, "P9")
     assert status == 0, said
-    assert len(keys(moto, prefix)) == 3
+    assert len(keys(moto, prefix)) == 4, "three images and their list"
 
 
 @contextmanager

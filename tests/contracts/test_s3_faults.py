@@ -22,6 +22,7 @@ from imgdata.errors import (
     ImgdataError,
     StorageError,
 )
+from imgdata.ports import CanWriteIfAbsent
 from imgdata.storage.aws import find_account
 from imgdata.storage.object_store import MEBIBYTE, Limits, ObjectStorage
 from imgdata.storage.s3 import S3Settings, bucket_address, connect
@@ -42,6 +43,7 @@ from imgdata.testing.faulty_proxy import (
     Rule,
     Say,
     Truncate,
+    Unannounced,
     always,
     every,
     faulty_proxy,
@@ -71,11 +73,14 @@ Connect = Callable[..., ObjectStorage]
 def connected(moto_s3: S3Server, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch) -> Connect:
     """Opens a fresh prefix of the server behind the proxy."""
 
-    def connect_to(limits: Limits = PATIENT, **environment: str) -> ObjectStorage:
+    def connect_to(
+        limits: Limits = PATIENT, *, conditional_put: bool = False, **environment: str
+    ) -> ObjectStorage:
         for name, value in {**moto_s3.environment, **environment}.items():
             monkeypatch.setenv(name, value)
         address = bucket_address("lab", environment.get("URL") or moto_s3.fresh_url())
-        settings = S3Settings(environment.get("ENDPOINT") or proxy.endpoint)
+        endpoint = environment.get("ENDPOINT") or proxy.endpoint
+        settings = S3Settings(endpoint, conditional_put=conditional_put)
         return connect(settings, address, find_account(None, "lab"), Path("/"), limits)
 
     return connect_to
@@ -197,8 +202,53 @@ def test_an_upload_in_parts_that_breaks_leaves_no_object(
     assert md5(fetch(storage, KEY)) == md5(b"x" * 11 * MEBIBYTE)
 
 
-def said(status: int, code: str) -> Say:
-    return Say(status, f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode())
+def said(status: int, code: str, words: str = "No.") -> Say:
+    return Say(status, f"<Error><Code>{code}</Code><Message>{words}</Message></Error>".encode())
+
+
+@pytest.mark.parametrize(
+    "passing", [said(400, "RequestTimeout"), said(409, "OperationAborted"), said(400, "BadDigest")]
+)
+def test_a_refusal_of_a_bad_moment_is_tried_again(
+    connected: Connect, proxy: FaultyProxy, passing: Fault
+) -> None:
+    storage = connected()
+    proxy.rule = first(2, passing, "PUT")
+    assert store(storage, KEY, b"content").size == 7
+    assert fetch(storage, KEY) == b"content"
+
+
+def test_a_conflict_of_two_writers_is_not_taken_for_an_object_that_exists(
+    connected: Connect, proxy: FaultyProxy
+) -> None:
+    storage = connected(conditional_put=True)
+    assert isinstance(storage, CanWriteIfAbsent)
+    proxy.rule = first(2, said(409, "ConditionalRequestConflict"), "PUT")
+    assert storage.write_if_absent(KEY, b"mine")
+    proxy.rule = always(said(409, "ConditionalRequestConflict"), "PUT")
+    with pytest.raises(StorageError, match="something else is done"):
+        storage.write_if_absent("other", b"mine")
+
+
+def test_the_region_that_a_server_names_is_told(connected: Connect, proxy: FaultyProxy) -> None:
+    named = b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>"
+    storage = connected(QUICK)
+    proxy.rule = always(Say(400, named))
+    for use in uses(storage):
+        with pytest.raises(StorageError, match="another region") as caught:
+            use()
+        assert caught.value.remedy.endswith("the region of the bucket: eu-west-1")
+
+
+def test_an_answer_that_does_not_say_how_long_it_is_is_told(
+    connected: Connect, proxy: FaultyProxy
+) -> None:
+    storage = connected(QUICK)
+    store(storage, KEY, b"content")
+    proxy.rule = always(Unannounced())
+    for use in (lambda: fetch(storage, KEY), lambda: storage.stat(KEY)):
+        with pytest.raises(StorageError, match="answer is incomplete"):
+            use()
 
 
 @pytest.mark.parametrize(
@@ -212,6 +262,14 @@ def said(status: int, code: str) -> Say:
         (said(403, "QuotaExceeded"), StorageError, "storage is full"),
         (said(403, "AccessDenied"), ForbiddenError, "permission denied"),
         (said(400, "XAmzContentSHA256Mismatch"), StorageError, "arrived damaged"),
+        (said(400, "RequestTimeout"), StorageError, "too slowly"),
+        (said(409, "OperationAborted"), StorageError, "something else is done"),
+        (said(409, "ConditionalRequestConflict"), StorageError, "something else is done"),
+        (said(400, "EntityTooLarge"), StorageError, "too large for the server"),
+        (Say(413, b"<html>a proxy's page</html>"), StorageError, "too large for the server"),
+        (said(400, "KMS.DisabledException"), ForbiddenError, "encryption key cannot be used"),
+        (said(403, "AccessDenied", "to perform: kms:Decrypt"), ForbiddenError, "encryption key"),
+        (said(501, "NotImplemented"), StorageError, "the server cannot do this"),
         (said(418, "Teapot"), StorageError, "could not write"),
         (Say(403, b"<html>a proxy's page</html>"), ForbiddenError, "permission denied"),
         (Drop(), StorageError, "connection broke"),

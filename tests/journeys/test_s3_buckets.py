@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import boto3
 import pytest
 
 from imgdata.errors import Exit
@@ -110,6 +111,31 @@ def test_restricted_data_go_to_a_bucket_where_nothing_may_be_erased(
         settings.write_text(text.replace("access: open", "access: restricted"))
         project.commit("Restrict")
         pushed_and_pulled(project, tmp_path)
+
+
+def test_dropping_from_a_versioned_bucket_does_not_claim_free_space(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    client = boto3.client(
+        "s3",
+        endpoint_url=moto_s3.endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=moto_s3.access_key,
+        aws_secret_access_key=moto_s3.secret_key,
+    )
+    client.create_bucket(Bucket="keeps-versions")
+    rules = {"Status": "Enabled"}
+    client.put_bucket_versioning(Bucket="keeps-versions", VersioningConfiguration=rules)
+    project = on_s3("s3://keeps-versions/nf1", moto_s3.endpoint)
+    pushed_and_pulled(project, tmp_path)
+    project.imgdata("push", "raw", "--to", "archive")
+    told = project.imgdata("drop", "raw", "--from", "lab", "--yes").stdout
+    assert "no space is free yet: lab keeps erased objects as older versions" in told
+    assert "kB free" not in told
+    told = project.imgdata("push", "raw", "--to", "lab").stdout
+    assert "4 objects sent" in told
+    told = project.imgdata("drop", "raw", "--from", "archive", "--yes").stdout
+    assert "kB free" in told
 
 
 def pushed_and_pulled(project: SmallProject, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,50 @@ def test_a_pull_asks_for_each_object_once_and_lists_nothing(
     assert [one.method for one in asked].count("GET") == FILES + 1
     assert len(asked) <= FILES + 3, "one look for the file list"
     assert not [one.path for one in asked if "list-type" in one.path]
+
+
+def test_a_push_of_many_units_lists_the_bucket_once(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    with faulty_proxy(moto_s3.port) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint)
+        asked = []
+        for name in ("P1", "P2", "P3", "P4"):
+            plate = write_random_plate(tmp_path / "new" / name, files=FILES, seed=int(name[1]))
+            project.imgdata("add", "raw", plate)
+            if name in ("P1", "P4"):
+                project.imgdata("push", "raw")
+                before = len(proxy.requests)
+                assert "sent" not in project.imgdata("push", "raw").stdout
+                asked.append(len(proxy.requests) - before)
+    assert asked[1] <= asked[0], "no more requests for four units than for one"
+
+
+def test_a_drop_erases_several_objects_at_once_and_the_list_of_files_last(
+    on_s3: OnS3, moto_s3: S3Server, tmp_path: Path
+) -> None:
+    erased: list[str] = []
+    together = threading.Barrier(2, timeout=20)
+
+    def watched(request: Request) -> None:
+        if request.method == "DELETE" and "/files/md5/" in request.path:
+            erased.append(request.path)
+            if len(erased) <= 2:
+                together.wait()
+
+    with faulty_proxy(moto_s3.port) as proxy:
+        project = on_s3(moto_s3.fresh_url(), proxy.endpoint)
+        plate = write_random_plate(tmp_path / "new" / "P1", files=4)
+        project.imgdata("add", "raw", plate)
+        project.imgdata("push", "raw", "--to", "lab", "--to", "archive")
+        before = len(proxy.requests)
+        project.imgdata("whereis", "raw", "--remote")
+        asked = [one.method for one in proxy.requests[before:]]
+        assert asked == ["GET", *["HEAD"] * 5], "the marker is asked for once"
+        proxy.rule = watched
+        project.imgdata("drop", "raw", "--from", "lab", "--yes")
+    assert len(erased) == 5
+    assert [path.endswith(".dir") for path in erased] == [False] * 4 + [True]
 
 
 def test_what_is_missing_beside_its_file_list_is_named_and_the_rest_comes(

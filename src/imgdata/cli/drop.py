@@ -79,7 +79,11 @@ def drop(  # noqa: PLR0913 - one argument an option
 def show_dropped(session: Session, outcome: "Dropped") -> None:
     """Tell what became of one version."""
     where = outcome.source or "here"
-    session.say(f"dropped {outcome.version.title} from {where}: {format_size(outcome.size)} free")
+    size = format_size(outcome.size)
+    freed = "" if outcome.keeps_versions else " free"
+    session.say(f"dropped {outcome.version.title} from {where}: {size}{freed}")
+    if outcome.keeps_versions:
+        session.say(f"  no space is free yet: {where} keeps erased objects as older versions")
     for path in outcome.left:
         session.say(f"  left: {path} changed meanwhile")
     session.add(
@@ -90,6 +94,7 @@ def show_dropped(session: Session, outcome: "Dropped") -> None:
             "objects": outcome.objects,
             "bytes": outcome.size,
             "left": list(outcome.left),
+            "keeps_versions": outcome.keeps_versions,
         }
     )
 

@@ -20,6 +20,7 @@ class Answer(Struct, frozen=True):
         cause: Why.
         remedy: What to do.
         kind: The class of our error.
+        detail: Finds the word that ends the remedy, where the error has one.
     """
 
     pattern: str
@@ -27,10 +28,12 @@ class Answer(Struct, frozen=True):
     cause: str
     remedy: str
     kind: type[ImgdataError] = StorageError
+    detail: str = ""
 
 
 SECRETS_REMEDY = "correct the key of the profile with: aws configure --profile NAME"
 REACH_REMEDY = "see whether this machine is online and the server runs, then try again"
+UNEXPECTED = "try again; if it stays so, tell the people who run the server"
 
 NETWORK: tuple[Answer, ...] = (
     Answer(
@@ -124,8 +127,9 @@ S3: tuple[Answer, ...] = (
         )
         + "|redirect without LOCATION",
         "the bucket is in another region",
-        "requests for it must name its own region",
+        "requests for it must name its own region; aws s3api get-bucket-location tells it",
         "set region in imgdata.yaml to the region of the bucket",
+        detail=r"<Region>([a-z]{2}(?:-[a-z]+)+-[0-9])</Region>",
     ),
     Answer(
         _code(
@@ -163,6 +167,43 @@ S3: tuple[Answer, ...] = (
         "the object is in an archive tier",
         "it must be restored before it can be read",
         "restore it first; with AWS: aws s3api restore-object",
+    ),
+    Answer(
+        _code("RequestTimeout"),
+        "the bytes came too slowly",
+        "the server gave up waiting for them, again and again",
+        "try again on a faster line, or with fewer transfers at once: --jobs 2",
+    ),
+    Answer(
+        _code("OperationAborted", "ConditionalRequestConflict"),
+        "something else is done to the same place",
+        "the server refuses two changes at once",
+        "wait until it has ended, then try again",
+    ),
+    Answer(
+        _code("EntityTooLarge", status="413"),
+        "the object is too large for the server",
+        "it, or a proxy before it, limits the size of what is sent",
+        "have the limit raised, or keep the level on another storage",
+    ),
+    Answer(
+        _code("KMS[.]\\w+", "KMS\\w+") + r"|\bkms:(GenerateDataKey|Decrypt)",
+        "the bucket's encryption key cannot be used",
+        "it is disabled, or your account may not use it",
+        "ask the owner of the storage for the right to use its key, and whether it is enabled",
+        ForbiddenError,
+    ),
+    Answer(
+        _code("NotImplemented", "MethodNotAllowed", status="405|501"),
+        "the server cannot do this",
+        "it does not have this part of S3, or a proxy before it lets it not through",
+        "tell the people who run the server, or keep the level on another storage",
+    ),
+    Answer(
+        r"[Hh]eader missing|[Mm]issing (Content-Length|ETag|Last-Modified)|missing etag",
+        "the server's answer is incomplete",
+        "it lacks Content-Length or ETag, which S3 promises; perhaps a proxy takes them away",
+        "tell the people who run the server",
     ),
     Answer(
         _code("PreconditionFailed", status="412"),
@@ -210,6 +251,8 @@ def explain(answers: tuple[Answer, ...], place: str, action: str, text: str) -> 
     for answer in answers:
         if re.search(answer.pattern, text):
             problem = f"could not {action} on {place}: {answer.problem}"
-            return answer.kind(problem, cause=answer.cause + told, remedy=answer.remedy)
+            detail = re.search(answer.detail, text) if answer.detail else None
+            remedy = f"{answer.remedy}: {detail[1]}" if detail else answer.remedy
+            return answer.kind(problem, cause=answer.cause + told, remedy=remedy)
     problem = f"could not {action} on {place}"
-    return StorageError(problem, cause=f"an unexpected answer{told}", remedy="try again")
+    return StorageError(problem, cause=f"an unexpected answer{told}", remedy=UNEXPECTED)

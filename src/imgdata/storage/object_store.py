@@ -3,12 +3,13 @@
 import contextlib
 import hashlib
 import re
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import obstore
 from msgspec import Struct
@@ -22,7 +23,7 @@ from imgdata.storage.keys import check_folder, check_key
 from imgdata.storage.streams import ByteBudget, ended_early, exactly, no_object
 
 if TYPE_CHECKING:  # these names exist in obstore's stubs only
-    from obstore import Attributes, GetOptions, GetResult, ObjectMeta
+    from obstore import Attributes, GetOptions, GetResult, ObjectMeta, PutResult
 
 MEBIBYTE = 1 << 20
 
@@ -33,6 +34,11 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _PLAIN_PART = re.compile(r"[A-Za-z0-9._-]+")
 _OUT_OF_RANGE = re.compile(r"status code: 416|Invalid range requested")
 _NO_RANGES = re.compile(r"non-partial response")
+_PASSING = re.compile(
+    r"<Code>(RequestTimeout|OperationAborted|ConditionalRequestConflict|BadDigest"
+    r"|XAmzContentSHA256Mismatch)</Code>"
+)
+"""Refusals with a status of 4xx, which obstore takes as final, of what may go well next time."""
 
 
 class Limits(Struct, frozen=True):
@@ -66,6 +72,7 @@ MAX_PARTS = 9_000
 PARALLEL_PARTS = 4
 PARALLEL_PIECES = 4
 TRIES = 4
+PAUSE_S = 0.3
 STREAM_CHUNK = MEBIBYTE
 
 Explain = Callable[[str, BaseException], ImgdataError]
@@ -181,11 +188,29 @@ class ObjectStorage:
         with self._memory.hold(size):
             data = b"".join(counted)
             with self._explained(f"write {key}"):
-                answer = obstore.put(
-                    self._store, path, data, use_multipart=False, attributes=self._attributes(key)
-                )
+                answer = self._put(path, data, attributes=self._attributes(key))
             self._has_answered = True
             return StoredObject(key, size, proven_md5(answer["e_tag"], key, data))
+
+    def _put(
+        self,
+        path: str,
+        data: bytes,
+        *,
+        mode: Literal["create", "overwrite"] = "overwrite",
+        attributes: "Attributes | None" = None,
+    ) -> "PutResult":
+        """Send an object by one request; again where the answer says that it was a bad moment."""
+        for left in reversed(range(min(TRIES, self._limits.retries + 1))):
+            try:
+                return obstore.put(
+                    self._store, path, data, mode=mode, attributes=attributes, use_multipart=False
+                )
+            except FOREIGN as error:
+                if not left or not _PASSING.search(str(error)):
+                    raise
+                time.sleep(PAUSE_S * (TRIES - left))
+        raise AssertionError
 
     def erase(self, key: str) -> None:
         """Erase one object; it is no error when it is already gone."""
@@ -383,8 +408,10 @@ class ConditionalObjectStorage(ObjectStorage):
         path = self._path(key)
         with self._explained(f"write {key}"):
             try:
-                obstore.put(self._store, path, data, mode="create", use_multipart=False)
-            except AlreadyExistsError:
+                self._put(path, data, mode="create")
+            except AlreadyExistsError as error:
+                if _PASSING.search(str(error)):
+                    raise
                 return False
         return True
 

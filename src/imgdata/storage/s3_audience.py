@@ -176,6 +176,15 @@ class _AsksServer(ObjectStorage):
         """Return the time by the server's clock."""
         return self.audience.server_time()
 
+    def keeps_versions(self, key: str) -> bool:
+        """Tell whether the bytes of an object stay there when it is erased: a versioned bucket."""
+        with self._explained(f"look at {key}"):
+            try:
+                found = obstore.head(self._store, self._path(key))
+            except FileNotFoundError:
+                return False
+        return found["version"] not in {None, "null"}
+
     def public_because(self, *, thoroughly: bool) -> str:
         """Say why anyone can read what is stored here; empty where nobody without rights can.
 

@@ -16,11 +16,11 @@ from imgdata.dvc_files.rwlock import dvc_lock, is_alive, refuse_busy_paths
 from imgdata.errors import DamagedError, ForbiddenError, RefusedError, StorageError
 from imgdata.model.events import Json, parse_time, time_text
 from imgdata.model.objects import FOLDER_SUFFIX
-from imgdata.ports import CanErase, CanWriteIfAbsent, Storage
+from imgdata.ports import CanErase, CanKeepVersions, CanWriteIfAbsent, Storage
 from imgdata.project.config import Level
 from imgdata.system.files import remove_empty, unlink_same, write_text
 from imgdata.system.progress import SILENT, Progress
-from imgdata.transfer.move import Item
+from imgdata.transfer.move import DEFAULT_JOBS, Item, in_parallel
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.copies import Copies, Reached
 from imgdata.workflows.drop_plan import DropOptions, DropPlan, plan_drop
@@ -48,6 +48,7 @@ class Dropped(Struct, frozen=True):
         files: Workspace files that were deleted.
         objects: Objects that were deleted, and `size` the bytes of both.
         left: Pieces that were left because they changed between plan and drop.
+        keeps_versions: The storage keeps what was erased as older versions, so no byte is free.
     """
 
     version: Version
@@ -56,6 +57,7 @@ class Dropped(Struct, frozen=True):
     objects: int
     size: int
     left: tuple[str, ...]
+    keeps_versions: bool = False
 
 
 def drop(
@@ -117,13 +119,16 @@ def _drop_version(clone: Clone, plan: VersionPlan, progress: Progress) -> Droppe
     if not isinstance(storage, CanErase):
         problem = f"storage '{plan.source}' cannot erase objects"
         raise StorageError(problem, remedy="delete there by its own means, then: imgdata verify")
+    keeps = isinstance(storage, CanKeepVersions) and storage.keeps_versions(plan.pieces[0].path)
     # The log says so first: killed half way, it denies copies that are still there, never more.
     _note(clone, plan)
-    for piece in plan.pieces:
-        storage.erase(piece.path)
-        progress.advance(items=1)
+    lists = [piece.path for piece in plan.pieces if piece.path.endswith(FOLDER_SUFFIX)]
+    files = [piece.path for piece in plan.pieces if not piece.path.endswith(FOLDER_SUFFIX)]
+    for some in (files, lists):  # killed half way, the list still tells what is left to drop
+        for _ in in_parallel(storage.erase, some, DEFAULT_JOBS):
+            progress.advance(items=1)
     size = sum(piece.size for piece in plan.pieces)
-    return Dropped(plan.version, plan.source, 0, len(plan.pieces), size, ())
+    return Dropped(plan.version, plan.source, 0, len(plan.pieces), size, (), keeps)
 
 
 def _note(clone: Clone, plan: VersionPlan) -> None:

@@ -5,7 +5,7 @@ import secrets
 
 from msgspec import Struct
 
-from imgdata.errors import RefusedError
+from imgdata.errors import DamagedError, RefusedError
 from imgdata.ports import CanWriteIfAbsent, Storage
 
 MARKER_NAME = "imgdata-project.json"
@@ -66,11 +66,15 @@ def mark_or_refuse(storage: Storage, name: str, project_id: str, title: str) -> 
 
 
 def _read_marker(storage: Storage) -> dict[str, str] | None:
-    if storage.stat(MARKER_NAME) is None:
-        return None
-    with storage.read(MARKER_NAME) as chunks:
-        try:
-            value = json.loads(b"".join(chunks))
-        except ValueError:
-            return {}
+    try:
+        with storage.read(MARKER_NAME) as chunks:
+            data = b"".join(chunks)
+    except DamagedError:
+        if storage.stat(MARKER_NAME) is None:
+            return None
+        raise
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return {}
     return value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ from imgdata.errors import (
 from imgdata.levels.units import Unit, level_of
 from imgdata.model.excerpts import first_lines
 from imgdata.model.keys import Fields
+from imgdata.model.selection import Selection
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.workflows.by_path import MIGRATE, how_to_get, obstacle, why_nowhere
@@ -23,6 +24,7 @@ from imgdata.workflows.into_folder import prepare
 from imgdata.workflows.past import Past
 from imgdata.workflows.pull_past import bring_past
 from imgdata.workflows.pull_unit import SHOWN, Doors, Fetch, Pulled, PullOptions
+from imgdata.workflows.push_plan import may_be_selected
 
 
 class NotPulled(Struct, frozen=True):
@@ -68,12 +70,13 @@ def pull(
     matched = not options.selection
     seen: list[Fields] = []
     doors, past = Doors(clone), options.past
+    chosen = _by_name(clone, levels, options.selection)
     with clone.writing(), clone.state.at_once() if clone.by_path else nullcontext():
         if past is not None:
             prepare(clone, past)
         for level in levels:
             for unit in clone.units.by_level[level.name]:
-                if clone.by_path and _is_kept_elsewhere(clone, unit):
+                if unit.path not in chosen or (clone.by_path and _is_kept_elsewhere(clone, unit)):
                     continue
                 fetch = Fetch(clone, unit, level, options, progress, doors)
                 outcome = _outcome(fetch, seen)
@@ -81,6 +84,16 @@ def pull(
                 yield outcome
     if not matched:
         raise options.selection.nothing_matched(seen)
+
+
+def _by_name(clone: Clone, levels: Sequence[Level], selection: Selection) -> frozenset[str]:
+    """Return the paths of the units whose name a selection fits, so that no others are asked for.
+
+    All of them where it fits none: their files then tell which values there are.
+    """
+    units = [unit for level in levels for unit in clone.units.by_level[level.name]]
+    fit = [unit for unit in units if may_be_selected(unit, selection)]
+    return frozenset(unit.path for unit in fit or units)
 
 
 def _is_kept_elsewhere(clone: Clone, unit: Unit) -> bool:

@@ -147,6 +147,7 @@ class _Doors(Struct):
     opened: dict[str, Storage | None] = field(default_factory=dict)
     public: dict[str, str] = field(default_factory=dict)
     there: dict[str, dict[str, StoredObject]] = field(default_factory=dict)
+    asked: dict[str, frozenset[str]] = field(default_factory=dict)
     unsure: dict[str, StorageError] = field(default_factory=dict)
 
     def push(
@@ -168,7 +169,7 @@ class _Doors(Struct):
                 yield held
                 return
             self._refuse_unsure(target, options)
-            there = self._there(name, storage, options)
+            there = self._there(target, storage, options)
             yield _push_unit(self.clone, target, storage, options, progress, there)
         except StorageError as error:
             self.opened[name] = None
@@ -209,16 +210,30 @@ class _Doors(Struct):
         return self.opened[name]
 
     def _there(
-        self, name: str, storage: Storage, options: PushOptions
+        self, target: Target, storage: Storage, options: PushOptions
     ) -> dict[str, StoredObject] | None:
-        """Ask once for all units where each is a path, for those are many and small."""
-        if not self.clone.by_path:
-            return None
+        """Ask once for all units: one listing tells of all, and would be read for each again.
+
+        None for a unit whose file list came here meanwhile; that is asked for apart.
+        """
+        name = target.storage
         if name not in self.there:
-            mine = (one for one in self.targets if one.storage == name)
-            keys = {key for one in mine for key in keys_of(self.clone, one, options)}
-            self.there[name] = dict(present_objects(storage, keys, jobs=options.jobs))
-        return self.there[name]
+            mine = [one for one in self.targets if one.storage == name]
+            known = {one.unit.path: _known_keys(self.clone, one, options) for one in mine}
+            self.asked[name] = frozenset(path for path, keys in known.items() if keys)
+            wanted = {key for keys in known.values() for key in keys}
+            self.there[name] = dict(present_objects(storage, wanted, jobs=options.jobs))
+        return self.there[name] if target.unit.path in self.asked[name] else None
+
+
+def _known_keys(clone: Clone, target: Target, options: PushOptions) -> list[str]:
+    """Return what a push of one unit is about; nothing where its file list is not here, or bad."""
+    if not clone.has_list(target.unit):
+        return []
+    try:
+        return keys_of(clone, target, options)
+    except DamagedError:
+        return []  # told when its turn comes
 
 
 def _open_marked(clone: Clone, name: str) -> Storage:

@@ -248,13 +248,18 @@ def plan_unit(
             present += 1
         else:
             check.append(replace(item, size=found.size))
-    whole = options.takes_all(target.unit)
+    whole = options.takes_all(target.unit) or _is_all(clone, target.unit, content)
     if not whole and content.list_item is not None:
         send = [item for item in send if item != content.list_item]
     gone = sum(1 for item in send if known.evidence(item.md5) is not None)
     return UnitPlan(
         target, content, tuple(send), tuple(check), present, tuple(damaged), whole, gone
     )
+
+
+def _is_all(clone: Clone, unit: Unit, content: Content) -> bool:
+    """Tell whether a selection leaves no file of a unit out, as that of its whole plate does."""
+    return len(content.files) == len(content_of(unit, clone.folder_list(unit)).files)
 
 
 def _is_trusted(

@@ -156,7 +156,16 @@ class Publishing:
             self.source, self._commit = clone_at(clone, history, revision)
 
     def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
-        """Bring into the cache what may go and is not here, from any good copy, verified."""
+        """Bring into the cache what may go and is not here, from any good copy, verified.
+
+        What could not be deposited in any case, for want of an answer, room or a token, is refused
+        before.
+        """
+        plan = self.plan(levels, options)
+        if plan.items:
+            publishing.refuse_unfit(plan)
+            if not self.is_packaged:
+                need_token(self.settings.name)
         with self.clone.writing():
             chosen = choose_levels(self.source.config, levels)
             gate = Gate(self.source, ask=False)

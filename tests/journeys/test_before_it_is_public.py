@@ -304,7 +304,7 @@ def test_a_rerun_does_not_lift_an_embargo_unless_it_is_told_to(
     publish(project, "--new-version")
     assert site.live[-1].body["access"]["embargo"]["until"] == "2099-03-04"
     assert "version" not in site.live[-1].body["metadata"]
-    publish(project, "--open")
+    assert "described anew, no file sent" in publish(project, "--open").stdout
     assert site.live[-1].body["access"] == {"record": "public", "files": "public"}
 
 

@@ -268,7 +268,7 @@ def _show_draft(
     removed = sum(1 for outcome in done.outcomes if isinstance(outcome, Removed))
     news = f"{count(sent, 'file')} sent" + (f", {removed} removed" if removed else "")
     if not sent + removed:
-        news = "unchanged, nothing sent"
+        news = "described anew, no file sent" if done.is_described else "unchanged, nothing sent"
     session.say(
         f"draft {deposit.identifier}: {news}; {count(len(deposit.files), 'file')} verified by the "
         "repository's checksums; nothing is public"

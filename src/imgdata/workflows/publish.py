@@ -50,10 +50,17 @@ SHOWN = 10
 
 
 class Deposited(Struct, frozen=True):
-    """A draft whose every file the repository holds with our checksum; nothing is public yet."""
+    """A draft whose every file the repository holds with our checksum; nothing is public yet.
+
+    Attributes:
+        deposit: As the repository has it now.
+        outcomes: What became of each file.
+        is_described: Whether its description was written anew.
+    """
 
     deposit: Deposit
     outcomes: tuple[UploadOutcome, ...]
+    is_described: bool = False
 
 
 class Holds(Struct, frozen=True):
@@ -68,19 +75,29 @@ HOLDS_NOTHING = Holds()
 
 
 def refuse_unready(plan: DepositPlan) -> None:
-    """Stop before a byte moves when something is missing or does not fit.
+    """Stop before a byte is sent when something is missing or does not fit.
 
     Raises:
         UsageError: Mandatory answers are missing; all are listed.
         RefusedError: A limit is exceeded, or nothing may leave.
         DamagedError: Something is not here: it was not fetched.
     """
-    if not plan.items:
-        raise _nothing_left(plan)
+    refuse_unfit(plan)
     if plan.lacking:
         first = plan.lacking[0]
         msg = f"{f'{first.level} {first.unit}'.strip()} is not here: it is to be fetched first"
         raise DamagedError(msg, remedy=f"imgdata pull {first.level}")
+
+
+def refuse_unfit(plan: DepositPlan) -> None:
+    """Stop before a byte is fetched when answers are missing or something does not fit.
+
+    Raises:
+        UsageError: Mandatory answers are missing; all are listed.
+        RefusedError: A limit is exceeded, or nothing may leave.
+    """
+    if not plan.items:
+        raise _nothing_left(plan)
     if plan.over:
         msg = f"this does not fit into a deposit on '{plan.repository}'"
         raise RefusedError(
@@ -139,6 +156,7 @@ def deposit(
     """
     refuse_unready(plan)
     prepared = prepare(plan.items, desk.progress)
+    before = _asked_before(plan, desk)
     opened, record = _open(plan, desk, new_version=new_version, overwrite=overwrite)
     if opened.complaints:
         msg = f"'{desk.repository}' keeps the draft, but refuses its description"
@@ -158,7 +176,12 @@ def deposit(
             origins=holds.origins,
         )
     )
-    return Deposited(verified, outcomes)
+    return Deposited(verified, outcomes, is_described=record.asked != before)
+
+
+def _asked_before(plan: DepositPlan, desk: Desk) -> str:
+    last = latest_at(desk, plan.levels)
+    return last.asked if last is not None else ""
 
 
 def _announce(record: DepositRecord, sending: Sequence[Content], desk: Desk) -> DepositRecord:

@@ -24,11 +24,13 @@ from imgdata.levels.raw_units import RawUnits
 from imgdata.levels.units import choose_levels
 from imgdata.model.deposits import (
     OPEN,
+    UNTOLD,
     Access,
     Deposit,
     DepositPlan,
     DepositRecord,
     DepositState,
+    Description,
     ListedFile,
     Package,
     PackageDraft,
@@ -63,8 +65,11 @@ from imgdata.workflows.deposit_request import (
     units_of,
     workflow_files,
 )
+from imgdata.workflows.draft_edits import dated as dated_on
+from imgdata.workflows.draft_edits import would_overwrite
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.publication_terms import Terms, bases
+from imgdata.workflows.remembered_deposits import Desk, latest, open_deposits, remembered_draft
 from imgdata.workflows.revision import clone_at
 
 EVERYTHING = Selection({})
@@ -78,18 +83,30 @@ class DepositOptions(Struct, frozen=True):
         embargo: The first day on which the files are open.
         restricted: The files stay closed; the description is public.
         version: Of the data, as `v1.2`.
-        new_version: Open the next version of a published deposit.
+        open_now: The files are open at once, also where the draft closed them.
     """
 
     select: Selection = EVERYTHING
     embargo: date | None = None
     restricted: bool = False
     version: str = ""
-    new_version: bool = False
+    open_now: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse two answers to one question."""
+        answers = (self.embargo, self.restricted, self.open_now)
+        names = ("--embargo", "--restricted", "--open")
+        given = [name for name, value in zip(names, answers, strict=True) if value]
+        if len(given) > 1:
+            msg = f"{' and '.join(given)} do not go together"
+            cause = "each says who may read the files: from a day on, nobody, everybody"
+            raise UsageError(msg, cause=cause, remedy="choose one")
 
     @property
-    def access(self) -> Access:
-        """Who may read the files."""
+    def access(self) -> Access | None:
+        """Who may read the files; None where nothing was said."""
+        if not (self.embargo or self.restricted or self.open_now):
+            return None
         if self.embargo is not None:
             return Access(Visibility.EMBARGOED, self.embargo)
         return Access(Visibility.RESTRICTED) if self.restricted else OPEN
@@ -139,7 +156,16 @@ class Publishing:
             self.source, self._commit = clone_at(clone, history, revision)
 
     def fetch(self, levels: Sequence[str], options: DepositOptions | None = None) -> None:
-        """Bring into the cache what may go and is not here, from any good copy, verified."""
+        """Bring into the cache what may go and is not here, from any good copy, verified.
+
+        What could not be deposited in any case, for want of an answer, room or a token, is refused
+        before.
+        """
+        plan = self.plan(levels, options)
+        if plan.items:
+            publishing.refuse_unfit(plan)
+            if not self.is_packaged:
+                need_token(self.settings.name)
         with self.clone.writing():
             chosen = choose_levels(self.source.config, levels)
             gate = Gate(self.source, ask=False)
@@ -154,8 +180,10 @@ class Publishing:
     def plan(self, levels: Sequence[str], options: DepositOptions | None = None) -> DepositPlan:
         """Decide what a deposit would hold; needs no network and no token."""
         options = options or DepositOptions()
-        version = options.version or self.revision
-        wish = Wish(tuple(levels), self.settings.name, options.select, options.access, version)
+        kept = self._kept(levels)
+        version = options.version or self.revision or kept.version
+        access = options.access or kept.access
+        wish = Wish(tuple(levels), self.settings.name, options.select, access, version)
         gate = Gate(self.source, ask=False)
         request = request_of(
             self.source, wish, gate, self.service.limits, read_answers(self.source.files)
@@ -165,10 +193,27 @@ class Publishing:
         if self.is_packaged:
             # A person uploads the folders as they are.
             request = replace(request, documents=(), pack=dict.fromkeys(levels, Packing.FOLDERS))
-        return plan_deposit(request)
+        is_kept = options.access is None and access != OPEN
+        return replace(plan_deposit(request), is_access_kept=is_kept)
+
+    def _kept(self, levels: Sequence[str]) -> Description:
+        """Return what a deposit of these levels says already, of what is not to be said again.
+
+        An embargo that was asked for once is not lifted by a rerun, nor by the next version.
+        """
+        name, address = self.settings.name, self.service.address
+        last = latest(self.log.deposits(), name, address, levels)
+        if last is None:
+            return UNTOLD
+        until, said = last.description.access.until, last.description
+        is_over = until is not None and until <= self.clone.clock.now().date()
+        is_open = last.state is not DepositState.PUBLISHED
+        return Description(
+            access=OPEN if is_over else said.access, version=said.version if is_open else ""
+        )
 
     @contextmanager
-    def desk(self) -> Iterator[publishing.Desk]:
+    def desk(self) -> Iterator[Desk]:
         """Connect with the account's token until the block ends.
 
         Raises:
@@ -176,7 +221,7 @@ class Publishing:
         """
         depository = self.service.connect(need_token(self.settings.name))
         try:
-            yield publishing.Desk(self.settings.name, depository, self.log, self._progress)
+            yield Desk(self.settings.name, depository, self.log, self._progress)
         finally:
             if isinstance(depository, CanClose):
                 depository.close()
@@ -229,7 +274,7 @@ class Publishing:
         """Return why `deposit` would stop: a person wrote something on the draft's page."""
         publishing.refuse_unready(plan)
         with self.desk() as desk:
-            return publishing.would_overwrite(plan, desk)
+            return would_overwrite(plan, desk)
 
     def _origins(self, plan: DepositPlan) -> tuple[tuple[str, str], ...]:
         """Return the origins of the raw data that what goes of each level was made from."""
@@ -341,7 +386,7 @@ class Publishing:
         package = Package(plan.metadata, plan.levels, self._listed(plan), written[0].parent)
         name, levels = self.settings.name, plan.levels
         with self.clone.writing():
-            last = publishing.latest(self.log.deposits(), name, service.address, levels)
+            last = latest(self.log.deposits(), name, service.address, levels)
             known = last.identifier if last and last.state is DepositState.DRAFT else ""
             done = service.draft(package, token, known, self._progress)
             self.log.note_deposit(
@@ -368,9 +413,16 @@ class Publishing:
                 found.append(ListedFile(file, {**plate, **fields}))
         return tuple(found)
 
+    def published_as(self, levels: Sequence[str]) -> str:
+        """Return the DOI or page these levels are published under, as remembered; else empty."""
+        name, address = self.settings.name, self.service.address
+        last = latest(self.log.deposits(), name, address, levels)
+        is_public = last is not None and last.state is DepositState.PUBLISHED
+        return last.page if last is not None and is_public else ""
+
     def verified(self, levels: Sequence[str]) -> DepositRecord:
         """Return the verified draft of these levels as remembered; asks nobody."""
-        return publishing.remembered_draft(
+        return remembered_draft(
             self.log.deposits(), self.settings.name, self.service.address, levels
         )
 
@@ -383,8 +435,8 @@ class Publishing:
         description, files = record.description, record.files
         edited: tuple[str, ...] = ()
         if ask:
-            with self.desk() as desk:
-                found = desk.depository.read(record.identifier)
+            with self.desk() as desk, self.clone.writing():
+                found = publishing.read_draft(desk, record)
             description, files = found.description, found.files
             edited = description.changed_since(record.description)
         held = {(level, unit) for level, unit, _ in (*record.contents, *record.parts)}
@@ -392,7 +444,7 @@ class Publishing:
         today = self.clone.clock.now().date()
         with closing(GitHistory(self.clone.git.root)) as past:
             why = bases(self.clone, past, origins, today)
-        stated = publishing.dated(record)
+        stated = dated_on(record)
         dated = None if stated == today else stated
         return Terms(record, description, files, dated, edited, why)
 
@@ -461,7 +513,7 @@ class Publishing:
 
     def deposits(self) -> tuple[DepositRecord, ...]:
         """Return the deposits the project remembers; asks nobody."""
-        return publishing.open_deposits(self.log.deposits())
+        return open_deposits(self.log.deposits())
 
     def refresh(self) -> tuple[DepositRecord, ...]:
         """Read every unpublished deposit again; one that became public is noted so."""

@@ -26,7 +26,8 @@ from imgdata.testing.depository import (
 )
 from imgdata.testing.small_figshare import SmallFigshare
 from imgdata.testing.small_site import Fault
-from imgdata.workflows.publish import Desk, deposit, publish
+from imgdata.workflows.publish import deposit, publish
+from imgdata.workflows.remembered_deposits import Desk
 
 
 @pytest.fixture

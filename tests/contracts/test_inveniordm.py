@@ -37,7 +37,8 @@ from imgdata.testing.depository import (
 from imgdata.testing.inveniordm import RealInvenio
 from imgdata.transfer.content import BytesContent
 from imgdata.transfer.fetch import fetch_one
-from imgdata.workflows.publish import Desk, deposit, publish
+from imgdata.workflows.publish import deposit, publish
+from imgdata.workflows.remembered_deposits import Desk
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("inveniordm")]
 

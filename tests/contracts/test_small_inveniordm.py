@@ -15,7 +15,7 @@ from imgdata.system.credentials import Token
 from imgdata.testing import small_inveniordm
 from imgdata.testing.depository import DepositoryContract, MemoryLog
 from imgdata.testing.small_inveniordm import SmallInvenio
-from imgdata.workflows.publish import Desk
+from imgdata.workflows.remembered_deposits import Desk
 
 
 @pytest.fixture

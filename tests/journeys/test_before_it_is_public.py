@@ -1,5 +1,6 @@
 """The last look before a publication: all that nobody can change later, and who let it leave."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from imgdata.api import Project, init_project, open_project
 from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
+from imgdata.testing.small_site import Fault
 
 CONFIG = """
 version: 1
@@ -287,3 +289,83 @@ def test_each_command_keeps_to_one_log_file(project: Project, site: SmallInvenio
     publish(project, "--new-version")
     publish(project, "--discard", str(len(site.records) - 1).zfill(5) + "-small", "--yes")
     assert logs() - before == 2
+
+
+def test_a_rerun_does_not_lift_an_embargo_unless_it_is_told_to(
+    project: Project, site: SmallInvenio
+) -> None:
+    publish(project, "--embargo", "2099-03-04", "--version", "v2")
+    (record,) = site.live
+    said = publish(project).stdout
+    assert record.body["access"]["embargo"]["until"] == "2099-03-04"
+    assert record.body["metadata"]["version"] == "v2"
+    assert "embargoed until 2099-03-04, as the deposit there (--open opens them)" in said
+    publish(project, "--publish", "--yes")
+    publish(project, "--new-version")
+    assert site.live[-1].body["access"]["embargo"]["until"] == "2099-03-04"
+    assert "version" not in site.live[-1].body["metadata"]
+    assert "described anew, no file sent" in publish(project, "--open").stdout
+    assert site.live[-1].body["access"] == {"record": "public", "files": "public"}
+
+
+@pytest.mark.parametrize("other", ["--restricted", "--open"])
+def test_two_answers_to_who_may_read_are_refused(
+    project: Project, site: SmallInvenio, other: str
+) -> None:
+    refused = publish(project, "--embargo", "2099-03-04", other, check=False)
+    assert refused.returncode == 2
+    assert f"--embargo and {other} do not go together" in refused.stderr
+    assert site.seen == []
+
+
+def test_files_that_a_person_put_into_the_draft_are_not_deleted_silently(
+    project: Project, site: SmallInvenio
+) -> None:
+    publish(project)
+    (record,) = site.live
+    for name, data in (("protocol.pdf", b"%PDF"), ("README.md", b"By hand")):
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        record.data[name] = data
+        record.files[name] = {"status": "completed", "size": len(data), "checksum": f"md5:{md5}"}
+    refused = publish(project, check=False)
+    assert refused.returncode == 5
+    assert "README.md" in refused.stderr
+    assert "protocol.pdf" in refused.stderr
+    assert (record.data["protocol.pdf"], record.data["README.md"]) == (b"%PDF", b"By hand")
+    said = publish(project, "--yes").stdout
+    assert "1 file sent, 1 removed" in said
+    assert "protocol.pdf" not in record.data
+
+
+def test_what_an_interrupted_upload_left_is_imgdatas_own(
+    project: Project, site: SmallInvenio
+) -> None:
+    site.faults.append(Fault("PUT", r"manifest.csv/content$", 403))
+    assert publish(project, check=False).returncode == 4
+    (record,) = site.live
+    assert "README.md" in record.data
+    rewrite(project.root, "title: NF1", "title: The NF1")
+    commit(project.root, "Another title")
+    publish(project)
+    assert b"The NF1" in record.data["README.md"]
+
+
+def test_a_draft_that_was_thrown_away_on_its_page_is_named(
+    project: Project, site: SmallInvenio
+) -> None:
+    publish(project)
+    site.live[0].gone = True
+    refused = publish(project, "--publish", "--yes", check=False)
+    assert refused.returncode == 1
+    assert "draft 00000-small is not on 'zenodo' any more" in refused.stderr
+    assert "make it again: imgdata publish raw --to zenodo" in refused.stderr
+    publish(project)
+    assert [one.identifier for one in site.live] == ["00001-small"]
+
+
+def test_a_plan_says_that_the_levels_are_published_already(project: Project) -> None:
+    publish(project)
+    publish(project, "--publish", "--yes")
+    said = publish(project, "--dry-run").stdout
+    assert "published already: https://doi.org/10.5072/00000-small" in said
+    assert "published already" in publish(project, "--publish", "--yes").stdout

@@ -219,3 +219,15 @@ def test_a_push_that_fills_a_draft_too_keeps_to_one_log_file(
     call(origin, "imgdata", "push", "raw")
     assert logs(origin) - before == 1
     assert "P4.zip" in site.live[0].data or "data_raw_P4_B01_1.tif" in site.live[0].data
+
+
+def test_nothing_is_fetched_for_a_deposit_that_is_refused_in_any_case(
+    root: Path, site: SmallInvenio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IMGDATA_ZENODO_TOKEN")
+    assert "no token for 'zenodo'" in refused(root).stderr
+    path = root / "imgdata.yaml"
+    path.write_text(path.read_text().replace("creators: [{name: Ada Lovelace}]", "creators: []"))
+    assert "creators: Who made the data" in refused(root).stderr
+    assert objects(root / ".dvc" / "cache") == []
+    assert site.seen == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from imgdata.repositories import DepositOptions, Publishing
     from imgdata.workflows.publish import Deposited
 
-_OF_A_DRAFT = ("select", "rev", "version", "new_version", "embargo", "restricted")
+_OF_A_DRAFT = ("select", "rev", "version", "new_version", "embargo", "restricted", "open_now")
 Listing = Annotated[bool, typer.Option("--list", help="Show this project's deposits.")]
 Discard = Annotated[
     str, typer.Option(metavar="ID", help="Throw away an open draft of this project.")
@@ -31,6 +31,9 @@ NewVersion = Annotated[
 ]
 Closed = Annotated[
     bool, typer.Option("--restricted", help="Files stay closed, the description is public.")
+]
+OpenNow = Annotated[
+    bool, typer.Option("--open", help="Files are open at once; lifts an embargo of the draft.")
 ]
 Into = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Where a package for a person is written.")
@@ -64,6 +67,7 @@ def publish(  # noqa: PLR0913 - one argument an option
     new_version: NewVersion = False,
     embargo: Embargo = "",
     restricted: Closed = False,
+    open_now: OpenNow = False,
     community: Annotated[
         str, typer.Option(metavar="NAME", help="Hand the draft to this community's curators.")
     ] = "",
@@ -97,9 +101,8 @@ def publish(  # noqa: PLR0913 - one argument an option
         elif publish_now:
             _publish(session, publishing, chosen, community, yes=yes, dry_run=dry_run)
         else:
-            options = DepositOptions(
-                parse_selection(select or ()), _date(embargo), restricted, version, new_version
-            )
+            chosen_files, until = parse_selection(select or ()), _date(embargo)
+            options = DepositOptions(chosen_files, until, restricted, version, open_now)
             plan = _plan(session, publishing, chosen, options, dry_run=dry_run)
             if publishing.is_packaged and not dry_run:
                 _package(session, publishing, plan, into, sending=draft)
@@ -129,7 +132,7 @@ def _refuse_ignored(context: typer.Context, levels: tuple[str, ...], repository:
             problem = "--community goes with --publish: it hands the verified draft to curators"
             raise UsageError(problem)
         return
-    late = [f"--{name.replace('_', '-')}" for name in _OF_A_DRAFT if name in given]
+    late = [_word(name) for name in _OF_A_DRAFT if name in given]
     if late:
         names = ", ".join(late)
         problem = f"{names} and --publish do not go together"
@@ -139,6 +142,10 @@ def _refuse_ignored(context: typer.Context, levels: tuple[str, ...], repository:
             remedy=f"first the draft: imgdata publish {' '.join(levels)} --to {repository} "
             f"{' '.join(late)} ..., then --publish alone",
         )
+
+
+def _word(name: str) -> str:
+    return "--open" if name == "open_now" else f"--{name.replace('_', '-')}"
 
 
 def _plan(
@@ -261,7 +268,7 @@ def _show_draft(
     removed = sum(1 for outcome in done.outcomes if isinstance(outcome, Removed))
     news = f"{count(sent, 'file')} sent" + (f", {removed} removed" if removed else "")
     if not sent + removed:
-        news = "unchanged, nothing sent"
+        news = "described anew, no file sent" if done.is_described else "unchanged, nothing sent"
     session.say(
         f"draft {deposit.identifier}: {news}; {count(len(deposit.files), 'file')} verified by the "
         "repository's checksums; nothing is public"
@@ -307,6 +314,7 @@ def _publish(
     draft, told = publishing.verified(levels), dict[str, object]()
     if draft.state is DepositState.PUBLISHED:
         yes = True
+        session.say(f"{', '.join(levels)} is published already; a new version needs --new-version")
     else:
         terms = publishing.terms(levels, ask=not dry_run)
         show_terms(session, terms, as_remembered=dry_run)

@@ -46,10 +46,11 @@ def show_plan(session: Session, plan: "DepositPlan", publishing: "Publishing") -
         session.say(f"recipe: {names} {is_are}; the deposit's README.md says so")
     until = f" until {plan.access.until.isoformat()}" if plan.access.until else ""
     licence = plan.metadata.license or "none"
-    session.say(f"licence: {licence}   files: {plan.access.visibility.value}{until}")
+    kept = ", as the deposit there (--open opens them)" if plan.is_access_kept else ""
+    session.say(f"licence: {licence}   files: {plan.access.visibility.value}{until}{kept}")
     for line in _afterwards(plan, publishing):
         session.say(line)
-    session.add(_plan_json(plan, publishing.service.address))
+    session.add(_plan_json(plan, publishing.service.address, publishing.published_as(plan.levels)))
 
 
 def show_lacking(session: Session, plan: "DepositPlan") -> None:
@@ -110,6 +111,8 @@ def _afterwards(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
     if publishing.is_packaged:
         yield "nothing is sent: a package and a checklist are written"
         return
+    if published := publishing.published_as(plan.levels):
+        yield f"published already: {published}; --new-version opens the next version"
     yield (
         "DOI: a draft reserves one; nothing becomes public until "
         f"imgdata publish {' '.join(plan.levels)} --to {plan.repository} --publish"
@@ -120,7 +123,7 @@ def _afterwards(plan: "DepositPlan", publishing: "Publishing") -> Iterator[str]:
         yield f"after publication '{plan.repository}' counts as 1 copy in imgdata whereis"
 
 
-def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
+def _plan_json(plan: "DepositPlan", address: str, published: str) -> dict[str, object]:
     return {
         "repository": plan.repository,
         "address": address,
@@ -154,6 +157,10 @@ def _plan_json(plan: "DepositPlan", address: str) -> dict[str, object]:
         "over": list(plan.over),
         "license": plan.metadata.license,
         "access": plan.access.visibility.value,
+        "until": plan.access.until.isoformat() if plan.access.until else None,
+        "title": plan.metadata.title,
+        "creators": [creator.name for creator in plan.metadata.creators],
+        "published": published,
     }
 
 

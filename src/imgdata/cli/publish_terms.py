@@ -41,6 +41,8 @@ def _lines(terms: "Terms") -> Iterator[str]:
         yield from _row("creators", "; ".join(said.creators) or "none")
         yield from _row("licence", said.license or "none")
         yield from _row("access", access_words(said.access))
+        if said.version:
+            yield from _row("version", said.version)
     else:
         yield from _row("title", "see its page; this draft was made by an earlier imgdata")
     if terms.dated is not None:

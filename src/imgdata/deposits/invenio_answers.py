@@ -50,6 +50,7 @@ def description_of(body: Json) -> Description:
         creators=tuple(_name(_dict(one, "person_or_org")) for one in metadata.get("creators", [])),
         license=", ".join(_license(one) for one in metadata.get("rights", [])),
         access=_access(access),
+        version=str(metadata.get("version") or ""),
         fields=tuple((name, fingerprint(value)) for name, value in sorted(form.items())),
     )
 

@@ -124,6 +124,7 @@ class Description(Struct, frozen=True):
         creators: Names, in the order of citation.
         license: As the repository names it.
         access: Who may read the files.
+        version: Of the data; empty where it states none.
         fields: A digest of every field of the repository's own form by its name, so that what a
             person changed there is noticed, also in fields imgdata does not know.
     """
@@ -132,6 +133,7 @@ class Description(Struct, frozen=True):
     creators: tuple[str, ...] = ()
     license: str = ""
     access: Access = OPEN
+    version: str = ""
     fields: tuple[tuple[str, str], ...] = ()
 
     def changed_since(self, before: "Description") -> tuple[str, ...]:
@@ -316,6 +318,7 @@ class DepositPlan(Struct, frozen=True):
         access: Of the files.
         metadata: As it would be written.
         lacking: What is not here and fetched first.
+        is_access_kept: Whether the access is the one the deposit has there already.
     """
 
     repository: str
@@ -329,6 +332,7 @@ class DepositPlan(Struct, frozen=True):
     access: Access
     metadata: DepositMetadata
     lacking: tuple[Lacking, ...] = ()
+    is_access_kept: bool = False
 
     @property
     def size(self) -> int:

@@ -95,6 +95,7 @@ def _described(one: Description) -> dict[str, Json]:
         "license": one.license,
         "access": one.access.visibility.value,
         **({"until": until.isoformat()} if until else {}),
+        **({"version": one.version} if one.version else {}),
         "fields": dict(one.fields),
     }
 
@@ -149,6 +150,7 @@ def _description_of(found: Json) -> Description:
         creators=tuple(map(str, creators)) if isinstance(creators, list) else (),
         license=_word(found, "license"),
         access=_access_of(_word(found, "access"), _word(found, "until")),
+        version=_word(found, "version"),
         fields=tuple((name, str(one)) for name, one in fields.items())
         if isinstance(fields, dict)
         else (),

@@ -36,7 +36,8 @@ from imgdata.model.deposits import (
 from imgdata.ports import CanVersion, Content
 from imgdata.transfer.content import BytesContent, Prepared
 from imgdata.workflows.deposit_layout import Layout, lay_out
-from imgdata.workflows.publish import Desk, deposit, discard, publish
+from imgdata.workflows.publish import deposit, discard, publish
+from imgdata.workflows.remembered_deposits import Desk
 
 LIMITS = DepositLimits(files=20, total=10**9, file=10**9)
 METADATA = DepositMetadata(

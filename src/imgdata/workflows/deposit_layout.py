@@ -264,4 +264,9 @@ def _plain(name: str) -> str:
     # Letters without their marks, rather than holes where they were.
     name = unicodedata.normalize("NFKD", name.replace("ß", "ss"))
     name = "".join(letter for letter in name if not unicodedata.combining(letter))
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip("._-") or "file"
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)
+    # Of a name in other letters the suffix is left: programs go by it.
+    stem, dot, suffix = plain.rpartition(".")
+    if dot and suffix and not name.startswith(".") and not stem.strip("._-"):
+        return f"file.{suffix}"
+    return plain.lstrip("._-") or "file"

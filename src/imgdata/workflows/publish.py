@@ -4,13 +4,10 @@ What happened is remembered as `deposit` events before and after every step that
 taken back, so that a rerun goes on and never opens a second record.
 """
 
-import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
-from msgspec.json import encode
 from msgspec.structs import replace
 
 from imgdata.errors import (
@@ -42,32 +39,28 @@ from imgdata.ports import (
     CanRemoveFile,
     CanVersion,
     Content,
-    DepositLog,
-    Depository,
 )
-from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.content import Prepared, prepare
+from imgdata.workflows.draft_edits import asked_of, refuse_edited, refuse_strange, words_of
+from imgdata.workflows.remembered_deposits import OPEN_STATES, Desk, latest_at, remembered_draft
 
 Documents = Callable[[Deposit, Prepared], Sequence[Content]]
-_OPEN = frozenset({DepositState.DRAFT, DepositState.VERIFIED, DepositState.PUBLISHING})
 _SENT_TWICE = 2
 SHOWN = 10
 
 
-class Desk(Struct, frozen=True):
-    """Where a deposit is made: the service, its name in imgdata.yaml, and the memory."""
-
-    repository: str
-    depository: Depository
-    log: DepositLog
-    progress: Progress = SILENT
-
-
 class Deposited(Struct, frozen=True):
-    """A draft whose every file the repository holds with our checksum; nothing is public yet."""
+    """A draft whose every file the repository holds with our checksum; nothing is public yet.
+
+    Attributes:
+        deposit: As the repository has it now.
+        outcomes: What became of each file.
+        is_described: Whether its description was written anew.
+    """
 
     deposit: Deposit
     outcomes: tuple[UploadOutcome, ...]
+    is_described: bool = False
 
 
 class Holds(Struct, frozen=True):
@@ -81,36 +74,30 @@ class Holds(Struct, frozen=True):
 HOLDS_NOTHING = Holds()
 
 
-def latest(
-    records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
-) -> DepositRecord | None:
-    """Return the last event about the newest deposit of these levels at this service.
-
-    What was discarded or taken away does not hide the version before it.
-    """
-    wanted = sorted(levels)
-    found = None
-    for record in open_deposits(records):
-        same = (record.repository, record.address) == (repository, address)
-        if same and sorted(record.levels) == wanted:
-            found = record
-    return found
-
-
 def refuse_unready(plan: DepositPlan) -> None:
-    """Stop before a byte moves when something is missing or does not fit.
+    """Stop before a byte is sent when something is missing or does not fit.
 
     Raises:
         UsageError: Mandatory answers are missing; all are listed.
         RefusedError: A limit is exceeded, or nothing may leave.
         DamagedError: Something is not here: it was not fetched.
     """
-    if not plan.items:
-        raise _nothing_left(plan)
+    refuse_unfit(plan)
     if plan.lacking:
         first = plan.lacking[0]
         msg = f"{f'{first.level} {first.unit}'.strip()} is not here: it is to be fetched first"
         raise DamagedError(msg, remedy=f"imgdata pull {first.level}")
+
+
+def refuse_unfit(plan: DepositPlan) -> None:
+    """Stop before a byte is fetched when answers are missing or something does not fit.
+
+    Raises:
+        UsageError: Mandatory answers are missing; all are listed.
+        RefusedError: A limit is exceeded, or nothing may leave.
+    """
+    if not plan.items:
+        raise _nothing_left(plan)
     if plan.over:
         msg = f"this does not fit into a deposit on '{plan.repository}'"
         raise RefusedError(
@@ -169,11 +156,14 @@ def deposit(
     """
     refuse_unready(plan)
     prepared = prepare(plan.items, desk.progress)
+    before = _asked_before(plan, desk)
     opened, record = _open(plan, desk, new_version=new_version, overwrite=overwrite)
     if opened.complaints:
         msg = f"'{desk.repository}' keeps the draft, but refuses its description"
         raise UsageError(msg, cause="\n".join(opened.complaints), remedy=f"see {opened.url}")
     sending: list[Content] = [*prepared.contents, *documents(opened, prepared)]
+    refuse_strange(opened, sending, plan, desk, overwrite=overwrite)
+    record = _announce(record, sending, desk)
     outcomes = tuple(_upload(opened, sending, desk))
     verified = _verify(opened, sending, desk)
     desk.log.note_deposit(
@@ -186,7 +176,22 @@ def deposit(
             origins=holds.origins,
         )
     )
-    return Deposited(verified, outcomes)
+    return Deposited(verified, outcomes, is_described=record.asked != before)
+
+
+def _asked_before(plan: DepositPlan, desk: Desk) -> str:
+    last = latest_at(desk, plan.levels)
+    return last.asked if last is not None else ""
+
+
+def _announce(record: DepositRecord, sending: Sequence[Content], desk: Desk) -> DepositRecord:
+    """Note what will be sent, so that a rerun after an interruption knows it as imgdata's."""
+    files = tuple(DepositedFile(one.name, one.size, one.md5) for one in sending)
+    if {(f.name, f.md5) for f in files} == {(f.name, f.md5) for f in record.files}:
+        return record
+    begun = replace(record, state=DepositState.DRAFT, files=files)
+    desk.log.note_deposit(begun)
+    return begun
 
 
 def _known(record: DepositRecord, found: Deposit) -> DepositRecord:
@@ -203,37 +208,25 @@ def _open(
     plan: DepositPlan, desk: Desk, *, new_version: bool, overwrite: bool
 ) -> tuple[Deposit, DepositRecord]:
     """Return the draft to fill: the open one, the next version's, or a new one."""
-    last = _latest(plan, desk)
+    last = latest_at(desk, plan.levels)
     if last is not None and last.state is DepositState.OPENING:
         found = _find_lost(last, desk)
         if found is not None:
             return _describe(plan, desk, found, _known(last, found), overwrite=True)
-    if last is not None and last.state in _OPEN | {DepositState.IN_REVIEW}:
+    if last is not None and last.state in OPEN_STATES | {DepositState.IN_REVIEW}:
         found = _reopen(last, desk)
         if found is not None and found.state is DepositState.IN_REVIEW:
             raise _in_review(last)
         if found is not None and found.state is DepositState.DRAFT:
             return _describe(plan, desk, found, last, overwrite=overwrite)
-        last = _latest(plan, desk)
+        last = latest_at(desk, plan.levels)
     if last is not None and last.state is DepositState.PUBLISHED:
         standing = _standing(last, desk)
         if standing is not None:
             _refuse_version(plan, desk, last, wanted=new_version)
-            _refuse_edited(standing, last, plan, overwrite=overwrite)
+            refuse_edited(standing, last, plan, overwrite=overwrite)
             return _next_version(plan, desk, last)
     return _create(plan, desk)
-
-
-def _refuse_edited(
-    found: Deposit, record: DepositRecord, plan: DepositPlan, *, overwrite: bool
-) -> None:
-    edited = found.description.changed_since(record.description)
-    if edited and not overwrite:
-        raise _would_overwrite(edited, found, plan)
-
-
-def _latest(plan: DepositPlan, desk: Desk) -> DepositRecord | None:
-    return latest(desk.log.deposits(), desk.repository, desk.depository.address, plan.levels)
 
 
 def _standing(last: DepositRecord, desk: Desk) -> Deposit | None:
@@ -264,7 +257,7 @@ def _create(plan: DepositPlan, desk: Desk) -> tuple[Deposit, DepositRecord]:
     if opened.complaints:
         record = replace(_known(record, opened), state=DepositState.DRAFT)
         desk.log.note_deposit(record)
-    return opened, _written(record, opened, desk, _asked(plan))
+    return opened, _written(record, opened, desk, asked_of(plan))
 
 
 def _find_lost(last: DepositRecord, desk: Desk) -> Deposit | None:
@@ -308,12 +301,12 @@ def _describe(
 
     What a person wrote stays while imgdata has nothing new to say.
     """
-    asked = _asked(plan)
+    asked = asked_of(plan)
     edited = found.description.changed_since(record.description)
-    is_said = asked == record.asked or (edited and _words(asked) == _words(record.asked))
+    is_said = asked == record.asked or (edited and words_of(asked) == words_of(record.asked))
     if is_said and not (edited and overwrite):
         return found, _known(record, found)
-    _refuse_edited(found, record, plan, overwrite=overwrite)
+    refuse_edited(found, record, plan, overwrite=overwrite)
     described = desk.depository.describe(found.identifier, plan.metadata, plan.access)
     return described, _written(record, described, desk, asked)
 
@@ -330,52 +323,6 @@ def _written(record: DepositRecord, found: Deposit, desk: Desk, asked: str) -> D
     )
     desk.log.note_deposit(record)
     return record
-
-
-def _asked(plan: DepositPlan) -> str:
-    """Return what a draft is asked to say, in short: its date, and a digest of all else."""
-    undated = replace(plan.metadata, published=date.min)
-    words = encode((undated, plan.access), order="deterministic")
-    digest = hashlib.md5(words, usedforsecurity=False).hexdigest()
-    return f"{plan.metadata.published.isoformat()} {digest}"
-
-
-def _words(asked: str) -> str:
-    return asked.partition(" ")[2]
-
-
-def dated(record: DepositRecord) -> date | None:
-    """Return the day that a draft states as its publication, where it is known."""
-    try:
-        return date.fromisoformat(record.asked.partition(" ")[0])
-    except ValueError:
-        return None
-
-
-def _would_overwrite(edited: Sequence[str], found: Deposit, plan: DepositPlan) -> RefusedError:
-    command = f"imgdata publish {' '.join(plan.levels)} --to {plan.repository}"
-    return RefusedError(
-        f"this would overwrite what a person wrote on the draft's page: {', '.join(edited)}",
-        cause=f"it was changed at {found.url} after imgdata wrote it, and imgdata.yaml or "
-        "metadata/ says something new too",
-        remedy=f"write it there as well, then: {command} --yes",
-    )
-
-
-def would_overwrite(plan: DepositPlan, desk: Desk) -> RefusedError | None:
-    """Return why `deposit` would stop: a person wrote something on the page. Asks once."""
-    last = _latest(plan, desk)
-    if last is None or last.state not in _OPEN | {DepositState.PUBLISHED}:
-        return None
-    is_open = last.state is not DepositState.PUBLISHED
-    if is_open and _words(last.asked) == _words(_asked(plan)):
-        return None
-    try:
-        found = desk.depository.read(last.identifier)
-    except NothingFoundError:
-        return None
-    edited = found.description.changed_since(last.description)
-    return _would_overwrite(edited, found, plan) if edited else None
 
 
 def _refuse_version(plan: DepositPlan, desk: Desk, last: DepositRecord, *, wanted: bool) -> None:
@@ -444,6 +391,9 @@ def _send(identifier: str, content: Content, desk: Desk) -> DepositedFile:
         desk.progress.advance(size=-content.size)
         arrived = desk.depository.add_file(identifier, content, desk.progress)
     if not _same(arrived, content):
+        if isinstance(desk.depository, CanRemoveFile):
+            # Left there, a rerun would take it for a file that a person put into the draft.
+            desk.depository.remove_file(identifier, content.name)
         raise _arrived_wrong(arrived, content, desk.repository)
     return arrived
 
@@ -471,23 +421,6 @@ def _verify(opened: Deposit, sending: Sequence[Content], desk: Desk) -> Deposit:
     return found
 
 
-def remembered_draft(
-    records: Iterable[DepositRecord], repository: str, address: str, levels: Sequence[str]
-) -> DepositRecord:
-    """Return the draft of these levels that is ready to be published, or is already.
-
-    Raises:
-        NothingFoundError: There is none.
-    """
-    last = latest(records, repository, address, levels)
-    ready = {DepositState.VERIFIED, DepositState.PUBLISHING, DepositState.PUBLISHED}
-    if last is None or last.state not in ready:
-        shown = ", ".join(levels)
-        msg = f"there is no verified draft of {shown} on '{repository}'"
-        raise NothingFoundError(msg, remedy=f"imgdata publish {' '.join(levels)} --to {repository}")
-    return last
-
-
 def publish(desk: Desk, levels: Sequence[str], community: str = "") -> Deposit:
     """Make a verified draft public for ever, or hand it to a community's curators.
 
@@ -498,7 +431,7 @@ def publish(desk: Desk, levels: Sequence[str], community: str = "") -> Deposit:
         PartlyDoneError: Whether it was published could not be found out.
     """
     record = remembered_draft(desk.log.deposits(), desk.repository, desk.depository.address, levels)
-    found = desk.depository.read(record.identifier)
+    found = read_draft(desk, record)
     if found.state is DepositState.PUBLISHED:
         if record.state is not DepositState.PUBLISHED:
             desk.log.note_deposit(_published(record, found))
@@ -516,6 +449,23 @@ def publish(desk: Desk, levels: Sequence[str], community: str = "") -> Deposit:
         raise PartlyDoneError(msg, remedy="imgdata publish --list reads it again")
     desk.log.note_deposit(_published(record, published))
     return published
+
+
+def read_draft(desk: Desk, record: DepositRecord) -> Deposit:
+    """Return a verified draft as the repository has it now.
+
+    Raises:
+        NothingFoundError: It was thrown away there.
+    """
+    try:
+        return desk.depository.read(record.identifier)
+    except NothingFoundError as error:
+        desk.log.note_deposit(replace(record, state=DepositState.DISCARDED))
+        msg = f"draft {record.identifier} is not on '{record.repository}' any more"
+        command = f"imgdata publish {' '.join(record.levels)} --to {record.repository}"
+        raise NothingFoundError(
+            msg, cause=error.cause, remedy=f"make it again: {command}"
+        ) from error
 
 
 def _refuse_changed(found: Deposit, record: DepositRecord, repository: str) -> None:
@@ -574,14 +524,3 @@ def reread(desk: Desk, record: DepositRecord) -> None:
     found = _reopen(record, desk)
     if found is not None and found.state is DepositState.IN_REVIEW is not record.state:
         desk.log.note_deposit(replace(_known(record, found), state=found.state))
-
-
-def open_deposits(records: Iterable[DepositRecord]) -> tuple[DepositRecord, ...]:
-    """Return the last event of every deposit, discarded ones left out; for `--list`."""
-    last: dict[tuple[str, str, str], DepositRecord] = {}
-    for record in records:
-        last.pop((record.repository, record.address, record.marker), None)
-        key = (record.repository, record.address, record.identifier or record.marker)
-        last[key] = record
-    over = {DepositState.DISCARDED, DepositState.REMOVED}
-    return tuple(record for record in last.values() if record.state not in over)

@@ -28,7 +28,8 @@ from imgdata.system.credentials import Token
 from imgdata.testing import small_figshare, small_inveniordm
 from imgdata.testing.depository import PLATES, MemoryLog, level_files, plan_of, readme
 from imgdata.testing.small_site import Fault
-from imgdata.workflows.publish import Desk, deposit, discard, publish, reread
+from imgdata.workflows.publish import deposit, discard, publish, reread
+from imgdata.workflows.remembered_deposits import Desk
 
 
 class Kind(Struct, frozen=True):

@@ -97,6 +97,17 @@ def test_names_keep_their_letters_and_no_file_takes_the_name_of_anothers() -> No
     assert second == {*first, "data_bulk_A0_wells.csv"}
 
 
+def test_a_name_in_other_letters_keeps_its_suffix() -> None:
+    files = (
+        LevelFile("bulk", "P1", "data/bulk/P1/日本 語.tif", "/x", 1, "0" * 32),
+        LevelFile("bulk", "P1", "data/bulk/P1/Δ.csv", "/x", 1, "0" * 32),
+        LevelFile("bulk", "P1", "data/bulk/P1/Ω.csv", "/x", 1, "0" * 32),
+        LevelFile("bulk", "P1", "data/bulk/P1/.hidden", "/x", 1, "0" * 32),
+    )
+    names = {item.name for item in plan_deposit(_request(files)).items}
+    assert names == {"file.tif", "data_bulk_P1__.csv", "data_bulk_P1__-2.csv", "hidden"}
+
+
 def test_many_small_units_are_packed_when_the_limit_asks_for_it() -> None:
     files = tuple(file for n in range(60) for file in _files("bulk", f"P{n}", 3))
     plan = plan_deposit(_request(files))

@@ -1,7 +1,6 @@
 """Which objects a place holds, asked the cheaper way: one listing, or an object at a time."""
 
 from collections.abc import Collection, Mapping
-from itertools import islice
 
 from imgdata.errors import ForbiddenError, NotListableError
 from imgdata.model.objects import StoredObject
@@ -24,8 +23,10 @@ def present_objects(
     thousand a request on S3), unless that turns out to be far longer than the keys themselves.
     """
     under = OBJECTS_FOLDER if all(map(_is_current, keys)) else ""
-    if len(keys) > FEW and (listed := _listing(storage, len(keys), under)) is not None:
-        return {key: listed[key] for key in keys if key in listed}
+    if len(keys) > FEW:
+        listed = _listing(storage, len(keys), under, frozenset(keys))
+        if listed is not None:
+            return listed
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)
     return {key: found for key, found in asked if found is not None}
 
@@ -36,18 +37,24 @@ def _is_current(key: str) -> bool:
 
 
 def _listing(
-    storage: Storage, wanted: int, under: str = OBJECTS_FOLDER
+    storage: Storage, number: int, under: str = OBJECTS_FOLDER, wanted: frozenset[str] | None = None
 ) -> Mapping[str, StoredObject] | None:
-    """Return all objects of a storage, or None where they are far more than are wanted.
+    """Return a storage's objects, or None where they are far more than the number wanted.
 
-    None also where the storage cannot list at all, or lets these credentials only read.
+    None also where the storage cannot list at all, or lets these credentials only read. Only those
+    that are wanted are kept in memory, where it is said which.
     """
-    limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * wanted)
+    limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * number)
+    listed: dict[str, StoredObject] = {}
     try:
-        listed = list(islice(storage.list(under), limit + 1))
+        for place, found in enumerate(storage.list(under)):
+            if place >= limit:
+                return None
+            if wanted is None or found.key in wanted:
+                listed[found.key] = found
     except (NotListableError, ForbiddenError):
         return None
-    return {found.key: found for found in listed} if len(listed) <= limit else None
+    return listed
 
 
 class Inventory:

@@ -85,6 +85,7 @@ class Unlisted(Struct, frozen=True):
     error: DamagedError | StorageError
 
 
+ASKED_AT_ONCE = 500_000
 PushOutcome = Pushed | NotPushed | StorageFailed | Withheld | Unlisted
 
 
@@ -212,18 +213,30 @@ class _Doors(Struct):
     def _there(
         self, target: Target, storage: Storage, options: PushOptions
     ) -> dict[str, StoredObject] | None:
-        """Ask once for all units: one listing tells of all, and would be read for each again.
+        """Ask for many units at once: one listing tells of all, and would be read for each again.
 
-        None for a unit whose file list came here meanwhile; that is asked for apart.
+        None for a unit of which nobody knows what it consists of.
         """
         name = target.storage
-        if name not in self.there:
-            mine = [one for one in self.targets if one.storage == name]
-            known = {one.unit.path: _known_keys(self.clone, one, options) for one in mine}
+        if target.unit.path not in self.asked.get(name, ()):
+            known = self._next_keys(target, options)
             self.asked[name] = frozenset(path for path, keys in known.items() if keys)
             wanted = {key for keys in known.values() for key in keys}
             self.there[name] = dict(present_objects(storage, wanted, jobs=options.jobs))
         return self.there[name] if target.unit.path in self.asked[name] else None
+
+    def _next_keys(self, first: Target, options: PushOptions) -> dict[str, list[str]]:
+        """Return the keys of a unit and those after it, by path: as many as fit in memory well."""
+        known: dict[str, list[str]] = {}
+        number = 0
+        for target in self.targets[self.targets.index(first) :]:
+            if target.storage == first.storage:
+                keys = _known_keys(self.clone, target, options)
+                known[target.unit.path] = keys
+                number += len(keys)
+            if number > ASKED_AT_ONCE:
+                break
+        return known
 
 
 def _known_keys(clone: Clone, target: Target, options: PushOptions) -> list[str]:

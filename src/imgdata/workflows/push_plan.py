@@ -233,8 +233,8 @@ def plan_unit(
     if there is None:
         there = present_objects(storage, [*files, *lists], jobs=options.jobs)
     # What the storage itself vouches for is not looked up in the cache.
-    vouched = {key for key, found in there.items() if found.md5 is not None}
-    cached = present_objects(clone.cache, [key for key in files if key not in vouched])
+    unsure = [key for key in files if (found := there.get(key)) is None or found.md5 is None]
+    cached = present_objects(clone.cache, unsure)
     files |= {key: files[key].sized(cached) for key in cached}
     known = clone.ledger.copy(copy_key(target.unit, target.storage))
     send, check, damaged, present = [], [], [], 0

@@ -37,7 +37,9 @@ def show_proofs(
     project = session.open(writing=not dry_run)
     if dry_run:
         for address in sorted(choose_stages(project.clone, names)):
-            session.say(f"would make again: {project.clone.index.by_address[address].name}")
+            name = project.clone.index.by_address[address].name
+            session.say(f"would make again: {name}")
+            session.add({"stage": name})
         return
     different: list[Proved] = []
     failed: list[NotProved] = []

@@ -6,6 +6,7 @@ import typer
 
 from imgdata.cli.options import DryRun, LevelOption, names, session_of
 from imgdata.cli.session import Session
+from imgdata.errors import ImgdataError
 
 if TYPE_CHECKING:
     from imgdata.workflows.run import RunOutcome, RunPlan
@@ -50,11 +51,23 @@ def run(  # noqa: PLR0913 - one argument an option
         if not plan.stages:
             session.say(f"nothing to do: {plan.fresh} stages are up to date")
         return
+    outcome: RunOutcome | None = None
     try:
         for outcome in project.run(plan):
             _show(session, plan, outcome)
+    except ImgdataError as error:
+        _show_failed(session, outcome, error)
+        raise
     finally:
         session.finish_writing(project, f"Run {', '.join(names(stages, level)) or 'the pipeline'}")
+
+
+def _show_failed(session: Session, last: "RunOutcome | None", error: ImgdataError) -> None:
+    """Name the stage that had begun when the run ended."""
+    from imgdata.workflows.run import Starting  # noqa: PLC0415 - keeps --help fast
+
+    if isinstance(last, Starting):
+        session.add({"stage": last.stage.name, "failed": error.problem})
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:

@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import typer
 from jsonschema import Draft202012Validator
 
@@ -74,6 +76,11 @@ def change(lab: Lab, before: str, after: str, name: str = "imgdata.yaml") -> Non
     text = path.read_text("utf-8")
     assert before in text
     path.write_text(text.replace(before, after, 1), "utf-8")
+
+
+def write_image(path: Path) -> Path:
+    tifffile.imwrite(path, np.zeros((3, 2), np.uint8))
+    return path
 
 
 def begin_renaming(lab: Lab, old: str, new: str) -> None:
@@ -184,8 +191,10 @@ def test_plates_come_in_and_go_through_the_pipeline(lab: Lab) -> None:
     assert said(lab, "run", "nothing", status=2).error["kind"] == "usage"
 
 
-def test_a_recomputation_is_planned_and_refused(lab: Lab) -> None:
+def test_a_stage_need_not_run_when_what_it_waits_for_comes_out_the_same(lab: Lab) -> None:
     assert told(lab, "run", "masks", "--prove", "--dry-run") == [{"stage": "segment@P1"}]
+    change(lab, "set -e", "set -e  # as before", "scripts/segment.sh")
+    assert [one["ran"] for one in told(lab, "run")] == [True, False]
 
 
 def test_copies_are_sent_brought_back_and_given_up(lab: Lab) -> None:
@@ -300,6 +309,8 @@ def test_levels_are_added_and_renamed(lab: Lab) -> None:
     assert said(lab, "level", "mv", "nothing", "more", status=2).error["kind"] == "usage"
     other.git("pull", "--quiet")
     assert told(other, *words) == [{"from": "data/masks/P1", "to": "data/nuclei/P1"}]
+    other.file("data/masks/P1").mkdir(parents=True)
+    assert [one["stays"] for one in told(other, *words)] == ["data/masks/P1"]
 
 
 def test_a_renaming_that_was_interrupted_is_completed(lab: Lab) -> None:
@@ -312,15 +323,19 @@ def test_a_renaming_that_was_interrupted_is_completed(lab: Lab) -> None:
 
 
 def test_questions_and_decisions(lab: Lab) -> None:
-    image = "data/raw/P1/B02_1_DNA.tif"
-    assert told(lab, "lineage", image)[0]["status"] == "recorded"
+    assert told(lab, "lineage", "data/raw/P1/B02_1_DNA.tif")[0]["status"] == "recorded"
     assert told(lab, "lineage", "./none.tif", status=1)[0]["status"] == "untracked"
     assert told(lab, "check", "raw", status=1)[0]["findings"]
     assert said(lab, "check", "--fail-on", "x", status=2).error["kind"] == "usage"
     prints = told(lab, "fingerprint", "raw")
     assert {one["root"] for one in prints} == {str(lab.file("data/raw"))}
+    image = write_image(lab.microscope / "one.tif")
+    (one,) = told(lab, "fingerprint", image)
+    assert (one["root"], one["shape"]) == (str(lab.microscope), [3, 2])
     assert said(lab, "fingerprint", "./none", status=1).error["problem"]
     assert told(lab, "describe")[0]["written"] is None
+    given = told(lab, "describe", "--answer", "study.title=Tiny")[0]
+    assert lab.file(given["written"]).is_file()
     assert said(lab, "describe", "--answer", "nothing", status=2).error["cause"]
     assert told(lab, "audit", status=1)
     where = ("--select", "well=B02", "--reason", "out of focus")

@@ -240,6 +240,15 @@ def test_failures_of_a_push_name_storage_unit_and_kind(lab: Lab) -> None:
     said(lab, "push", "raw", "--to", "mirror", status=6)
 
 
+def test_a_storage_that_is_away_is_not_taken_for_an_empty_one(lab: Lab) -> None:
+    copy = told(lab, "status", "raw", "--remote")[0]["copies"][0]
+    assert (copy["present"], copy["fault"]) == (5, "")
+    lab.archive.rename(lab.base / "unplugged")
+    copy = told(lab, "status", "raw", "--remote")[0]["copies"][0]
+    assert (copy["storage"], copy["counts"], copy["wanted"]) == ("archive", False, 5)
+    assert str(lab.archive) in copy["fault"]
+
+
 def test_a_clone_without_a_file_list_and_a_restricted_plate(lab: Lab) -> None:
     lab.ok("add", "raw", lab.plate("P2"), "--origin", "partner")
     lab.commit()

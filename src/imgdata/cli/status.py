@@ -190,6 +190,7 @@ def _json(one: "UnitStatus", rule: "Level | None") -> dict[str, Any]:
                 "how": copy.evidence.how if copy.evidence else None,
                 "present": copy.present,
                 "wanted": copy.wanted,
+                "fault": copy.fault,
             }
             for copy in one.copies
         ],

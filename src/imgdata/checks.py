@@ -229,6 +229,7 @@ def description_json(description: Description) -> dict[str, object]:
         },
         "questions": [{"field": q.name, "question": q.question} for q in state.questions],
         "problems": list(state.problems),
+        "written": None if description.written is None else str(description.written),
     }
 
 
@@ -243,7 +244,7 @@ def fingerprint(request: Request, *, progress: Progress = SILENT) -> Fingerprint
     targets = check_project.choose_targets(config, root, request.targets, request.level)
     for target in targets:
         found = fingerprint_files([target.path], target.root, _take, progress=progress)
-        files += found.files
+        files += [replace(one, root=str(target.root.absolute())) for one in found.files]
         if root is not None and target.level is not None and target.path == target.root:
             written = keep(found, root, target.level.name)
     return Fingerprints(tuple(files), same_images(files), written)
@@ -262,6 +263,7 @@ def fingerprint_json(one: Print) -> dict[str, object]:
     """Return a fingerprint as one JSON-ready result."""
     return {
         "path": one.path,
+        "root": one.root,
         "fingerprint": one.hash or None,
         "planes": one.planes,
         "shape": list(one.shape),

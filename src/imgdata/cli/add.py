@@ -14,7 +14,7 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.model.findings import CheckReport
-    from imgdata.workflows.add import Added, AddPlan
+    from imgdata.workflows.add import Added, AddPlan, UnitToAdd
 
 SHOWN = 10
 NAMED = 4
@@ -57,6 +57,7 @@ def add(  # noqa: PLR0913 - one argument an option
     plan = project.plan_add(level, sources, unit=unit, origin=origin)
     show_plan(session, plan)
     if dry_run:
+        session.results += [planned(one) for one in plan.units]
         return
     if strict:
         refuse_errors(session, project.check_headers([one.source for one in plan.units], level))
@@ -88,6 +89,23 @@ def show_plan(session: Session, plan: "AddPlan") -> None:
         )
         if unit.origin is None:
             session.say("  no origin is recorded, so it counts as restricted; --origin NAME")
+
+
+def planned(
+    one: "UnitToAdd", send_to: Sequence[str] = (), *, keep: bool = True, delete: bool = False
+) -> dict[str, object]:
+    """Return what would become of one source."""
+    return {
+        "plan": one.title,
+        "level": one.level.name,
+        "unit": one.name,
+        "source": str(one.source),
+        "send_to": list(send_to),
+        "keep_here": keep,
+        "delete_source": delete,
+        "files": [file.relpath for file in one.files],
+        "bytes": one.size,
+    }
 
 
 def show_added(session: Session, added: "Added") -> None:

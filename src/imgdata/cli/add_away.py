@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec import Struct
 
 from imgdata.cli.add import (
+    planned,
     refuse_errors,
     refuse_left_out,
     show_added,
@@ -123,19 +124,7 @@ def _show_dry_run(session: Session, project: "Project", wanted: Request, plan: "
             needed = max(1, level.copies)
             copies = "a checked copy" if needed == 1 else f"{needed} checked copies"
             session.say(f"  then would delete {one.source}: {files}, once each has {copies}")
-        session.add(
-            {
-                "plan": one.title,
-                "level": one.level.name,
-                "unit": one.name,
-                "source": str(one.source),
-                "send_to": list(storages),
-                "keep_here": wanted.to is None,
-                "delete_source": wanted.move,
-                "files": [file.relpath for file in one.files],
-                "bytes": one.size,
-            }
-        )
+        session.add(planned(one, storages, keep=wanted.to is None, delete=wanted.move))
 
 
 def _show_emptied(session: Session, emptied: "Sequence[Leaving]") -> None:

@@ -1,12 +1,12 @@
 """`imgdata init`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from msgspec import Struct
 
-from imgdata.cli.options import DryRun, Yes, session_of
+from imgdata.cli.options import DryRun, Yes, change_json, session_of
 from imgdata.cli.session import Session
 from imgdata.errors import UsageError
 
@@ -91,6 +91,7 @@ def _make(session: Session, asked: Asked) -> None:
     template = asked.template or "cell-painting"
     if asked.dry_run:
         session.say(f"would make a project from the template {template} in {asked.root}")
+        session.add({"root": str(asked.root), "template": template})
         return
     ask = new and asked.title is None
     title = session.ask("title", asked.root.name, yes=asked.yes) if ask else asked.title
@@ -117,8 +118,11 @@ def _complete(session: Session, asked: Asked) -> None:
         session.note("imgdata.yaml is there, so --storage and --origin change nothing: edit it, or")
         session.note("imgdata storage add NAME URL")
     if asked.dry_run:
-        for change in open_project(asked.root).plan_apply():
+        changes = open_project(asked.root).plan_apply()
+        for change in changes:
             session.say(change.diff(asked.root))
+        told = [change_json(change, asked.root) for change in changes]
+        session.add({"root": str(asked.root), "changes": told})
         return
     project, done = complete_project(asked.root, cache=asked.cache)
     session.add({"root": str(project.root), "written": list(done), "kept": []})
@@ -135,20 +139,17 @@ def _adopt(session: Session, asked: Asked) -> None:
     plan = plan_adoption(
         asked.root, title=asked.title, storages=asked.storages, origins=asked.origins
     )
-    session.add(
-        {
-            "root": str(plan.root),
-            "levels": [
-                {"name": one.name, "path": one.path, "unit": one.unit, "data": len(one.data)}
-                for one in plan.levels
-            ],
-            "changes": [
-                {"path": str(change.path.relative_to(plan.root)), "diff": change.diff(plan.root)}
-                for change in plan.changes
-            ],
-            "notes": list(plan.notes),
-        }
-    )
+    result: dict[str, Any] = {
+        "root": str(plan.root),
+        "levels": [
+            {"name": one.name, "path": one.path, "unit": one.unit, "data": len(one.data)}
+            for one in plan.levels
+        ],
+        "changes": [change_json(change, plan.root) for change in plan.changes],
+        "notes": list(plan.notes),
+        "written": [],
+    }
+    session.add(result)
     session.say(plan.text)
     if asked.dry_run:
         return
@@ -159,6 +160,7 @@ def _adopt(session: Session, asked: Asked) -> None:
         why=f"adopting {plan.root} would write {files} as shown; nothing was changed",
     )
     project = adopt(plan, cache=asked.cache)
+    result["written"] = [change["path"] for change in result["changes"]]
     session.say(f"adopted '{project.config.title}' in {project.root}")
     session.say("copies on its storages count once they are verified: imgdata push")
     _show_project(session, project, "Adopt the project with imgdata")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgdata.cli.options import DryRun, Yes, session_of
+from imgdata.cli.options import DryRun, Yes, change_json, session_of
 from imgdata.cli.session import Session
 from imgdata.errors import RefusedError
 
@@ -68,7 +68,7 @@ def add(  # noqa: PLR0913 - one argument an option
     plan = project.level_changes.plan_add(level)
     for change in plan.changes:
         session.say(change.diff(project.root))
-        session.add({"path": str(change.path.relative_to(project.root))})
+        session.add(change_json(change, project.root))
     for note in plan.notes:
         session.note(f"note: {note}")
     if dry_run:
@@ -135,9 +135,11 @@ def _complete(
         problem = "renaming another level was interrupted half way"
         raise RefusedError(problem, remedy=f"imgdata level mv {words}")
     if dry_run:
+        session.add({"level": begun[0], "to": begun[1], "completed": False})
         session.say(f"would complete renaming {begun[0]} to {begun[1]}, which was interrupted")
         return
     project.level_changes.complete(journal)
+    session.add({"level": begun[0], "to": begun[1], "completed": True})
     session.say(f"completed renaming {begun[0]} to {begun[1]}, which was interrupted")
     session.finish_writing(project, f"Rename level {begun[0]} to {begun[1]}")
 
@@ -152,6 +154,7 @@ def _follow(session: Session, project: "Project", found: "LeftBehind", *, dry_ru
         session.add({"from": old, "to": new})
     for old in found.both:
         session.say(f"{old} stays: the new folder has one already")
+        session.add({"stays": old, "why": "the new folder has one already"})
     if not (found.moves or found.both):
         session.say(f"nothing of it lies in {rename.path} here")
     if not dry_run:
@@ -167,10 +170,7 @@ def _show(session: Session, project: "Project", plan: "MovePlan") -> None:
             "path": rename.path,
             "to_path": rename.to_path,
             "moves": [list(pair) for pair in plan.moves],
-            "changes": [
-                {"path": str(one.path.relative_to(project.root)), "diff": one.diff(project.root)}
-                for one in plan.changes
-            ],
+            "changes": [change_json(one, project.root) for one in plan.changes],
             "stale": list(plan.stale),
             "mentions": [
                 {"path": one.path, "line": one.line, "text": one.text} for one in plan.mentions

@@ -1,11 +1,15 @@
 """Options that several commands share, with their help."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgdata.cli.session import Session
+
+if TYPE_CHECKING:
+    from imgdata.workflows.conform import FileChange
 
 Levels = Annotated[
     list[str] | None, typer.Argument(metavar="[LEVEL]...", help="Levels; all without one.")
@@ -41,6 +45,11 @@ def session_of(context: typer.Context) -> Session:
     session = context.obj
     assert isinstance(session, Session), "main() sets it"  # noqa: S101 - for the type checker
     return session
+
+
+def change_json(change: "FileChange", root: Path) -> dict[str, str]:
+    """Return a change of one of the project's files as `--json` shows it."""
+    return {"path": os.path.relpath(change.path, root), "diff": change.diff(root)}
 
 
 def names(first: list[str] | None, second: list[str] | None) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ def show_proofs(
     if dry_run:
         for stage in stages_to_prove(project.clone, names, sample):
             session.say(f"would make again: {stage.name}")
+            session.add({"stage": stage.name})
         return
     different: list[Proved] = []
     failed: list[NotProved] = []

@@ -182,7 +182,8 @@ def _show(session: Session, outcome: "PullOutcome", past: "Past | None") -> None
         word = "get" if "dvc pull" in outcome.command else "make"
         command = f"; to {word} it: {outcome.command}" if outcome.command else ""
         session.say(f"{unit.title}: not brought back ({outcome.why}){command}")
-        session.add({"level": unit.level, "unit": unit.name, "not_pulled": outcome.why, **of})
+        why = {"not_pulled": outcome.why, "command": outcome.command}
+        session.add({"level": unit.level, "unit": unit.name, **why, **of})
         return
     session.add(
         {

@@ -99,6 +99,8 @@ def _show_plans(
         session.add(
             {
                 "unit": plan.target.unit.title,
+                "level": plan.target.unit.level,
+                "name": plan.target.unit.name,
                 "storage": plan.target.storage,
                 "files": [name for item in plan.send for name in item.names],
                 "bytes": plan.size,
@@ -108,7 +110,7 @@ def _show_plans(
             for item in plan.send:
                 session.say(f"  {item.names[0]}")
     for one in skipped:
-        session.say(f"{one.unit.title}: not sent ({one.why})")
+        show_outcome(session, one)
 
 
 def show_outcome(session: Session, outcome: "PushOutcome") -> None:
@@ -127,10 +129,17 @@ def show_outcome(session: Session, outcome: "PushOutcome") -> None:
             session.add({"level": unit.level, "unit": unit.name, "not_sent": why})
         case Unlisted(unit, problem):
             session.say(f"{unit.title}: not sent: {problem.problem}")
-            session.add({"level": unit.level, "unit": unit.name, "error": problem.problem})
+            session.add(
+                {
+                    "level": unit.level,
+                    "unit": unit.name,
+                    "error": problem.problem,
+                    "kind": problem.kind,
+                }
+            )
         case StorageFailed(storage, error):
             session.say(f"{storage}: {error.problem}")
-            session.add({"storage": storage, "error": error.problem})
+            session.add({"storage": storage, "error": error.problem, "kind": error.kind})
         case Withheld(unit, storage, public, reasons, may):
             session.say(f"{unit.title} -> {storage}: NOT SENT, restricted ({public})")
             session.add(

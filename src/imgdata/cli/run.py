@@ -7,6 +7,7 @@ import typer
 from imgdata.cli.options import DryRun, LevelOption, names, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
+from imgdata.errors import ImgdataError
 
 if TYPE_CHECKING:
     from imgdata.workflows.run import RunOutcome, RunPlan
@@ -53,9 +54,22 @@ def run(  # noqa: PLR0913 - one argument an option
             session.say(f"nothing to do: {count(plan.fresh, 'stage')} {are} up to date")
         return
     message = f"Run {', '.join(names(stages, level)) or 'the pipeline'}"
+    outcome: RunOutcome | None = None
     with session.committing(project, message):
-        for outcome in project.run(plan):
-            _show(session, plan, outcome)
+        try:
+            for outcome in project.run(plan):
+                _show(session, plan, outcome)
+        except ImgdataError as error:
+            _show_failed(session, outcome, error)
+            raise
+
+
+def _show_failed(session: Session, last: "RunOutcome | None", error: ImgdataError) -> None:
+    """Name the stage that had begun when the run ended."""
+    from imgdata.workflows.run import Starting  # noqa: PLC0415 - keeps --help fast
+
+    if isinstance(last, Starting):
+        session.add({"stage": last.stage.name, "failed": error.problem})
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:

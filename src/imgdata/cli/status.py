@@ -12,6 +12,7 @@ from imgdata.errors import Exit, UsageError
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.project.config import Level
     from imgdata.workflows.status import ProjectStatus, UnitStatus
 
 LINES_A_LEVEL = 12
@@ -58,7 +59,8 @@ def status(
         raise UsageError(problem)
     project = session.open_data()
     found = project.status(names(levels, level), remote=remote)
-    session.results += [_json(one) for one in found.units]
+    rules = {} if found.by_path else {one.name: one for one in found.levels}
+    session.results += [_json(one, rules.get(one.unit.level)) for one in found.units]
     _show(session, project.config.title, found)
     if fail_on == "unstored" and project.clone.by_path and not remote:
         problem = "without imgdata.yaml no copy is remembered: --fail-on unstored needs --remote"
@@ -168,7 +170,7 @@ def _show_details(session: Session, found: "ProjectStatus") -> None:
                     session.say(f"{one.unit.title}: {word} {one.unit.path}/{path}".rstrip("/"))
 
 
-def _json(one: "UnitStatus") -> dict[str, Any]:
+def _json(one: "UnitStatus", rule: "Level | None") -> dict[str, Any]:
     unit = one.unit
     return {
         "level": unit.level,
@@ -194,9 +196,11 @@ def _json(one: "UnitStatus") -> dict[str, Any]:
                 "how": copy.evidence.how if copy.evidence else None,
                 "present": copy.present,
                 "wanted": copy.wanted,
+                "fault": copy.fault,
             }
             for copy in one.copies
         ],
+        "rule": rule and {"copies": rule.copies, "verify_every_days": rule.verify_every_days},
         "owed": one.owed,
         "next": one.next_step,
     }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
-from imgdata.cli.options import DryRun, Yes, session_of
+from imgdata.cli.options import DryRun, Yes, change_json, session_of
 from imgdata.cli.session import Session
 from imgdata.cli.storage_login import login
 from imgdata.errors import ImgdataError, UsageError
@@ -47,7 +47,7 @@ def apply(context: typer.Context, *, dry_run: DryRun = False, yes: Yes = False) 
     changes = project.plan_apply()
     for change in changes:
         session.say(change.diff(project.root))
-        session.add({"path": str(change.path.relative_to(project.root))})
+        session.add(change_json(change, project.root))
     if not changes:
         session.say("DVC's files agree with imgdata.yaml")
     for warning in project.out_of_sight():
@@ -100,6 +100,7 @@ def try_(
         try:
             _show_trial(session, name, project.try_storage(name))
         except ImgdataError as error:
+            session.add({"storage": name, "error": error.problem, "kind": error.kind})
             errors.append(error)
             session.say(f"{name}: FAILED: {error.problem}")
     if errors:
@@ -129,6 +130,7 @@ def add(
         _show_trial(session, name, project.try_new_storage(plan))
     for change in plan.changes:
         session.say(change.diff(project.root))
+        session.add(change_json(change, project.root))
     if dry_run:
         return
     project.add_storage(plan)
@@ -168,6 +170,7 @@ def _show_trial(session: Session, name: str, trial: "Iterator[TrialOutcome]") ->
             case Passed():
                 session.say(f"{name}: {words}")
             case Lacking(_, meaning):
+                steps[-1]["meaning"] = meaning
                 session.say(f"{name}: never {words}: {meaning}")
             case Failed(_, error):
                 steps[-1]["problem"] = error.problem

@@ -16,7 +16,11 @@ FOLDER = ".imgdata/fingerprints"
 
 
 class Print(Struct, frozen=True):
-    """One file's fingerprint; the hash is empty and the error says why where there is none."""
+    """One file's fingerprint; the hash is empty and the error says why where there is none.
+
+    Attributes:
+        path: Below `root`, the level's folder or the one that was named; `/` between parts.
+    """
 
     path: str
     hash: str
@@ -24,6 +28,7 @@ class Print(Struct, frozen=True):
     shape: tuple[int, ...] = ()
     dtype: str = ""
     error: str = ""
+    root: str = ""
 
 
 class Fingerprints(Struct, frozen=True):

@@ -42,12 +42,14 @@ class UnitCopy(Struct, frozen=True):
             known.
         present: With `--remote`: how many objects the storage has now; None when not asked.
         wanted: How many objects the version has; None where its list is not here.
+        fault: Why the storage could not be asked, or why nothing on it counts; may be empty.
     """
 
     storage: str
     evidence: Evidence | None
     present: int | None = None
     wanted: int | None = None
+    fault: str = ""
 
     @property
     def is_asked(self) -> bool:
@@ -289,7 +291,8 @@ def _copies(clone: Clone, level: Level, unit: Unit, asked: "_Asked | None") -> I
         if name not in names and not copy.notes:
             continue
         present, wanted = asked.count(unit, name) if asked else (None, None)
-        yield UnitCopy(name, copy.weakest, present, wanted)
+        fault = asked.faults.get(name, "") if asked else ""
+        yield UnitCopy(name, copy.weakest, present, wanted, fault)
 
 
 class _Asked(Struct, dict=True):
@@ -301,6 +304,7 @@ class _Asked(Struct, dict=True):
     clone: Clone
     units: Sequence[Unit]
     notes: list[str] = field(default_factory=list)
+    faults: dict[str, str] = field(default_factory=dict)
     _there: dict[str, frozenset[str] | None] = field(default_factory=dict)
 
     def count(self, unit: Unit, name: str) -> tuple[int | None, int | None]:
@@ -321,10 +325,12 @@ class _Asked(Struct, dict=True):
             if isinstance(answer, Offline):
                 raise answer.error
             if theirs := copies.not_ours(name):
+                self.faults[name] = theirs
                 self.notes.append(f"nothing on {name} counts: {theirs}")
                 return frozenset()
             return frozenset(present_objects(answer.storage, wanted))
         except StorageError as error:
+            self.faults[name] = error.problem
             self.notes.append(f"{name} cannot be asked: {error.problem}")
             return None
 

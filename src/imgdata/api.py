@@ -30,6 +30,7 @@ from imgdata.dvc_repository import (
 )
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
+from imgdata.project.by_name import storage_named
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.lazy import lazy_module
@@ -216,8 +217,7 @@ def plan_adoption(
     here = Path(path).resolve()
     git = need_git(here)
     root = adopting.adoption_root(here, git.root)
-    options = _init_options(root, "minimal", title, storages, origins)
-    options = replace(options, license=license)
+    options = _init_options(root, "minimal", title, license, storages, origins)
     return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
 
 
@@ -269,10 +269,8 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).resolve()
     initing.refuse_foreign_folder(root)
-    options = _init_options(root, template, title, storages, origins)
-    options = replace(
-        options, license=license, creators=tuple(creators) or options.creators, cache=cache
-    )
+    options = _init_options(root, template, title, license, storages, origins)
+    options = replace(options, creators=tuple(creators) or options.creators, cache=cache)
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
     around = find_git(root)
@@ -289,13 +287,14 @@ def _init_options(
     root: Path,
     template: str,
     title: str | None,
+    license_: str,
     storages: Mapping[str, str] | None,
     origins: Mapping[str, str] | None,
 ) -> initing.InitOptions:
     return initing.InitOptions(
         template=templates.find_template(template),
         title=title or root.name,
-        license="CC-BY-4.0",
+        license=license_,
         creators=_git_creator(root),
         storages=storages or {},
         origins=origins or {},
@@ -548,7 +547,7 @@ class Project(DvcRepository):
 
     def try_storage(self, name: str) -> Iterator[storing.TrialOutcome]:
         """Write, read back, list and erase an object on a storage; one outcome a step."""
-        return storing.try_out(self.clone.open_storage(storing.find_storage(self.config, name)))
+        return storing.try_out(self.clone.open_storage(storage_named(self.config, name)))
 
     def plan_storage(
         self,

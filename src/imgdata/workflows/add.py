@@ -19,6 +19,7 @@ from imgdata.model.events import time_text
 from imgdata.model.excerpts import first_lines
 from imgdata.model.objects import ObjectId, object_key
 from imgdata.model.sizes import format_size
+from imgdata.project.by_name import level_named, origin_named
 from imgdata.project.config import Level
 from imgdata.project.exclusion_lists import FOLDER, list_path, make_empty_list
 from imgdata.project.unit_list import add_to_unit_list
@@ -133,10 +134,8 @@ def plan_add(
     if unit is not None and len(sources) > 1:
         problem = f"--unit names one unit, but there are {len(sources)} sources"
         raise UsageError(problem, remedy="add them one by one")
-    if origin is not None and origin not in clone.config.origins:
-        known = ", ".join(clone.config.origins) or "none"
-        problem = f"'{origin}' is not an origin of this project"
-        raise UsageError(problem, cause=f"origins: {known}", remedy="add it to imgdata.yaml")
+    if origin is not None:
+        origin_named(clone.config, origin)
     plans = tuple(_plan_unit(clone, level, source, unit, origin) for source in sources)
     names = [plan.path for plan in plans]
     for plan in plans:
@@ -152,15 +151,12 @@ def level_to_add_to(clone: Clone, name: str) -> Level:
     Raises:
         UsageError: There is no such level, or stages make it.
     """
-    if name not in clone.config.levels:
-        known = ", ".join(clone.config.levels)
-        problem = f"'{name}' is not a level of this project"
-        raise UsageError(problem, cause=f"levels: {known}")
+    level = level_named(clone.config, name)
     made = [unit for unit in clone.units.by_level[name] if not unit.is_raw]
     if made:
         problem = f"level '{name}' is made by stages such as '{made[0].stage.name}'"
         raise UsageError(problem, cause="files added by hand would be deleted by its next run")
-    return clone.config.levels[name]
+    return level
 
 
 def _plan_unit(

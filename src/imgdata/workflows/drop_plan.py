@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.errors import DamagedError, RefusedError, UsageError
+from imgdata.errors import DamagedError, RefusedError
 from imgdata.levels.units import Unit
 from imgdata.model.keys import Fields, read_name
 from imgdata.model.objects import FOLDER_SUFFIX
@@ -14,6 +14,7 @@ from imgdata.policy.ledger import NotThere
 from imgdata.policy.recoverable import (
     Recoverability,
 )
+from imgdata.project.by_name import storage_named
 from imgdata.project.config import AcceptedLoss, Level
 from imgdata.project.loader import CONFIG_NAME
 from imgdata.transfer.move import Item
@@ -94,10 +95,8 @@ def plan_drop(clone: Clone, levels: Sequence[Level], options: DropOptions) -> Dr
     if options.source in clone.config.repositories:
         problem = f"nothing can be dropped from '{options.source}': a published record stays"
         raise RefusedError(problem)
-    if options.source != HERE and options.source not in clone.config.storages:
-        known = ", ".join(clone.config.storages)
-        problem = f"'{options.source}' is not a storage of this project"
-        raise UsageError(problem, cause=f"storages: {known}")
+    if options.source != HERE:
+        storage_named(clone.config, options.source)
     copies = Copies(clone, ask=options.ask)
     _refuse_foreign(clone, copies, options)
     storages = [

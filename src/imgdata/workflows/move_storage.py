@@ -12,6 +12,7 @@ from imgdata.errors import RefusedError, StorageError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.selection import Selection
 from imgdata.policy.ledger import Evidence
+from imgdata.project.by_name import storage_named
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import DEFAULT_JOBS, Item, Moved, move_one
@@ -90,11 +91,8 @@ def plan_move(clone: Clone, levels: Sequence[Level], options: MoveOptions) -> tu
         RefusedError: Both storages are the same place.
         StorageError: The former storage cannot be asked.
     """
-    for name in (options.source, options.target):
-        if name and name not in clone.config.storages:
-            known = ", ".join(clone.config.storages)
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+    for name in filter(None, (options.source, options.target)):
+        storage_named(clone.config, name)
     found = (_leg(clone, level, options) for level in levels)
     return tuple(leg for leg in found if leg is not None and leg.units)
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
     from imgdata.workflows import add_move as add_moves
+    from imgdata.workflows import add_plan as add_plans
     from imgdata.workflows import add_stream as add_streams
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import audit as auditing
@@ -86,6 +87,7 @@ else:
     shell = lazy_module("imgdata.tracking.shell")
     checking = lazy_module("imgdata.workflows.check")
     add_moves = lazy_module("imgdata.workflows.add_move")
+    add_plans = lazy_module("imgdata.workflows.add_plan")
     add_streams = lazy_module("imgdata.workflows.add_stream")
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
@@ -143,9 +145,8 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         InvalidProjectError: imgdata.yaml or a DVC file is not valid.
     """
     root = find_root(Path(path))
-    config = load_config(
-        root / CONFIG_NAME, known_good=root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
-    )
+    known_good = root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
+    config = load_config(root / CONFIG_NAME, known_good=known_good)
     git = need_git(root)
     if not (root / DVC_FOLDER).is_dir():
         problem = f"{root} has an {CONFIG_NAME} but no .dvc folder"
@@ -355,9 +356,9 @@ class Project(DvcRepository):
         *,
         unit: str | None = None,
         origin: str | None = None,
-    ) -> adding.AddPlan:
+    ) -> add_plans.AddPlan:
         """Decide what each source folder would become; reads no file."""
-        return adding.plan_add(self.clone, level, sources, unit, origin)
+        return add_plans.plan_add(self.clone, level, sources, unit, origin)
 
     def plan_add_and_delete(
         self,
@@ -383,7 +384,7 @@ class Project(DvcRepository):
         """Delete sources, file by file, whose copies count now; one outcome a source."""
         return add_moves.delete_sources(self.clone, leaving, progress)
 
-    def refuse_stream(self, plan: adding.AddPlan, to: str) -> None:
+    def refuse_stream(self, plan: add_plans.AddPlan, to: str) -> None:
         """Stop before anything is read where a planned unit may not go to a storage.
 
         Raises:
@@ -392,7 +393,7 @@ class Project(DvcRepository):
         add_streams.refuse_stream(self.clone, plan, to)
 
     def stream(
-        self, plan: adding.AddPlan, to: str, *, progress: Progress = SILENT
+        self, plan: add_plans.AddPlan, to: str, *, progress: Progress = SILENT
     ) -> Iterator[add_streams.StreamOutcome]:
         """Send the planned files to a storage, without a copy here, and record them."""
         for outcome in add_streams.stream(self.clone, plan, to, progress):
@@ -400,7 +401,9 @@ class Project(DvcRepository):
                 self.clone.git.stage(outcome.written)
             yield outcome
 
-    def add(self, plan: adding.AddPlan, *, progress: Progress = SILENT) -> Iterator[adding.Added]:
+    def add(
+        self, plan: add_plans.AddPlan, *, progress: Progress = SILENT
+    ) -> Iterator[adding.Added]:
         """Take the planned files in; one outcome a unit. Their headers are read meanwhile."""
         watch = partial(read_ahead.reading_ahead, checks.cache_folder(self.root))
         for added in adding.apply_add(self.clone, plan, progress, watch):
@@ -416,7 +419,7 @@ class Project(DvcRepository):
             level,
             pixels=checking.Pixels.NONE,
             records=False,
-            config=self.clone.config,
+            config=self.config,
         )
         return checks.check(request)
 
@@ -464,8 +467,7 @@ class Project(DvcRepository):
         progress: Progress = SILENT,
     ) -> Iterator[dropping.Dropped]:
         """Delete what a plan says and what is still safe now; one outcome a version."""
-        chosen = choose_levels(self.clone.config, levels)
-        return dropping.drop(self.clone, chosen, options, plan, progress)
+        return dropping.drop(self.clone, self.choose(levels).levels, options, plan, progress)
 
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why; a dvc.lock that a killed run tore is mended first."""
@@ -474,8 +476,7 @@ class Project(DvcRepository):
 
     def run(self, plan: run.RunPlan) -> Iterator[run.RunOutcome]:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
-        finder = environment.EnvironmentFinder(stage_path())
-        return run.run_stages(self.clone, plan, finder.of)
+        return run.run_stages(self.clone, plan, environment.EnvironmentFinder(stage_path()).of)
 
     def lineage(
         self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None

@@ -13,7 +13,8 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.model.findings import CheckReport
-    from imgdata.workflows.add import Added, AddPlan
+    from imgdata.workflows.add import Added
+    from imgdata.workflows.add_plan import AddPlan
 
 SHOWN = 10
 

@@ -19,23 +19,13 @@ from imgdata.project.by_name import storage_named
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.source_objects import SOURCE, SourceObjects
 from imgdata.transfer.take_in import hash_only
-from imgdata.workflows.add import (
-    Added,
-    AddPlan,
-    Merged,
-    Record,
-    UnitToAdd,
-    added,
-    made_record,
-    merge,
-    write_record,
-)
+from imgdata.workflows.add import Added, added
+from imgdata.workflows.add_plan import SHOWN, AddPlan, UnitToAdd
+from imgdata.workflows.add_record import Merged, Record, made_record, merge, write_record
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.push import Pushed, PushOutcome, push
 from imgdata.workflows.push_plan import PushOptions
-
-SHOWN = 5
 
 
 class NotRecorded(Struct, frozen=True):

@@ -23,7 +23,7 @@ from imgdata.system.files import can_reflink
 from imgdata.system.locks import hold
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.fetch import PART, fetch_all
-from imgdata.workflows.add import check_unit_name, level_to_add_to, refuse_ignored
+from imgdata.workflows.add_plan import check_unit_name, level_to_add_to, refuse_ignored
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.import_names import SHOWN, checked_names, refuse_case_clash
 from imgdata.workflows.imported import Imported, imports_of

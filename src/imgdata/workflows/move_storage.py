@@ -11,7 +11,6 @@ from msgspec import Struct, field
 from imgdata.errors import RefusedError, StorageError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.selection import Selection
-from imgdata.policy.ledger import Evidence
 from imgdata.project.by_name import storage_named
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
@@ -132,8 +131,7 @@ def _leg(clone: Clone, level: Level, options: MoveOptions) -> Leg | None:
 
 
 def _is_on(copies: Copies, unit: Unit, name: str) -> bool:
-    beliefs = copies.copy(version_of(unit), name).beliefs
-    return any(isinstance(one, Evidence) for one in beliefs)
+    return copies.copy(version_of(unit), name).has_something
 
 
 def _remains(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
 from imgdata.levels.units import Unit
-from imgdata.model.events import Json, time_text
+from imgdata.model.events import Json
 from imgdata.model.keys import read_name
 from imgdata.model.public_data import Fetched, FetchOutcome, PublicFile, PublicRecord
 from imgdata.model.selection import Selection
@@ -291,8 +291,3 @@ def origin_name(record: PublicRecord, taken: Mapping[str, object]) -> str:
         name = plain[: 32 - len(tail)].rstrip("-_") + tail
         number += 1
     return name
-
-
-def now_text(clone: Clone) -> str:
-    """Return the present time as events hold it."""
-    return time_text(clone.clock.now())

@@ -30,6 +30,7 @@ from imgdata.dvc_repository import (
 )
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
+from imgdata.project.by_name import storage_named
 from imgdata.project.loader import CONFIG_NAME, load_config
 from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.lazy import lazy_module
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from imgdata.tracking import git_lineage, shell
     from imgdata.workflows import add as adding
     from imgdata.workflows import add_move as add_moves
+    from imgdata.workflows import add_plan as add_plans
     from imgdata.workflows import add_stream as add_streams
     from imgdata.workflows import adopt as adopting
     from imgdata.workflows import audit as auditing
@@ -85,6 +87,7 @@ else:
     shell = lazy_module("imgdata.tracking.shell")
     checking = lazy_module("imgdata.workflows.check")
     add_moves = lazy_module("imgdata.workflows.add_move")
+    add_plans = lazy_module("imgdata.workflows.add_plan")
     add_streams = lazy_module("imgdata.workflows.add_stream")
     adding = lazy_module("imgdata.workflows.add")
     adopting = lazy_module("imgdata.workflows.adopt")
@@ -142,9 +145,8 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         InvalidProjectError: imgdata.yaml or a DVC file is not valid.
     """
     root = find_root(Path(path))
-    config = load_config(
-        root / CONFIG_NAME, known_good=root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
-    )
+    known_good = root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
+    config = load_config(root / CONFIG_NAME, known_good=known_good)
     git = need_git(root)
     if not (root / DVC_FOLDER).is_dir():
         problem = f"{root} has an {CONFIG_NAME} but no .dvc folder"
@@ -216,8 +218,7 @@ def plan_adoption(
     here = Path(path).resolve()
     git = need_git(here)
     root = adopting.adoption_root(here, git.root)
-    options = _init_options(root, "minimal", title, storages, origins)
-    options = replace(options, license=license)
+    options = _init_options(root, "minimal", title, license, storages, origins)
     return adopting.plan_adoption(root, options, initing.new_id(), git.keeps, git.ignores)
 
 
@@ -269,8 +270,8 @@ def init_project(  # noqa: PLR0913 - the options of the command
     """
     root = Path(path).resolve()
     initing.refuse_foreign_folder(root)
-    options = _init_options(root, template, title, storages, origins)
-    options = replace(options, license=license, creators=tuple(creators) or options.creators)
+    options = _init_options(root, template, title, license, storages, origins)
+    options = replace(options, creators=tuple(creators) or options.creators)
     plan = initing.plan_init(root, options)
     root.mkdir(parents=True, exist_ok=True)
     around = find_git(root)
@@ -287,13 +288,14 @@ def _init_options(
     root: Path,
     template: str,
     title: str | None,
+    license_: str,
     storages: Mapping[str, str] | None,
     origins: Mapping[str, str] | None,
 ) -> initing.InitOptions:
     return initing.InitOptions(
         template=templates.find_template(template),
         title=title or root.name,
-        license="CC-BY-4.0",
+        license=license_,
         creators=_git_creator(root),
         storages=storages or {},
         origins=origins or {},
@@ -352,9 +354,9 @@ class Project(DvcRepository):
         *,
         unit: str | None = None,
         origin: str | None = None,
-    ) -> adding.AddPlan:
+    ) -> add_plans.AddPlan:
         """Decide what each source folder would become; reads no file."""
-        return adding.plan_add(self.clone, level, sources, unit, origin)
+        return add_plans.plan_add(self.clone, level, sources, unit, origin)
 
     def plan_add_and_delete(
         self,
@@ -380,7 +382,7 @@ class Project(DvcRepository):
         """Delete sources, file by file, whose copies count now; one outcome a source."""
         return add_moves.delete_sources(self.clone, leaving, progress)
 
-    def refuse_stream(self, plan: adding.AddPlan, to: str) -> None:
+    def refuse_stream(self, plan: add_plans.AddPlan, to: str) -> None:
         """Stop before anything is read where a planned unit may not go to a storage.
 
         Raises:
@@ -389,7 +391,7 @@ class Project(DvcRepository):
         add_streams.refuse_stream(self.clone, plan, to)
 
     def stream(
-        self, plan: adding.AddPlan, to: str, *, progress: Progress = SILENT
+        self, plan: add_plans.AddPlan, to: str, *, progress: Progress = SILENT
     ) -> Iterator[add_streams.StreamOutcome]:
         """Send the planned files to a storage, without a copy here, and record them."""
         for outcome in add_streams.stream(self.clone, plan, to, progress):
@@ -397,7 +399,9 @@ class Project(DvcRepository):
                 self.clone.git.stage(outcome.written)
             yield outcome
 
-    def add(self, plan: adding.AddPlan, *, progress: Progress = SILENT) -> Iterator[adding.Added]:
+    def add(
+        self, plan: add_plans.AddPlan, *, progress: Progress = SILENT
+    ) -> Iterator[adding.Added]:
         """Take the planned files in; one outcome a unit. Their headers are read meanwhile."""
         watch = partial(read_ahead.reading_ahead, checks.cache_folder(self.root))
         for added in adding.apply_add(self.clone, plan, progress, watch):
@@ -413,7 +417,7 @@ class Project(DvcRepository):
             level,
             pixels=checking.Pixels.NONE,
             records=False,
-            config=self.clone.config,
+            config=self.config,
         )
         return checks.check(request)
 
@@ -461,8 +465,7 @@ class Project(DvcRepository):
         progress: Progress = SILENT,
     ) -> Iterator[dropping.Dropped]:
         """Delete what a plan says and what is still safe now; one outcome a version."""
-        chosen = choose_levels(self.clone.config, levels)
-        return dropping.drop(self.clone, chosen, options, plan, progress)
+        return dropping.drop(self.clone, self.choose(levels).levels, options, plan, progress)
 
     def plan_run(self, names: Sequence[str] = (), *, force: bool = False) -> run.RunPlan:
         """Decide which stages run, and why; a dvc.lock that a killed run tore is mended first."""
@@ -471,8 +474,7 @@ class Project(DvcRepository):
 
     def run(self, plan: run.RunPlan) -> Iterator[run.RunOutcome]:
         """Run the planned stages through DVC, in order; each is noted when it ends."""
-        finder = environment.EnvironmentFinder(stage_path())
-        return run.run_stages(self.clone, plan, finder.of)
+        return run.run_stages(self.clone, plan, environment.EnvironmentFinder(stage_path()).of)
 
     def lineage(
         self, files: Sequence[str | os.PathLike[str]] = (), question: Question | None = None
@@ -544,7 +546,7 @@ class Project(DvcRepository):
 
     def try_storage(self, name: str) -> Iterator[storing.TrialOutcome]:
         """Write, read back, list and erase an object on a storage; one outcome a step."""
-        return storing.try_out(self.clone.open_storage(storing.find_storage(self.config, name)))
+        return storing.try_out(self.clone.open_storage(storage_named(self.config, name)))
 
     def plan_storage(
         self,

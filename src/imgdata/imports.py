@@ -21,6 +21,7 @@ from imgdata.backends import open_source
 from imgdata.deposits.public_records import InvenioRecords
 from imgdata.deposits.resolving import resolved
 from imgdata.errors import CredentialsError, ImgdataError, PartlyDoneError
+from imgdata.model.events import time_text
 from imgdata.model.public_data import (
     ChangedThere,
     Fetched,
@@ -110,7 +111,7 @@ class Importing:
         (added,) = tuple(project.add(add_plan, progress=self._progress))
         fetched = tuple(one for one in outcomes if isinstance(one, Fetched))
         event = importing.imported_event(
-            plan, origin, importing.now_text(project.clone), str(added.version), fetched
+            plan, origin, time_text(project.clone.clock.now()), str(added.version), fetched
         )
         path = project.clone.log().write([(KIND, event)])
         project.clone.git.stage([path] if path else [])

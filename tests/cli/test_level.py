@@ -86,9 +86,9 @@ def test_a_level_that_cannot_be_is_refused_and_nothing_is_written(lab: Lab) -> N
     for words, said in (
         (("masks",), "there is a level 'masks' already"),
         (("Masks",), "cannot be the name of a level"),
-        (("more", "--storage", "nowhere"), "there is no storage 'nowhere'"),
+        (("more", "--storage", "nowhere"), "'nowhere' is not a storage"),
         (("more", "--from", "nothing"), "'nothing' is not a level"),
-        (("more", "--origin", "nobody"), "there is no origin 'nobody'"),
+        (("more", "--origin", "nobody"), "'nobody' is not an origin"),
         (("more", "--path", "data/raw/more"), "lies in that of level 'raw'"),
         (("more", "--path", "../more"), "must be a folder inside the project"),
         (("more", "--keep", "a while"), "'keep'"),

@@ -203,7 +203,7 @@ def test_each_storage_that_fails_is_named(lab: Lab) -> None:
         (("add", "lab", "s3://x/y", "--option", "regin=a"), 2, "region"),
         (("add", "lab", "s3://x/y", "--option", "region"), 2, "KEY=VALUE"),
         (("add", "lab", "/x", "--level", "rao"), 2, "rao"),
-        (("test", "nowhere"), 2, "no storage 'nowhere'"),
+        (("test", "nowhere"), 2, "'nowhere' is not a storage"),
     ],
 )
 def test_what_is_not_understood_ends_with_2(

@@ -14,7 +14,8 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.model.findings import CheckReport
-    from imgdata.workflows.add import Added, AddPlan, UnitToAdd
+    from imgdata.workflows.add import Added
+    from imgdata.workflows.add_plan import AddPlan, UnitToAdd
 
 SHOWN = 10
 NAMED = 4
@@ -163,11 +164,13 @@ def refuse_errors(session: Session, reports: "tuple[CheckReport, ...]") -> None:
 
 def refuse_left_out(done: "list[Added]") -> None:
     """Say with the exit status that some files are still only at the source."""
+    from imgdata.workflows.source_files import IGNORED  # noqa: PLC0415 - keeps --help fast
+
     left = [
         f"{one.unit.source}/{path.path}: {path.why}"
         for one in done
         for path in one.left_out
-        if path.why != "named in .dvcignore"
+        if path.why != IGNORED
     ]
     if left:
         many = "one file was" if len(left) == 1 else f"{len(left)} files were"

@@ -25,8 +25,9 @@ from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
     from imgdata.api import Project
-    from imgdata.workflows.add import Added, AddPlan
+    from imgdata.workflows.add import Added
     from imgdata.workflows.add_move import Gone, Leaving, MovePlan, Stays
+    from imgdata.workflows.add_plan import AddPlan
     from imgdata.workflows.add_stream import NotRecorded
     from imgdata.workflows.push import PushOutcome
 

@@ -9,8 +9,9 @@ from imgdata.dvc_files.index import Index
 from imgdata.dvc_files.places import Where
 from imgdata.dvc_files.recorded import MD5, MD5_DOS2UNIX
 from imgdata.dvc_files.stages import Out, Stage
-from imgdata.errors import InvalidProjectError, UsageError
+from imgdata.errors import InvalidProjectError
 from imgdata.model.objects import ObjectId, is_folder
+from imgdata.project.by_name import level_named
 from imgdata.project.config import Config, Level
 
 ZARR = ".zarr"
@@ -194,10 +195,5 @@ def choose_levels(config: Config, names: Iterable[str]) -> tuple[Level, ...]:
     Raises:
         UsageError: A name is not a level.
     """
-    wanted = tuple(names)
-    for name in wanted:
-        if name not in config.levels:
-            known = ", ".join(config.levels)
-            problem = f"'{name}' is not a level of this project"
-            raise UsageError(problem, cause=f"levels: {known}", remedy="imgdata status")
+    wanted = {level_named(config, name).name for name in names}
     return tuple(level for level in config.levels.values() if not wanted or level.name in wanted)

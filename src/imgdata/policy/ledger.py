@@ -159,6 +159,11 @@ class Copy(Struct, frozen=True, dict=True):
         return tuple(dict.fromkeys(map(self.belief, [*others, *named])))
 
     @property
+    def has_something(self) -> bool:
+        """Whether any object is evidenced."""
+        return any(isinstance(one, Evidence) for one in self.beliefs)
+
+    @property
     def is_whole(self) -> bool:
         """Whether every object is evidenced, without asking object by object."""
         return bool(self.notes) and all(isinstance(one, Evidence) for one in self.beliefs)

@@ -16,7 +16,8 @@ from imgdata.system.files import remove_empty, unlink_same
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import Item
 from imgdata.transfer.take_in import Taken
-from imgdata.workflows.add import Added, AddPlan, level_to_add_to, plan_add
+from imgdata.workflows.add import Added
+from imgdata.workflows.add_plan import AddPlan, level_to_add_to, plan_add
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.contents import Contents, list_item
 from imgdata.workflows.copies import Copies, rule_of

@@ -15,26 +15,17 @@ from imgdata.dvc_files.joining import Ground, dot_dvc_stage
 from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.errors import MachineError, PartlyDoneError, RefusedError, UsageError
 from imgdata.model.excerpts import first_lines
+from imgdata.project.by_name import storage_named
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.source_objects import SOURCE, SourceObjects
 from imgdata.transfer.take_in import hash_only
-from imgdata.workflows.add import (
-    Added,
-    AddPlan,
-    Merged,
-    Record,
-    UnitToAdd,
-    added,
-    made_record,
-    merge,
-    write_record,
-)
+from imgdata.workflows.add import Added, added
+from imgdata.workflows.add_plan import SHOWN, AddPlan, UnitToAdd
+from imgdata.workflows.add_record import Merged, Record, made_record, merge, write_record
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.push import Pushed, PushOutcome, push
 from imgdata.workflows.push_plan import PushOptions
-
-SHOWN = 5
 
 
 class NotRecorded(Struct, frozen=True):
@@ -72,10 +63,7 @@ def refuse_stream(clone: Clone, plan: AddPlan, to: str) -> None:
         UsageError: There is no such storage, or the source lies where the unit is to stay.
         RefusedError: A restricted unit to a public storage.
     """
-    if to not in clone.config.storages:
-        known = ", ".join(clone.config.storages) or "none"
-        problem = f"'{to}' is not a storage of this project"
-        raise UsageError(problem, cause=f"storages: {known}")
+    storage_named(clone.config, to)
     gate = Gate(clone, ask=False)
     for unit in plan.units:
         if unit.stays:

@@ -4,7 +4,6 @@ Adoption is additive. Data, pipelines, records and remotes stay as they are, so 
 as before; imgdata.yaml and the few lines it needs come beside them once a person said yes.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from imgdata.dvc_files.collecting import dvc_roots
+from imgdata.dvc_files.collecting import DVC_FOLDER, dvc_roots
 from imgdata.dvc_files.config import REMOTE, DvcConfig, Setting, config_sections, read_config
 from imgdata.dvc_files.index import Index, read_index
 from imgdata.dvc_files.recorded import MD5_DOS2UNIX
@@ -33,13 +32,11 @@ from imgdata.workflows.init import (
     default_archive,
     edit_config,
 )
+from imgdata.workflows.level_config import yaml_value
 from imgdata.workflows.prepare_clone import DVC_IGNORED
 
-DVC_FOLDER = ".dvc"
 READ_ONLY = frozenset({"http", "https"})
 STORAGE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
-_PLAIN = re.compile(r"[A-Za-z][\w./-]*( [\w./-]+)*", re.ASCII)
-_NO_TEXT = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "n"})
 IMAGE_SUFFIXES = frozenset(
     {".tif", ".tiff", ".flex", ".nd2", ".czi", ".lif", ".lsm", ".oib", ".oif", ".oir", ".vsi"}
     | {".ims", ".zarr", ".dv", ".stk", ".c01", ".dib", ".png", ".jpg", ".h5", ".hdf5", ".mrc"}
@@ -269,36 +266,24 @@ def _config_text(
         "# Proposed by imgdata init from what DVC and git knew. Correct it, then:",
         "#   imgdata storage apply",
         "version: 1",
-        f"id: {_yaml(project_id)}",
-        f"title: {_yaml(options.title)}",
-        f"license: {_yaml(options.license)}",
-        f"creators: {_yaml(known)}",
+        f"id: {yaml_value(project_id)}",
+        f"title: {yaml_value(options.title)}",
+        f"license: {yaml_value(options.license)}",
+        f"creators: {yaml_value(known)}",
         "currency: USD",
         "commit: ask",
         "release_branch: main",
         "",
         "# Where copies are kept. Nothing is known yet about what really lies there.",
         "storages:",
-        *(f"  {name}: {_yaml(storage)}" for name, storage in storages.items()),
+        *(f"  {name}: {yaml_value(storage)}" for name, storage in storages.items()),
         "",
         "levels:",
     ]
     for level in levels:
-        lines += [f"  {level.name}:", f"    path: {_yaml(level.path)}"]
+        lines += [f"  {level.name}:", f"    path: {yaml_value(level.path)}"]
         lines.append(f"    unit: {level.unit or 'none'}")
         if level.sources:
-            lines.append(f"    from: {_yaml(level.sources)}")
-        lines.append(f"    storage: {_yaml(place(level.place))}")
+            lines.append(f"    from: {yaml_value(level.sources)}")
+        lines.append(f"    storage: {yaml_value(place(level.place))}")
     return "\n".join(lines) + "\n"
-
-
-def _yaml(value: object) -> str:
-    """Return a value in one line of YAML; quoted where a plain word would not do."""
-    if isinstance(value, str):
-        is_plain = _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT
-        return value if is_plain else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_yaml(item)}' for key, item in value.items())}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_yaml(item) for item in value)}]"
-    return json.dumps(value)

@@ -27,7 +27,7 @@ from imgdata.policy.audit.facts import (
 from imgdata.policy.audit.remarks import Judged
 from imgdata.policy.audit.table import audit as judge
 from imgdata.policy.evidence import CopyFact
-from imgdata.policy.ledger import Evidence, NothingNoted, NotThere
+from imgdata.policy.ledger import NothingNoted, NotThere
 from imgdata.policy.recoverable import NotRecoverable, Recoverability
 from imgdata.ports import LiesInFolder
 from imgdata.project.config import Config
@@ -270,14 +270,13 @@ class _Gathering(Struct, dict=True):
                 for unit in self.clone.units.by_level[level.name]
                 if unit.version is not None
             )
-            if any(isinstance(one, Evidence) for copy in copies for one in copy.beliefs):
+            if any(copy.has_something for copy in copies):
                 yield level.name
 
     def _marker(self, name: str) -> tuple[MarkerState, str]:
         answer = self.copies.reach(name)
         if isinstance(answer, Offline):
-            is_drive = self._is_drive(name) and self.copies.is_unplugged(name)
-            return ("offline" if is_drive else "unreachable"), answer.error.problem
+            return ("offline" if self._is_drive(name) else "unreachable"), answer.error.problem
         if answer.marker is None:
             return "absent", ""
         if answer.marker.project_id != self.clone.config.id:
@@ -285,7 +284,7 @@ class _Gathering(Struct, dict=True):
         return "ours", ""
 
     def _is_drive(self, name: str) -> bool:
-        """Tell whether a storage is a drive known by its label, which may lie in a drawer."""
+        """Tell whether a storage is a drive known by its label that is not plugged in."""
         try:
             opened = self.clone.open_storage(self.clone.config.storages[name])
         except ImgdataError:

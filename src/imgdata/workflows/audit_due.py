@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from imgdata.levels.units import Unit
 from imgdata.policy.audit.facts import Due, Superseded, ToMove
-from imgdata.policy.ledger import Evidence
 from imgdata.policy.recoverable import NotRecoverable, Recoverability
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
@@ -55,8 +54,7 @@ def _held(clone: Clone, graph: Graph, unit: Unit, place: str) -> int:
     """Return how many bytes of a unit are at a place; at a storage, as far as is known."""
     version = version_of(unit)
     if place != HERE:
-        beliefs = graph.copies.copy(version, place).beliefs
-        return max(1, unit.size) if any(isinstance(one, Evidence) for one in beliefs) else 0
+        return max(1, unit.size) if graph.copies.copy(version, place).has_something else 0
     return _bytes_here(clone, graph, version)
 
 
@@ -113,7 +111,7 @@ def _has(clone: Clone, graph: Graph, version: Version, place: str) -> bool:
         copy, items = graph.copies.copy(version, place), graph.items(version)
         if items is None and not graph.copies.is_there(version, place, items):
             return False  # its list is lost: nothing that remains there can be told to be of it
-        return any(isinstance(one, Evidence) for one in copy.beliefs)
+        return copy.has_something
     return clone.cache.stat(version.key) is not None
 
 
@@ -136,8 +134,5 @@ def to_move(clone: Clone, copies: Copies) -> Iterator[ToMove]:
 
 def _still_on(copies: Copies, unit: Unit, storages: Sequence[str]) -> str | None:
     """Return the first of a level's storages that is noted to have a unit."""
-    for name in storages:
-        beliefs = copies.copy(version_of(unit), name).beliefs
-        if any(isinstance(one, Evidence) for one in beliefs):
-            return name
-    return None
+    version = version_of(unit)
+    return next((name for name in storages if copies.copy(version, name).has_something), None)

@@ -18,7 +18,6 @@ from imgdata.errors import ImgdataError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import object_key
 from imgdata.policy.audit.facts import Leak, PublicRemote
-from imgdata.policy.ledger import Evidence
 from imgdata.ports import Storage
 from imgdata.project.config import StorageConfig
 from imgdata.transfer.presence import OBJECTS_FOLDER
@@ -88,8 +87,7 @@ class _Search(Struct, frozen=True):
             return None
 
     def _is_noted(self, version: Version) -> bool:
-        beliefs = self.copies.copy(version, self.storage.name).beliefs
-        return any(isinstance(one, Evidence) for one in beliefs)
+        return self.copies.copy(version, self.storage.name).has_something
 
     def _leak(
         self, version: Version, public: str, found: list[str], reasons: tuple[str, ...]

@@ -379,7 +379,7 @@ def _completeness(
     checked: Sequence[_Checked], options: CheckOptions
 ) -> tuple[tuple[Layout, ...], list[_About]]:
     images = [
-        plate_rules.Named(c.candidate.name, c.reading, c.pixels, c.is_mask, _folder_depth(options))
+        plate_rules.Named(c.candidate.name, c.reading, c.pixels, c.is_mask, options.unit_depth)
         for c in checked
         if c.reading.format not in {"parquet", "csv"}
     ]
@@ -391,10 +391,6 @@ def _completeness(
         images, options.keys, plate_maps=options.plate_maps, below=below
     )
     return layouts, list(about)
-
-
-def _folder_depth(options: CheckOptions) -> int:
-    return options.unit_depth
 
 
 def counted(report: CheckReport) -> Mapping[str, int]:

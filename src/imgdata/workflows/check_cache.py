@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from imgdata.model.facts import PixelFacts, Reading
+from imgdata.model.facts import Reading
 from imgdata.workflows.check_walk import Candidate
 
 _log = logging.getLogger(__name__)
@@ -23,11 +23,9 @@ _AT_ONCE = 900  # below the 999 host parameters of old SQLite builds
 
 
 class Remembered(msgspec.Struct, frozen=True):
-    """What one file told: its reading (None: no image), and its pixels if they were looked at."""
+    """What one file told: its reading (None: no image)."""
 
     reading: Reading | None
-    pixels: PixelFacts | None = None
-    all_planes: bool = False
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -16,7 +16,6 @@ RAW = "raw"
 MOST = 0.5
 _ENDS = re.compile(r"_(?:[a-z]{1,2}\d{2}|s\d+|w\d)")
 _WAVE = re.compile(r"_w\d+$")
-Join = Callable[[Mapping[str, Fact], Sidecar], None]
 Placed = tuple[str, Sidecar]
 
 

@@ -138,7 +138,7 @@ def _targets(
 def _remote_options(storage: StorageConfig) -> dict[str, str]:
     """Return the options of a remote in `.dvc/config`, by DVC's names."""
     return {
-        name: _option_text(storage.options[key])
+        name: option_text(storage.options[key])
         for key, name in DVC_OPTIONS.items()
         if key in storage.options
     }
@@ -156,7 +156,8 @@ def _option(name: str, text: str) -> Option:
     return int(text) if name == "port" and text.isdecimal() else text
 
 
-def _option_text(value: object) -> str:
+def option_text(value: object) -> str:
+    """Return an option as DVC's configuration and the command line have it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,6 +1,6 @@
 """What is known of the copies of a version, object by object: from the log, or by asking now."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -64,12 +64,10 @@ class Copies(Struct, dict=True):
     Attributes:
         clone: The project.
         ask: Whether storages are asked now, or only the log.
-        allow: Which storages may be asked; all without it.
     """
 
     clone: Clone
     ask: bool
-    allow: Callable[[str], bool] = field(default=lambda _: True)
     _opened: dict[str, Storage | ImgdataError] = field(default_factory=dict)
     _answers: dict[str, Answer] = field(default_factory=dict)
     _cold: dict[str, bool] = field(default_factory=dict)

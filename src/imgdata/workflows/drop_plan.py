@@ -5,15 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.errors import DamagedError, RefusedError, UsageError
-from imgdata.levels.units import Unit
+from imgdata.errors import DamagedError, RefusedError
 from imgdata.model.keys import Fields, read_name
 from imgdata.model.objects import FOLDER_SUFFIX
 from imgdata.model.selection import Selection
 from imgdata.policy.ledger import NotThere
-from imgdata.policy.recoverable import (
-    Recoverability,
-)
+from imgdata.policy.recoverable import Recoverability
+from imgdata.project.by_name import storage_named
 from imgdata.project.config import AcceptedLoss, Level
 from imgdata.project.loader import CONFIG_NAME
 from imgdata.transfer.move import Item
@@ -27,6 +25,7 @@ from imgdata.workflows.graph import Graph, id_of
 from imgdata.workflows.history import History, Version
 from imgdata.workflows.places import HERE
 from imgdata.workflows.retention import Retention, superseded
+from imgdata.workflows.versions import version_of
 
 
 class DropOptions(Struct, frozen=True):
@@ -94,10 +93,8 @@ def plan_drop(clone: Clone, levels: Sequence[Level], options: DropOptions) -> Dr
     if options.source in clone.config.repositories:
         problem = f"nothing can be dropped from '{options.source}': a published record stays"
         raise RefusedError(problem)
-    if options.source != HERE and options.source not in clone.config.storages:
-        known = ", ".join(clone.config.storages)
-        problem = f"'{options.source}' is not a storage of this project"
-        raise UsageError(problem, cause=f"storages: {known}")
+    if options.source != HERE:
+        storage_named(clone.config, options.source)
     copies = Copies(clone, ask=options.ask)
     _refuse_foreign(clone, copies, options)
     storages = [
@@ -177,7 +174,7 @@ class _Planner(Struct):
                 continue
             if self.options.only is not None and unit.path not in self.options.only:
                 continue
-            found.append(_version(unit))
+            found.append(version_of(unit))
         return tuple(found)
 
     def _consumers(self, targets: Iterable[Version]) -> Mapping[str, tuple[Version, ...]]:
@@ -188,7 +185,7 @@ class _Planner(Struct):
         for unit in self.clone.units.of(self.clone.config.levels):
             reads = {dep.path for dep in unit.stage.deps if dep.is_inside}
             if unit.version is not None and reads & paths and unit.level not in levels:
-                found.setdefault(unit.level, []).append(_version(unit))
+                found.setdefault(unit.level, []).append(version_of(unit))
         return {level: tuple(some) for level, some in found.items()}
 
     def _shared(self, targets: Iterable[Version]) -> frozenset[str]:
@@ -317,10 +314,6 @@ class _Planner(Struct):
             return ()
         path = f"{self.clone.git_prefix}{CONFIG_NAME}"
         return () if path in self.clone.git.dirty_paths() else known.accept_loss
-
-
-def _version(unit: Unit) -> Version:
-    return Version(unit.path, unit.level, unit.name, str(unit.version), unit.size, unit.nfiles)
 
 
 def _fields(level: Level, version: Version, name: str) -> Fields | None:

@@ -9,10 +9,11 @@ from functools import cached_property
 from msgspec import Struct
 
 from imgdata.errors import ImgdataError
-from imgdata.policy.ledger import CopyKey
 from imgdata.project.config import StorageConfig
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
+from imgdata.workflows.conform import option_text
+from imgdata.workflows.copies import key_of
 from imgdata.workflows.history import Version
 from imgdata.workflows.versions import current_versions
 
@@ -20,14 +21,10 @@ from imgdata.workflows.versions import current_versions
 def how_to_add(storage: StorageConfig) -> str:
     """Return the command that writes a storage down again, and its marker."""
     options = "".join(
-        f" --option {shlex.quote(f'{key}={_text(value)}')}"
+        f" --option {shlex.quote(f'{key}={option_text(value)}')}"
         for key, value in storage.options.items()
     )
     return f"imgdata storage add {storage.name} {shlex.quote(storage.url)}{options}"
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class FormerStorages(Struct, dict=True):
@@ -42,8 +39,7 @@ class FormerStorages(Struct, dict=True):
                 yield name
 
     def _has(self, name: str, version: Version) -> bool:
-        key = CopyKey(name, version.level, version.unit, version.version)
-        return self.clone.ledger.copy(key).is_whole
+        return self.clone.ledger.copy(key_of(version, name)).is_whole
 
     def way_back(self, version: Version) -> str:
         """Return the command that makes one that has a version known again; empty for none."""

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from imgdata.dvc_files.config import require_cache
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
 from imgdata.levels.units import Unit
-from imgdata.model.events import Json, time_text
+from imgdata.model.events import Json
 from imgdata.model.keys import read_name
 from imgdata.model.public_data import Fetched, FetchOutcome, PublicFile, PublicRecord
 from imgdata.model.selection import Selection
@@ -24,7 +24,7 @@ from imgdata.system.files import can_reflink
 from imgdata.system.locks import hold
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.fetch import PART, fetch_all
-from imgdata.workflows.add import check_unit_name, level_to_add_to, refuse_ignored
+from imgdata.workflows.add_plan import check_unit_name, level_to_add_to, refuse_ignored
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.import_names import SHOWN, checked_names, refuse_case_clash
 from imgdata.workflows.imported import Imported, imports_of
@@ -292,8 +292,3 @@ def origin_name(record: PublicRecord, taken: Mapping[str, object]) -> str:
         name = plain[: 32 - len(tail)].rstrip("-_") + tail
         number += 1
     return name
-
-
-def now_text(clone: Clone) -> str:
-    """Return the present time as events hold it."""
-    return time_text(clone.clock.now())

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from imgdata.errors import UsageError
 from imgdata.levels.units import choose_levels
+from imgdata.project.by_name import origin_named, storage_named
 from imgdata.project.config import NO_STORAGE, NO_UNIT, Config
 from imgdata.project.loader import CONFIG_NAME, parse_config
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import FileChange, plan_conform
 from imgdata.workflows.level_config import Value, with_level
 from imgdata.workflows.level_move_plan import refuse_name
-from imgdata.workflows.storages import find_storage
 
 
 class NewLevel(Struct, frozen=True):
@@ -82,13 +82,11 @@ def plan_level(clone: Clone, wanted: NewLevel) -> LevelPlan:
 def _refuse_unknown(config: Config, wanted: NewLevel) -> None:
     for name in wanted.storages:
         if name != NO_STORAGE and name not in config.repositories:
-            find_storage(config, name)
+            storage_named(config, name)
     if wanted.sources:
         choose_levels(config, wanted.sources)
-    if wanted.origin and wanted.origin not in config.origins:
-        problem = f"there is no origin '{wanted.origin}' in {CONFIG_NAME}"
-        known = ", ".join(config.origins) or "none"
-        raise UsageError(problem, cause=f"origins: {known}")
+    if wanted.origin:
+        origin_named(config, wanted.origin)
 
 
 def _completed(config: Config, wanted: NewLevel) -> NewLevel:

@@ -93,11 +93,13 @@ def _last_line(node: yaml.Node) -> int:
     return last.line - 1 if last.column == 0 and last.line > node.start_mark.line else last.line
 
 
-def yaml_value(value: Value) -> str:
+def yaml_value(value: object) -> str:
     """Return a value in one line of YAML; quoted where a plain word would not do."""
     if isinstance(value, str):
         is_plain = _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT
         return value if is_plain else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int):
-        return str(value)
-    return f"[{', '.join(yaml_value(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {yaml_value(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(yaml_value(item) for item in value)}]"
+    return json.dumps(value)

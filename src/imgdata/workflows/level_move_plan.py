@@ -33,6 +33,7 @@ from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 from imgdata.errors import InvalidProjectError, RefusedError, UsageError
 from imgdata.lineage.run_events import canonical_hash
 from imgdata.model.renames import Rename
+from imgdata.project.by_name import level_named
 from imgdata.project.exclusion_lists import FOLDER as EXCLUSIONS
 from imgdata.project.exclusion_lists import list_path
 from imgdata.project.exclusion_lists import with_renamed_level as with_level_excluded
@@ -113,12 +114,8 @@ def plan_move(clone: Clone, level: str, to: str, path: str | None) -> MovePlan:
 
 
 def _relocation(clone: Clone, level: str, to: str, path: str | None) -> Relocation:
-    if level not in clone.config.levels:
-        known = ", ".join(clone.config.levels)
-        problem = f"'{level}' is not a level of this project"
-        raise UsageError(problem, cause=f"levels: {known}", remedy="imgdata status")
+    before = level_named(clone.config, level).path
     refuse_name(to)
-    before = clone.config.levels[level].path
     after = path
     if after is None:
         folder, _, name = before.rpartition("/")

@@ -4,7 +4,6 @@ from msgspec import Struct
 
 from imgdata.errors import UsageError
 from imgdata.model.events import Json
-from imgdata.policy.ledger import Evidence
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.copies import Copies, rule_of
 from imgdata.workflows.versions import current_versions
@@ -42,7 +41,7 @@ def lose(clone: Clone, name: str, reason: str) -> Lost:
         held = [
             key
             for key, copy in now.ledger.copies.items()
-            if key.storage == name and any(isinstance(one, Evidence) for one in copy.beliefs)
+            if key.storage == name and copy.has_something
         ]
         whole: dict[str, Json] = {"storage": name, "reason": reason, "objects": "all"}
         events: list[tuple[str, dict[str, Json]]] = [("lost", whole)]

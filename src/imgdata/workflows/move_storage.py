@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from imgdata.errors import RefusedError, StorageError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.selection import Selection
-from imgdata.policy.ledger import Evidence
+from imgdata.project.by_name import storage_named
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
 from imgdata.transfer.move import DEFAULT_JOBS, Item, Moved, move_one
@@ -90,11 +90,8 @@ def plan_move(clone: Clone, levels: Sequence[Level], options: MoveOptions) -> tu
         RefusedError: Both storages are the same place.
         StorageError: The former storage cannot be asked.
     """
-    for name in (options.source, options.target):
-        if name and name not in clone.config.storages:
-            known = ", ".join(clone.config.storages)
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+    for name in filter(None, (options.source, options.target)):
+        storage_named(clone.config, name)
     found = (_leg(clone, level, options) for level in levels)
     return tuple(leg for leg in found if leg is not None and leg.units)
 
@@ -134,8 +131,7 @@ def _leg(clone: Clone, level: Level, options: MoveOptions) -> Leg | None:
 
 
 def _is_on(copies: Copies, unit: Unit, name: str) -> bool:
-    beliefs = copies.copy(version_of(unit), name).beliefs
-    return any(isinstance(one, Evidence) for one in beliefs)
+    return copies.copy(version_of(unit), name).has_something
 
 
 def _remains(

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.errors import ImgdataError, InvalidProjectError, UsageError
+from imgdata.errors import ImgdataError, InvalidProjectError
 from imgdata.levels.units import Unit
 from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
 from imgdata.policy.ledger import Copy, NotThere
 from imgdata.ports import Storage
+from imgdata.project.by_name import storage_named
 from imgdata.project.config import Level
 from imgdata.transfer.move import DEFAULT_JOBS, Damaged, Item
 from imgdata.transfer.presence import present_objects
@@ -106,10 +107,7 @@ def choose_targets(
             problem, cause="\n".join(told[:5]), remedy="imgdata storage apply"
         )
     for name in options.to:
-        if name not in clone.config.storages:
-            known = ", ".join(clone.config.storages)
-            problem = f"'{name}' is not a storage of this project"
-            raise UsageError(problem, cause=f"storages: {known}")
+        storage_named(clone.config, name)
     chosen: list[Target | NotPushed] = []
     for level in levels:
         units = clone.units.by_level[level.name]

@@ -91,19 +91,6 @@ def list_storages(config: Config) -> tuple[StorageLine, ...]:
     )
 
 
-def find_storage(config: Config, name: str) -> StorageConfig:
-    """Return one storage of imgdata.yaml.
-
-    Raises:
-        UsageError: There is none of this name.
-    """
-    if name not in config.storages:
-        problem = f"there is no storage '{name}' in {CONFIG_NAME}"
-        known = ", ".join(config.storages) or "none"
-        raise UsageError(problem, cause=f"storages: {known}", remedy="imgdata storage list")
-    return config.storages[name]
-
-
 def try_out(storage: Storage) -> Iterator[TrialOutcome]:
     """Write an object, read it back, find it in the listing and erase it; stop at a failure.
 

@@ -252,9 +252,14 @@ def _history(answer: Answer) -> Iterator[str]:
     if answer.history is None:
         return
     yield f"  recorded versions: {len(answer.history)}"
+    now = answer.in_git.annex_key or answer.in_git.blob if answer.in_git is not None else None
+    now = now or (None if answer.out is None else answer.out.md5)
+    current = next((one for one in answer.history if one.hash and one.hash == now), None)
     for version in answer.history:
         digest = short_hash(version.hash) if version.hash else "dropped"
-        yield f"    {digest}   {commit_words(version.commit)}   {plain(version.producer)}"
+        made = f"   {plain(version.producer)}" if version.producer else ""
+        mark = "   current" if version is current else ""
+        yield f"    {digest}   {commit_words(version.commit)}{made}{mark}"
         yield from (f"      {plain(line)}" for line in version.changes)
 
 

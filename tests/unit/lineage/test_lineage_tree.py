@@ -133,3 +133,19 @@ def test_a_moved_file_is_not_called_restored(repository: Repository) -> None:
     lines = tree(repository, "moved")
     assert not any("restored" in line for line in lines)
     assert any(f"as out; {move[:7]} moved or copied it here" in line for line in lines)
+
+
+def test_the_current_version_is_marked_whatever_is_newest(repository: Repository) -> None:
+    def recorded(digest: str) -> dict[str, Any]:
+        return {"dvc.lock": lock(make=entry("make", {}, {"out": digest}))}
+
+    repository.save({"dvc.yaml": {"stages": {"make": stage("make", [], ["out"])}}, **recorded(A)})
+    repository.git("checkout", "-q", "-b", "side")
+    taken = repository.save(recorded(B))
+    repository.git("checkout", "-q", "main")
+    repository.save(recorded(C))
+    repository.git("merge", "-q", "-X", "theirs", "-m", "Take theirs", "side")
+    marked = [line for line in tree(repository, "out", history=True) if line.endswith("   current")]
+    assert len(marked) == 1
+    assert marked[0].startswith(f"    {B[:8]}   ")
+    assert taken[:7] in marked[0]

@@ -8,6 +8,7 @@ from imgdata.lineage.annex_keys import checksum_of
 from imgdata.lineage.answer import Answer, Edge, Node
 from imgdata.lineage.decisions import exclusion_words, note_words
 from imgdata.lineage.index import ENTRY_MARK
+from imgdata.lineage.resolve import folder_of_member
 from imgdata.model.commits import Commit
 from imgdata.model.sizes import format_size
 
@@ -62,7 +63,7 @@ def _headline(answer: Answer) -> str:
 def _recorded(answer: Answer) -> Iterator[str]:
     version = ""
     if answer.member and answer.out:
-        folder = plain(answer.file.removesuffix(f"/{answer.member}"))
+        folder = plain(folder_of_member(answer))
         yield f"inside {folder} ({plain(answer.out.md5)})"
         version = f"that version of {folder} "
     if answer.first_recorded:
@@ -88,7 +89,7 @@ def _git_words(answer: Answer) -> Iterator[str]:
         return
     if known.annex_key:
         yield f"git-annex key {plain(known.annex_key)}"
-    if known.added_by:
+    if known.added_by and known.added_by != answer.first_recorded:
         yield f"added {commit_words(known.added_by)}"
     if known.restored_by:
         yield f"restored {commit_words(known.restored_by)}"
@@ -146,7 +147,8 @@ class _Tree:
 def node_lines(node: Node) -> Iterator[str]:
     """Yield what one activity was: id, command, parameters, who ran it."""
     flags = ", ".join(plain(flag) for flag in node.flags)
-    kind = "" if node.kind == "stage" else f"   {node.kind}"
+    is_said = node.kind == "stage" or node.id.startswith(f"{node.kind}:")
+    kind = "" if is_said else f"   {node.kind}"
     place = f"   in {plain(node.wdir)}" if node.cmd and node.wdir != _own_folder(node) else ""
     yield f"{plain(node.id)}{kind}{place}{f'   [{flags}]' if flags else ''}"
     commands = (node.cmd,) if isinstance(node.cmd, str) else node.cmd or ()
@@ -250,9 +252,14 @@ def _history(answer: Answer) -> Iterator[str]:
     if answer.history is None:
         return
     yield f"  recorded versions: {len(answer.history)}"
+    now = answer.in_git.annex_key or answer.in_git.blob if answer.in_git is not None else None
+    now = now or (None if answer.out is None else answer.out.md5)
+    current = next((one for one in answer.history if one.hash and one.hash == now), None)
     for version in answer.history:
         digest = short_hash(version.hash) if version.hash else "dropped"
-        yield f"    {digest}   {commit_words(version.commit)}   {plain(version.producer)}"
+        made = f"   {plain(version.producer)}" if version.producer else ""
+        mark = "   current" if version is current else ""
+        yield f"    {digest}   {commit_words(version.commit)}{made}{mark}"
         yield from (f"      {plain(line)}" for line in version.changes)
 
 

@@ -7,12 +7,12 @@ brought it, the run among them.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from imgdata.lineage.annex_keys import key_of
+from imgdata.lineage.annex_keys import is_key, key_of, size_of
 from imgdata.lineage.answer import InGit, ProducedBy
 from imgdata.lineage.run_records import BELOW, NoRecord, RunRecord, parse_run_record
 from imgdata.lineage.sources import source_timelines
@@ -146,7 +146,34 @@ class Runs(Struct):
         facts = self._facts(entry, line, changes, brought, run)
         if moved_from:
             facts = replace(facts, restored_by=None)
+        if run is None:
+            gaps += self._maybe_migrated(path, here, line, facts.earlier_versions_by_run)
         return Origin(path, run, facts, tuple(gaps))
+
+    def _maybe_migrated(
+        self, path: str, here: str, line: Timeline[str], earlier: tuple[str, ...]
+    ) -> Iterator[str]:
+        """Say that a run may have made the same bytes under another name.
+
+        `git annex migrate` and `unannex` change what identifies a content, not the content.
+        """
+        newest = earlier[0] if earlier else ""
+        before = line.values.get(newest)
+        if before is None or not (is_key(before) or is_key(here)):
+            return
+        size = self._size(here)
+        if size is not None and size == self._size(before):
+            yield (
+                f"the run {newest[:7]} made {path} with as many bytes under another key "
+                f"({before}): the same content migrated or unannexed, or an edit of the same "
+                "length"
+            )
+
+    def _size(self, content: str) -> int | None:
+        if is_key(content):
+            return size_of(content)
+        data = self.objects.read_blob(content)
+        return None if data is None else len(data)
 
     def _facts(
         self,

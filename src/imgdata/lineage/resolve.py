@@ -17,9 +17,9 @@ from msgspec import Struct, field
 
 from imgdata.dvc_files.dot_dvc import DotDvcDep
 from imgdata.dvc_files.pipeline import PIPELINE_NAME
-from imgdata.dvc_files.places import Where, folder_of, join
+from imgdata.dvc_files.places import Where, folder_of, join, resolve
 from imgdata.dvc_files.recorded import CHECKSUM, ETAG, Recorded
-from imgdata.lineage.answer import Edge, Node, Out, Relation
+from imgdata.lineage.answer import Answer, Edge, Node, Out, Relation
 from imgdata.lineage.index import Claim, Index, Stage
 from imgdata.model.commits import TreeEntry
 
@@ -218,6 +218,16 @@ def out_of(record: Recorded) -> Out:
 def hash_of(record: Recorded) -> str | None:
     """Return the recorded hash, or None if there is none."""
     return None if record.hash is None else record.hash.value
+
+
+def folder_of_member(answer: Answer) -> str:
+    """Return the tracked folder a member lies in, seen from the root.
+
+    The answer's own name does not tell: a file from elsewhere is found by its content.
+    """
+    node = next((one for one in answer.nodes if one.id == answer.producer), None)
+    written = "" if answer.out is None else answer.out.path
+    return resolve(written, "" if node is None or node.wdir == "." else node.wdir).path
 
 
 def member_path(claim: Claim, path: str) -> str | None:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from imgdata.lineage.annex_keys import checksum_of
 from imgdata.lineage.answer import Answer, Edge, Node, Out
 from imgdata.lineage.decisions import exclusion_words, note_words
+from imgdata.lineage.resolve import folder_of_member
 
 SHORT_HASH = 8
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
@@ -122,8 +123,7 @@ def _add_target(graph: Graph, answer: Answer) -> None:
     if answer.producer in graph.nodes and answer.member is None:
         graph.made.setdefault((str(answer.producer), file.path, file.hash))
     elif answer.producer in graph.nodes and answer.member is not None and answer.out is not None:
-        folder = answer.file[: -len(answer.member) - 1]
-        whole = graph.add(folder, answer.out.md5, answer.out.size)
+        whole = graph.add(folder_of_member(answer), answer.out.md5, answer.out.size)
         graph.parts.setdefault((whole, file))
 
 

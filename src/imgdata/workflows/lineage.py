@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from imgdata.errors import NothingFoundError
 from imgdata.lineage.annex_keys import annex_out
 from imgdata.lineage.answer import Answer, Edge, Node, Status
-from imgdata.lineage.datalad import Origin, Runs
+from imgdata.lineage.datalad import LINK, Origin, Runs
 from imgdata.lineage.index import Index
 from imgdata.lineage.run_graph import RunGraph
 from imgdata.lineage.run_readers import RunReaders
@@ -325,7 +325,7 @@ def _kept_in_git(
             upstream_runs=_runs_before(origin.run.id, edges),
         )
     elif not gaps:
-        gaps.append(f"no run or stage is recorded for {origin.path}: git only says who added it")
+        gaps.append(_only_added(repository, origin))
     gaps += history_gaps(snapshot)
     key = in_git.annex_key
     maker = origin.run.commit if origin.run is not None else in_git.added_by
@@ -342,6 +342,14 @@ def _kept_in_git(
         in_git=in_git,
         gaps=tuple(dict.fromkeys(gaps)),
     )
+
+
+def _only_added(repository: Repository, origin: Origin) -> str:
+    in_git = origin.in_git
+    if in_git.git_mode == LINK and in_git.annex_key is None:
+        text = (repository.objects.read_blob(in_git.blob) or b"").decode("utf-8", "surrogateescape")
+        return f"{origin.path} is a link to {text}: git only says who added the link"
+    return f"no run or stage is recorded for {origin.path}: git only says who added it"
 
 
 def _claimants(choice: Choice | None) -> tuple[str, ...]:

@@ -71,9 +71,16 @@ def _one(
     full = repository.root / target
     if found.status != "untracked" or submodule_of(repository.snapshot(None), target) is not None:
         return found
-    if full.is_file() and repository.working_tree is not None:
-        return _by_content(repository, full, given, question) or found
-    return found
+    if repository.working_tree is None:
+        return found
+    led = inside(repository, base, os.path.realpath(full))
+    if (
+        led
+        and led != target
+        and (linked := answer(repository, led, question)).status != "untracked"
+    ):
+        return replace(linked, gaps=(f"{given} is a link that leads to {led}", *linked.gaps))
+    return (_by_content(repository, full, given, question) if full.is_file() else None) or found
 
 
 def inside(repository: Repository, base: Path, given: str) -> str | None:

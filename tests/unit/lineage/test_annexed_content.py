@@ -103,6 +103,18 @@ def test_an_unlocked_file_is_compared_with_its_key(annex: Annex) -> None:
     assert annex.ask("a.txt").status == "modified"
 
 
+def test_a_key_of_another_kind_may_be_the_content_a_run_made(annex: Annex) -> None:
+    """`git annex migrate` changes the key, not the content."""
+    annex.link("out.txt", annex.keep("out", "MD5E"))
+    run = annex.commit(run_message())
+    annex.link("out.txt", annex.keep("out", "SHA256E"))
+    annex.commit("Migrate")
+    assert any(run[:7] in gap and "migrated" in gap for gap in annex.ask("out.txt").gaps)
+    annex.link("out.txt", annex.keep("longer", "SHA256E"))
+    annex.commit("Edit")
+    assert not any("migrated" in gap for gap in annex.ask("out.txt").gaps)
+
+
 @pytest.mark.parametrize(
     ("key", "checksum", "size"),
     [

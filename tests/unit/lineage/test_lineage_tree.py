@@ -7,6 +7,8 @@ import pytest
 
 from imgdata.cli.lineage_tree import tree_lines
 from imgdata.dvc_files.directory import FolderEntry, write_folder
+from imgdata.workflows.lineage import Question
+from imgdata.workflows.lineage_arguments import ask
 from tests.unit.lineage.repository_builder import Repository, entry, lock, md5, run_message, stage
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -87,6 +89,27 @@ def test_a_file_in_a_tracked_folder_is_told_from_its_folder(repository: Reposito
     assert inside == f"  inside raw/plate ({folder})"
     assert first.startswith("  that version of raw/plate first recorded")
     assert folder[:8] not in tree(repository, "raw/plate/two")[0]
+    copy = repository.root.parent / "copy.tif"
+    copy.write_text("1")
+    with repository.opened() as opened:
+        (found,) = ask(opened, repository.root, [str(copy)], Question())
+    assert list(tree_lines(found))[1] == inside
+
+
+def test_a_link_is_answered_by_what_it_leads_to(repository: Repository) -> None:
+    repository.save(
+        {
+            "dvc.yaml": {"stages": {"make": stage("make", [], ["out"])}},
+            "dvc.lock": lock(make=entry("make", {}, {"out": A})),
+        }
+    )
+    (repository.root / "latest").symlink_to("out")
+    with repository.opened() as opened:
+        (found,) = ask(opened, repository.root, ["latest"], Question())
+    assert (found.file, found.producer) == ("out", "dvc.lock::make")
+    assert found.gaps[0] == "latest is a link that leads to out"
+    repository.commit("Add the link")
+    assert repository.ask("latest").gaps[0].startswith("latest is a link to out: ")
 
 
 def test_names_forge_no_lines(repository: Repository) -> None:
@@ -110,3 +133,19 @@ def test_a_moved_file_is_not_called_restored(repository: Repository) -> None:
     lines = tree(repository, "moved")
     assert not any("restored" in line for line in lines)
     assert any(f"as out; {move[:7]} moved or copied it here" in line for line in lines)
+
+
+def test_the_current_version_is_marked_whatever_is_newest(repository: Repository) -> None:
+    def recorded(digest: str) -> dict[str, Any]:
+        return {"dvc.lock": lock(make=entry("make", {}, {"out": digest}))}
+
+    repository.save({"dvc.yaml": {"stages": {"make": stage("make", [], ["out"])}}, **recorded(A)})
+    repository.git("checkout", "-q", "-b", "side")
+    taken = repository.save(recorded(B))
+    repository.git("checkout", "-q", "main")
+    repository.save(recorded(C))
+    repository.git("merge", "-q", "-X", "theirs", "-m", "Take theirs", "side")
+    marked = [line for line in tree(repository, "out", history=True) if line.endswith("   current")]
+    assert len(marked) == 1
+    assert marked[0].startswith(f"    {B[:8]}   ")
+    assert taken[:7] in marked[0]

@@ -166,7 +166,8 @@ S3: tuple[Answer, ...] = (
         _code("InvalidObjectState", "ObjectNotInActiveTier"),
         "the object is in an archive tier",
         "it must be restored before it can be read",
-        "restore it first; with AWS: aws s3api restore-object",
+        "restore it first; with AWS: aws s3api restore-object\n"
+        "if rules of the bucket move objects there, write storage_class: GLACIER at the storage",
     ),
     Answer(
         _code("RequestTimeout"),

@@ -155,6 +155,13 @@ class DepositoryContract:
         (*_, record) = desk.log.deposits()
         assert published.description.changed_since(record.description) == ()
 
+    def test_an_empty_file_is_one_of_the_files(self, desk: Desk, tmp_path: Path) -> None:
+        """It is listed with the checksum of nothing."""
+        plan = plan_of(level_files(tmp_path, {**PLATES, "P2/empty.csv": b""}))
+        held = {file.name: file for file in deposit(plan, desk, readme).deposit.files}
+        assert held["empty.csv"].size == 0
+        assert held["empty.csv"].md5 == hashlib.md5(b"", usedforsecurity=False).hexdigest()
+
     def test_what_a_person_wrote_on_the_page_is_not_overwritten(
         self, desk: Desk, tmp_path: Path
     ) -> None:

@@ -105,6 +105,18 @@ def _answer_fits(api: OpenAPI, request: MockRequest, one: small_figshare.Exchang
     assert errors == [], f"{one.method} {one.path}: {_reasons(errors)}"
 
 
+def test_a_file_that_figshare_finds_broken_is_named_at_once(
+    desk: Desk, site: SmallFigshare, tmp_path: Path
+) -> None:
+    site.breaks = True
+    with pytest.raises(DamagedError, match="does not arrive as it was sent"):
+        deposit(plan_of(tmp_path), desk, readme)
+    asked = [one.path for one in site.requests if one.method == "GET" and "/files/" in one.path]
+    assert len(asked) <= 4, "told that it failed, it does not wait for it to succeed"
+    site.breaks = False
+    assert len(deposit(plan_of(tmp_path), desk, readme).deposit.files) == 4
+
+
 def test_parts_that_arrived_are_not_sent_again(
     desk: Desk, site: SmallFigshare, tmp_path: Path
 ) -> None:

@@ -63,6 +63,7 @@ LIMITS = DepositLimits(
 _READS = 8
 _PAGE = 1000
 _PENDING = "PENDING"
+_SETTLED = frozenset({"available", "ic_failure"})
 # What a person fills in on an article's page.
 _FORM = (
     *("title", "description", "authors", "keywords", "categories", "license", "references"),
@@ -315,8 +316,8 @@ class Figshare:
         wait = self._web.patience.first_wait
         for _ in range(_READS):
             info = self._web.get(path).body
-            if isinstance(info, dict) and info.get("status") == "available":
-                return _file(info)
+            if isinstance(info, dict) and info.get("status") in _SETTLED:
+                return _file(info)  # without a checksum where it is broken
             self._web.patience.sleep(wait)
             wait *= 2
         msg = f"{self._web.service} has not put {content.name} together yet"

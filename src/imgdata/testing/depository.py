@@ -155,6 +155,13 @@ class DepositoryContract:
         (*_, record) = desk.log.deposits()
         assert published.description.changed_since(record.description) == ()
 
+    def test_an_empty_file_is_one_of_the_files(self, desk: Desk, tmp_path: Path) -> None:
+        """It is listed with the checksum of nothing."""
+        plan = plan_of(level_files(tmp_path, {**PLATES, "P2/empty.csv": b""}))
+        held = {file.name: file for file in deposit(plan, desk, readme).deposit.files}
+        assert held["empty.csv"].size == 0
+        assert held["empty.csv"].md5 == hashlib.md5(b"", usedforsecurity=False).hexdigest()
+
     def test_what_a_person_wrote_on_the_page_is_not_overwritten(
         self, desk: Desk, tmp_path: Path
     ) -> None:
@@ -225,6 +232,24 @@ class DepositoryContract:
         publish(desk, ["masks"])
         with pytest.raises(Exception, match="no open draft"):
             discard(desk, second.identifier)
+
+    def test_throwing_away_the_next_version_leaves_the_published_one(
+        self, desk: Desk, tmp_path: Path
+    ) -> None:
+        """Where both are one record, the draft of the next version cannot be thrown away."""
+        plan = plan_of(level_files(tmp_path, PLATES))
+        deposit(plan, desk, readme)
+        first = publish(desk, ["masks"])
+        if not isinstance(desk.depository, CanVersion):
+            pytest.skip("no new versions by program")
+        plan = replace(plan, metadata=replace(plan.metadata, version="v2"))
+        second = deposit(plan, desk, readme, new_version=True).deposit
+        if second.identifier == first.identifier:
+            with pytest.raises(RefusedError, match="published"):
+                discard(desk, second.identifier)
+        else:
+            discard(desk, second.identifier)
+        assert desk.depository.read(first.identifier).doi == first.doi
 
     def test_files_that_nobody_knows_are_not_found(self, desk: Desk) -> None:
         """An unknown record is an answer, not a crash."""

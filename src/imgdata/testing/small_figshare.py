@@ -109,6 +109,7 @@ class SmallFigshare(SmallSite):
         self.sent_parts: list[str] = []
         self.tokens_at_parts: list[str | None] = []
         self.spoil = False
+        self.breaks = False
         self.quota = 10**9
         self._next = 1000
 
@@ -239,7 +240,8 @@ class SmallFigshare(SmallSite):
             article.status = "draft"
             return 204, None
         if method == "POST":
-            one.status = "available" if len(one.parts) == one.count else "ic_failure"
+            is_whole = len(one.parts) == (one.count if one.size else 0) and not self.breaks
+            one.status = "available" if is_whole else "ic_failure"
             return 202, None
         return 200, self._file(one)
 

@@ -505,9 +505,11 @@ def discard(desk: Desk, identifier: str) -> None:
     if not isinstance(desk.depository, CanDiscard):
         msg = f"'{desk.repository}' cannot discard a draft by program"
         raise UsageError(msg, remedy=f"see {mine.url}")
-    if _state_there(desk, identifier) is DepositState.PUBLISHED:
+    # Where a version is the same record, what is there may look like a draft again.
+    was_public = any(record.state is DepositState.PUBLISHED for record in known)
+    if was_public or _state_there(desk, identifier) is DepositState.PUBLISHED:
         msg = f"'{identifier}' is published; a published record stays"
-        raise RefusedError(msg)
+        raise RefusedError(msg, remedy=f"changes that are not published are undone at {mine.url}")
     desk.depository.discard(identifier)
     desk.log.note_deposit(replace(mine, state=DepositState.DISCARDED))
 

@@ -32,6 +32,7 @@ from imgdata.tracking.dvc import stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.prepare_clone import prepare_clone
+from imgdata.workflows.taken_away import refuse_deleted_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -119,6 +120,7 @@ def find_root(start: Path) -> Path:
             return folder
     is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in (here, *here.parents))
     problem = f"no {CONFIG_NAME} in {here} or a folder above it"
+    refuse_deleted_config(here, find_git(here))
     known = "this is a DVC repository that imgdata does not know yet: "
     cause = f"{known}status, whereis, push and pull work by path" if is_dvc else ""
     raise NoProjectError(problem, cause=cause, remedy="imgdata init")
@@ -166,6 +168,7 @@ def open_data(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> D
             return open_project(here, writing=writing)
         if (folder / DVC_FOLDER).is_dir():
             break
+    refuse_deleted_config(here, find_git(here))
     return open_by_path(path)
 
 
@@ -190,6 +193,7 @@ def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Pat
     root = adopting.adoption_root(here, git.root)
     if (root / CONFIG_NAME).exists():
         return "complete", root
+    refuse_deleted_config(root, git)
     is_repository = (root / DVC_FOLDER).is_dir() or git.root == root
     return ("adopt", root) if is_repository else ("new", here)
 

@@ -19,7 +19,7 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
-from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
+from imgdata.workflows.by_path import MIGRATE, how_to_get, how_to_send, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.copies import Copies, Offline
@@ -29,6 +29,7 @@ from imgdata.workflows.leaving import Gate
 from imgdata.workflows.level_follow import lying_behind
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
+from imgdata.workflows.taken_away import how_to_restore, taken_away
 
 Here = Literal["complete", "partial", "changed", "absent", "unknown", "unrecorded"]
 
@@ -167,6 +168,8 @@ def _notes(clone: Clone) -> Iterator[str]:
     if not clone.by_path:
         yield from FormerStorages(clone).alone()
         yield from lying_behind(clone)
+    if gone := taken_away(clone.root, clone.git):
+        yield f"git has files of the project that are not here: {how_to_restore(gone)}"
     for problem in clone.index.problems:
         yield problem.sentence
     if line := merge_driver.keep_ours(clone.index.problems):
@@ -379,9 +382,9 @@ def _next_step(
 
 
 def _debt(clone: Clone, unit: Unit, copies: Sequence[UnitCopy]) -> str:
-    """Return what brings the copies that are owed: from here, else where the unit was made."""
-    has_some = clone.has_object(unit) or any(copy.counts for copy in copies)
-    return f"imgdata push {unit.level}" if has_some else f"where it is: imgdata push {unit.level}"
+    """Return what brings the copies that are owed: another storage's are sent on."""
+    is_stored = any(copy.counts for copy in copies)
+    return f"imgdata push {unit.level}" if is_stored else how_to_send(clone, unit)
 
 
 def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:

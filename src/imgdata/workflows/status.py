@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.errors import StorageError
 from imgdata.levels.changes import Comparison
@@ -19,6 +20,7 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
+from imgdata.workflows.brought_by_hand import brought_by_hand
 from imgdata.workflows.by_path import MIGRATE, how_to_get, how_to_send, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
@@ -168,6 +170,7 @@ def _notes(clone: Clone) -> Iterator[str]:
     if not clone.by_path:
         yield from FormerStorages(clone).alone()
         yield from lying_behind(clone)
+        yield from brought_by_hand(clone)
     if gone := taken_away(clone.root, clone.git):
         yield f"git has files of the project that are not here: {how_to_restore(gone)}"
     for problem in clone.index.problems:
@@ -209,7 +212,7 @@ def _unit_status(
     copies = tuple(_copies(clone, level, unit, asked))
     owed = _owed(clone, level, unit, copies)
     made_by = unit.stage.name if unit.stage.kind == "stage" else unit.stage.kind
-    return UnitStatus(
+    found = UnitStatus(
         unit=unit,
         here=here,
         comparison=comparison,
@@ -230,6 +233,7 @@ def _unit_status(
         ),
         noted=_noted(clone, unit, comparison),
     )
+    return replace(found, next_step="") if found.is_hand_edited and not owed else found
 
 
 def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str, ...]:
@@ -372,6 +376,8 @@ def _next_step(
         return f"original changed: imgdata status {name} --verbose"
     if stale:
         return f"imgdata run {name}"
+    if here == "changed":
+        return f"imgdata status {name} --verbose"
     if here == "unrecorded":
         return f"imgdata run {name}"
     if debt:

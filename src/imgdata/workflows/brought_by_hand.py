@@ -28,7 +28,7 @@ def _unrecorded(clone: Clone, level: Level) -> Iterator[str]:
     recorded = {unit.path for unit in clone.units.by_level[level.name]}
     for path in sorted(_folders(clone.root / level.path)):
         name = f"{level.path}/{path.name}"
-        if name not in recorded and not clone.git.keeps(path) and not clone.git.ignores(path):
+        if name not in recorded and not clone.git.kept_below(path) and not clone.git.ignores(path):
             yield name
 
 

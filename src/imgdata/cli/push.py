@@ -98,7 +98,8 @@ def _show_plans(
         )
         session.add(
             {
-                "unit": plan.target.unit.title,
+                "level": plan.target.unit.level,
+                "unit": plan.target.unit.name,
                 "storage": plan.target.storage,
                 "files": [name for item in plan.send for name in item.names],
                 "bytes": plan.size,
@@ -109,6 +110,7 @@ def _show_plans(
                 session.say(f"  {item.names[0]}")
     for one in skipped:
         session.say(f"{one.unit.title}: not sent ({one.why})")
+        session.add({"level": one.unit.level, "unit": one.unit.name, "not_sent": one.why})
 
 
 def show_outcome(session: Session, outcome: "PushOutcome") -> None:

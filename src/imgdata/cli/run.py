@@ -1,5 +1,7 @@
 """`imgdata run`."""
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
@@ -9,6 +11,7 @@ from imgdata.cli.session import Session
 from imgdata.cli.text import count
 
 if TYPE_CHECKING:
+    from imgdata.api import Project
     from imgdata.workflows.run import RunOutcome, RunPlan
 
 
@@ -56,7 +59,18 @@ def run(  # noqa: PLR0913 - one argument an option
         for outcome in project.run(plan):
             _show(session, plan, outcome)
     finally:
+        _show_unsaved(session, project, plan)
         session.finish_writing(project, f"Run {', '.join(names(stages, level)) or 'the pipeline'}")
+
+
+def _show_unsaved(session: Session, project: "Project", plan: "RunPlan") -> None:
+    """Name what a commit of the records alone would lack: a colleague could not run it so."""
+    from imgdata.workflows.recipe_files import unsaved_recipe  # noqa: PLC0415 - fast --help
+
+    unsaved = unsaved_recipe(project.clone, [one.stage for one in plan.stages])
+    if unsaved:
+        words = shlex.join(os.path.relpath(path) for path in unsaved)
+        session.say(f"the stages read what git does not have yet:  git add {words}")
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:

@@ -92,6 +92,17 @@ class GitRepository(GitCommits):
                 write_git(("add", "--all", *force, "--", *few), self._root)
         self._staged |= dict.fromkeys((*names, *own))
 
+    def unsaved(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Return those of some files that the index does not have as they are; no ignored ones."""
+        names = [os.path.relpath(path, self._root) for path in paths]
+        found: dict[str, None] = {}
+        for start in range(0, len(names), PER_CALL):
+            few = names[start : start + PER_CALL]
+            words = ("ls-files", "-z", "--modified", "--others", "--exclude-standard", "--")
+            done = call_git((*words, *few), self._root)
+            found |= dict.fromkeys(one for one in done.text.split("\0") if one)
+        return tuple(self._root / one for one in sorted(found))
+
     def kept_below(self, path: Path) -> tuple[Path, ...]:
         """Return the files git has at or below a path in its index."""
         name = os.path.relpath(path, self._root)

@@ -39,6 +39,7 @@ from imgdata.tracking.dvc import stage_path
 from imgdata.tracking.git import GitRepository, find_git, init_git, need_git
 from imgdata.workflows.clone import PRIVATE_FOLDER, Clone
 from imgdata.workflows.prepare_clone import prepare_clone
+from imgdata.workflows.taken_away import refuse_deleted_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +127,7 @@ def find_root(start: Path) -> Path:
     for folder in above:
         if (folder / CONFIG_NAME).is_file():
             return folder.resolve()
+    refuse_deleted_config(above[0], find_git(above[0]))
     is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in above)
     problem = f"no {CONFIG_NAME} in {above[0]} or a folder above it"
     known = "this is a DVC repository that imgdata does not know yet: "
@@ -173,6 +175,8 @@ def open_data(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> D
             return open_project(folder, writing=writing)
         if (folder / DVC_FOLDER).is_dir():
             break
+    here = Path(path).resolve()
+    refuse_deleted_config(here, find_git(here))
     return open_by_path(path)
 
 
@@ -197,6 +201,7 @@ def init_kind(path: str | os.PathLike[str] = ".") -> tuple[initing.InitKind, Pat
     root = adopting.adoption_root(here, git.root)
     if (root / CONFIG_NAME).exists():
         return "complete", root
+    refuse_deleted_config(root, git)
     is_repository = (root / DVC_FOLDER).is_dir() or git.root == root
     return ("adopt", root) if is_repository else ("new", here)
 

@@ -586,6 +586,9 @@ class Git(Commits, Protocol):
     def stage(self, paths: Iterable[Path]) -> None:
         """Add files to the index."""
 
+    def unsaved(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Return those of some files that git's index does not have as they are."""
+
     def kept_below(self, path: Path) -> tuple[Path, ...]:
         """Return the files git has at or below a path in its index."""
 

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,31 @@ def test_a_full_disk(lab: Lab, tmp_path: Path) -> None:
         assert not [path for path in disk.rglob("*") if path.name.startswith(".tmp")]
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_project_on_a_full_disk_is_told_so_and_goes_on(lab: Lab, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    try:
+        full = lab.copy_to(disk / "lab")
+        filler = disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as stream:
+            while stream.write(bytes(4096)):
+                pass
+        words = ("verify", "raw", "--on", "archive")
+        answer = full.imgdata(*words)
+        assert (answer.status, "the disk is full" in answer.err) == (8, True), answer.err
+        assert "run the same command again" in answer.err
+        filler.unlink()
+        full.ok(*words)
+        full.ok("drop", "raw", "--yes")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_no_permission_to_write(lab: Lab) -> None:

@@ -140,6 +140,28 @@ def test_the_guessed_key_is_explained(folder: Path) -> None:
     assert "ImageXpress" in done.stdout
 
 
+def test_a_key_is_proposed_where_the_one_of_the_level_fits_no_name(folder: Path) -> None:
+    """As in a new project, whose template has a key for other names."""
+    imgdata(folder, "init", "p", "--template", "minimal", "--title", "x")
+    for well in ("B02", "B03"):
+        for site in (1, 2):
+            image(folder / f"p/data/raw/P1/plate_{well}_s{site}_w1.TIF")
+    said = imgdata(folder / "p", "check", "data/raw/P1", "--infer-key").stdout
+    key = said.rpartition("key: ")[2].strip()
+    assert "IMG-403" in said
+    assert "imgdata check FOLDER --infer-key" in said
+    config = folder / "p/imgdata.yaml"
+    first = next(
+        row for row in config.read_text("utf-8").splitlines() if row.strip().startswith("key:")
+    )
+    for value in (key, "imagexpress"):
+        text = config.read_text("utf-8").replace(first, f"    key: {value}")
+        config.write_text(text, "utf-8")
+        first = f"    key: {value}"
+        again = imgdata(folder / "p", "check", "data/raw/P1").stdout
+        assert ("IMG-403" in again) is (value != key)
+
+
 class Links(HTMLParser):
     """Collects what a page would load from elsewhere."""
 

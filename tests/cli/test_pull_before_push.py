@@ -4,7 +4,7 @@ import pytest
 
 from imgdata.testing.lab import Lab
 
-REMEDY = "added or made: imgdata push"
+REMEDY = "where it is: imgdata push"
 
 
 @pytest.fixture

@@ -233,3 +233,19 @@ def test_what_stages_made_is_no_uncommitted_code_in_a_folder_of_a_repository(lab
     inside.ok("run")
     dirty = [run["dirty_paths"] for run in runs(inside)[-2:]]
     assert dirty == [["analysis/seed.txt"], ["analysis/seed.txt"]]
+
+
+def test_what_git_lacks_of_the_recipe_is_named_beside_the_commit(lab: Lab) -> None:
+    """A commit of the records alone is stale for everybody who gets it."""
+    lab.file("params.yaml").write_text("threshold: 7\n")
+    lab.file("notes.txt").write_text("read by no stage")
+    said = lab.ok("run").out
+    line = next(row for row in said.splitlines() if "git add" in row)
+    assert line.endswith("git add params.yaml")
+    lab.git(*line.rpartition("git ")[2].split())
+    lab.git("commit", "-qm", "Run the pipeline")
+    clone = lab.clone()
+    assert "stale" not in clone.ok("status").out
+    lab.file("scripts/segment.sh").write_text(lab.file("scripts/segment.sh").read_text() + "true\n")
+    lab.git("add", "scripts/segment.sh")
+    assert "git add" not in lab.ok("run").out

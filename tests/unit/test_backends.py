@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,12 @@ def test_reading_the_table_imports_no_backend() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("template", ["minimal", "cell-painting"])
+def test_every_storage_that_a_template_offers_has_a_backend(template: str) -> None:
+    path = Path(__file__).resolve().parents[2] / "templates" / template / "imgdata.yaml.jinja"
+    line = next(row for row in path.read_text("utf-8").splitlines() if "Where copies are" in row)
+    offered = set(re.findall(r"([a-z0-9]+):", line.partition("kept:")[2]))
+    assert offered
+    assert offered <= {row.name for row in BACKENDS if row.kind == "storage"}

@@ -1,5 +1,6 @@
 """The entry point: global options, one outermost frame for every failure, the exit status."""
 
+import errno
 import gc
 import os
 import sys
@@ -59,6 +60,7 @@ COMMANDS = (
 
 TEXTS = frozenset({"-h", "--help", "--version"})
 """Options that print a text and end."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 COMPLETION_VARIABLE = "_IMGDATA_COMPLETE"  # the shell asks for words, of any command
 
 # What typer raises for wrong words on the command line; it has no public name of its own.
@@ -197,6 +199,12 @@ def _told(error: BaseException) -> ImgdataError:
         asked = getattr(getattr(error, "ctx", None), "command_path", "imgdata")
         said = getattr(error, "format_message", lambda: str(error))()
         return UsageError(said, remedy=f"{asked} --help")
+    if isinstance(error, OSError) and error.errno in FULL:
+        return MachineError(
+            f"the disk is full: {error.strerror}",
+            cause=str(error.filename or "df -h tells which disk"),
+            remedy="free some MB there and run the same command again: it goes on",
+        )
     if isinstance(error, OSError):
         problem = f"the operating system refused: {error.strerror or error}"
         return MachineError(problem, cause=str(error.filename or ""))

@@ -98,9 +98,8 @@ def _show_plans(
         )
         session.add(
             {
-                "unit": plan.target.unit.title,
                 "level": plan.target.unit.level,
-                "name": plan.target.unit.name,
+                "unit": plan.target.unit.name,
                 "storage": plan.target.storage,
                 "files": [name for item in plan.send for name in item.names],
                 "bytes": plan.size,

@@ -1,5 +1,7 @@
 """`imgdata run`."""
 
+import os
+import shlex
 from typing import TYPE_CHECKING, Annotated, assert_never
 
 import typer
@@ -10,6 +12,7 @@ from imgdata.cli.text import count
 from imgdata.errors import ImgdataError
 
 if TYPE_CHECKING:
+    from imgdata.api import Project
     from imgdata.workflows.run import RunOutcome, RunPlan
 
 
@@ -62,6 +65,8 @@ def run(  # noqa: PLR0913 - one argument an option
         except ImgdataError as error:
             _show_failed(session, outcome, error)
             raise
+        finally:
+            _show_unsaved(session, project, plan)
 
 
 def _show_failed(session: Session, last: "RunOutcome | None", error: ImgdataError) -> None:
@@ -70,6 +75,16 @@ def _show_failed(session: Session, last: "RunOutcome | None", error: ImgdataErro
 
     if isinstance(last, Starting):
         session.add({"stage": last.stage.name, "failed": error.problem})
+
+
+def _show_unsaved(session: Session, project: "Project", plan: "RunPlan") -> None:
+    """Name what a commit of the records alone would lack: a colleague could not run it so."""
+    from imgdata.workflows.recipe_files import unsaved_recipe  # noqa: PLC0415 - fast --help
+
+    unsaved = unsaved_recipe(project.clone, [one.stage for one in plan.stages])
+    if unsaved:
+        words = shlex.join(os.path.relpath(path) for path in unsaved)
+        session.say(f"the stages read what git does not have yet:  git add {words}")
 
 
 def _show(session: Session, plan: "RunPlan", outcome: "RunOutcome") -> None:

@@ -1,5 +1,6 @@
 """`imgdata status`."""
 
+import shlex
 from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
@@ -168,6 +169,16 @@ def _show_details(session: Session, found: "ProjectStatus") -> None:
             for word in ("changed", "missing", "extra"):
                 for path in getattr(one.comparison, word)[:LINES_A_LEVEL]:
                     session.say(f"{one.unit.title}: {word} {one.unit.path}/{path}".rstrip("/"))
+        if one.next_step.endswith("--verbose"):
+            session.say(f"{one.unit.title}: {_about_changes(one)}")
+
+
+def _about_changes(one: "UnitStatus") -> str:
+    back = f"move what changed away, then imgdata pull {one.unit.level}"
+    if one.unit.is_raw:
+        return f"to bring the original back: {back}"
+    note = f"imgdata note {shlex.quote(one.unit.path)} --reason TEXT"
+    return f"to keep an edit: {note}; to undo it: {back}"
 
 
 def _json(one: "UnitStatus", rule: "Level | None") -> dict[str, Any]:

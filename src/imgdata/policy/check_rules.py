@@ -222,7 +222,9 @@ RULES: tuple[Rule, ...] = (
         WARNING,
         "A file whose name cannot be read belongs to no well, and silently drops out of the "
         "analysis.",
-        "Rename it, add its pattern to `key:` or its kind to `ignore:` in imgdata.yaml.",
+        "Set `key:` in imgdata.yaml to phenix, imagexpress, or the pattern that "
+        "`imgdata check FOLDER --infer-key` prints; what is no image of the plate goes into "
+        "`ignore:`.",
         "the key pattern of the level",
     ),
     Rule(

@@ -77,7 +77,16 @@ def complete(
     about += _outliers(placed)
     about += _masks_on_images(masks, [*pictures, *below])
     layout = _layout(chosen, placed, missing, guess.explanation if guess else ())
+    layout = layout or _guessed(subject)  # no name fits the key: what would?
     return ((layout,) if layout else ()), iter(about)
+
+
+def _guessed(images: Sequence[Named]) -> Layout | None:
+    guess = guess_key([image.name for image in images])
+    if guess is None:
+        return None
+    keys = (Key(guess.pattern),)
+    return _layout(keys, _place(images, keys)[0], Counter(), guess.explanation)
 
 
 def _place(

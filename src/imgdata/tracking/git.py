@@ -10,6 +10,7 @@ from imgdata.tracking.git_commits import GitCommits
 from imgdata.tracking.git_writing import write_git
 
 OWN_FOLDER = ".imgdata/"
+PER_CALL = 500
 PATHS_ON_INPUT = ("--pathspec-from-file=-", "--pathspec-file-nul")
 
 
@@ -90,6 +91,17 @@ class GitRepository(GitCommits):
             if some:
                 write_git(("add", "--all", *force, *PATHS_ON_INPUT), self._root, paths=some)
         self._staged |= dict.fromkeys((*names, *own))
+
+    def unsaved(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Return those of some files that the index does not have as they are; no ignored ones."""
+        names = [os.path.relpath(path, self._root) for path in paths]
+        found: dict[str, None] = {}
+        for start in range(0, len(names), PER_CALL):
+            few = names[start : start + PER_CALL]
+            words = ("ls-files", "-z", "--modified", "--others", "--exclude-standard", "--")
+            done = call_git((*words, *few), self._root)
+            found |= dict.fromkeys(one for one in done.text.split("\0") if one)
+        return tuple(self._root / one for one in sorted(found))
 
     def kept_below(self, path: Path) -> tuple[Path, ...]:
         """Return the files git has at or below a path in its index."""

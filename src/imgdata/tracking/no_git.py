@@ -50,6 +50,11 @@ class NoGit:
         del words
         yield from ()
 
+    def unsaved(self, paths: Iterable[Path]) -> tuple[Path, ...]:
+        """Return no file: there is no index."""
+        del paths
+        return ()
+
     def dirty_paths(self) -> tuple[str, ...]:
         """Return no path: there is nothing to differ from."""
         return ()

@@ -7,6 +7,7 @@ nothing is remembered, and that DVC's files decide what goes where.
 
 import dataclasses
 import os
+import shlex
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -262,6 +263,22 @@ class Chosen(Struct, frozen=True):
 
     levels: tuple[Level, ...]
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def how_to_send(clone: Clone, unit: Unit) -> str:
+    """Return what brings a unit that no storage has to its storages.
+
+    The cache has it, or else the files here are taken in again, or else it is sent from where it
+    was added or made.
+    """
+    push = f"imgdata push {unit.level}"
+    if clone.has_object(unit):
+        return push
+    if not (clone.root / unit.path).exists():
+        return f"where it is: {push}"
+    if unit.is_raw and not clone.by_path:
+        return f"imgdata add {unit.level} {shlex.quote(unit.path)} && {push}"
+    return f"dvc commit -f {shlex.quote(unit.stage.dvc_name)} && {push}"
 
 
 def choose_paths(clone: Clone, names: Iterable[str], here: Path) -> Chosen:

@@ -43,6 +43,7 @@ from imgdata.transfer.move import (
     tidy_beside,
 )
 from imgdata.transfer.presence import present_objects
+from imgdata.workflows.by_path import how_to_send
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.former_files import former_files
 from imgdata.workflows.former_storages import FormerStorages
@@ -250,8 +251,7 @@ class Fetch(Struct):
         if way_back := self.way_back():
             return f"a storage that imgdata.yaml does not name any more has it: {way_back}"
         if self._was_never_sent():
-            level = self.unit.level
-            return f"where {self.unit.title} was added or made: imgdata push {level}, git push"
+            return f"{self.unit.title} was never pushed; {how_to_send(self.clone, self.unit)}"
         return f"from another copy: {self.options.command(self.unit.level)} --from STORAGE"
 
     def _was_never_sent(self) -> bool:

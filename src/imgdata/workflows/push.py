@@ -23,6 +23,7 @@ from imgdata.transfer.move import (
     tidy_beside,
 )
 from imgdata.transfer.presence import present_objects
+from imgdata.workflows.by_path import how_to_send
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.leaving import Gate, Withheld, refusal
 from imgdata.workflows.marker import mark_or_refuse
@@ -60,6 +61,7 @@ class Pushed(Struct, frozen=True):
         damaged: Objects whose bytes are wrong, here or at the storage; not sent.
         missing: Objects that no place has.
         gone: How many of those sent had been there before, as the log says.
+        way_out: Where some are missing, what brings them.
     """
 
     target: Target
@@ -71,6 +73,7 @@ class Pushed(Struct, frozen=True):
     damaged: tuple[Damaged, ...]
     missing: tuple[Missing, ...]
     gone: int = 0
+    way_out: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -132,8 +135,7 @@ def _fetch_list(clone: Clone, unit: Unit) -> DamagedError | StorageError | None:
     try:
         Fetch(clone, unit, level, PullOptions(), SILENT, Doors(clone)).content()
     except DamagedError as error:
-        remedy = f"where {unit.title} was added or made: imgdata push {unit.level}"
-        return DamagedError(error.problem, cause=error.cause, remedy=remedy)
+        return DamagedError(error.problem, cause=error.cause, remedy=how_to_send(clone, unit))
     except StorageError as error:
         return error
     return None
@@ -303,6 +305,7 @@ def _push_unit(
         damaged=(*(() if resent else plan.damaged), *shipment.damaged),
         missing=tuple(shipment.missing),
         gone=plan.gone,
+        way_out=how_to_send(clone, target.unit) if shipment.missing else "",
     )
 
 
@@ -446,7 +449,7 @@ def _bad_lines(pushed: Pushed) -> Iterator[str]:
 def _remedy(pushed: Pushed) -> str:
     level, storage = pushed.target.unit.level, pushed.target.storage
     if pushed.missing:
-        return f"where {pushed.target.unit.title} was added or made: imgdata push {level}"
+        return pushed.way_out
     if any(bad.place != pushed.place for bad in pushed.damaged):
         return f"bring a good copy back: imgdata pull {level} --from STORAGE"
     return f"send it again from here: imgdata push {level} --to {storage} --repair"

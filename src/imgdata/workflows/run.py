@@ -31,9 +31,11 @@ from imgdata.system.folder_tree import FolderTree
 from imgdata.workflows import leftovers, merge_driver
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.former_files import former_files
+from imgdata.workflows.taken_away import how_to_restore, taken_away
 
 ENVIRONMENTS = Path(".imgdata") / "environments"
 SHOWN = 10
+PIPELINE = frozenset({"dvc.yaml", "dvc.lock"})
 RUNS_BEFORE = " runs before it"
 FORCED = "--force"
 ORPHAN_WAIT_S = 5.0
@@ -167,6 +169,11 @@ def plan_run(clone: Clone, names: Sequence[str], *, force: bool) -> RunPlan:
             if ours
             else f"correct it, or take back what git has: git restore {files}",
         )
+    gone = taken_away(clone.root, clone.git)
+    if gone := tuple(path for path in gone if path.name in PIPELINE):
+        problem = f"{', '.join(path.name for path in gone)} is deleted here, and git has it"
+        anew = "git rm --cached dvc.lock, to make everything anew"
+        raise InvalidProjectError(problem, remedy=f"{how_to_restore(gone)}; or {anew}")
     named = choose_stages(clone, names)
     upstream = upstream_of(clone.index)
     wanted = _with_upstream(named, upstream)

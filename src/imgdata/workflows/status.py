@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from imgdata.errors import StorageError
 from imgdata.levels.changes import Comparison
@@ -19,7 +20,8 @@ from imgdata.project.hand_notes import hand_notes
 from imgdata.system.folder_tree import FolderTree
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows import merge_driver
-from imgdata.workflows.by_path import MIGRATE, how_to_get, is_sent
+from imgdata.workflows.brought_by_hand import brought_by_hand
+from imgdata.workflows.by_path import MIGRATE, how_to_get, how_to_send, is_sent
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.copies import Copies, Offline
@@ -29,6 +31,7 @@ from imgdata.workflows.leaving import Gate
 from imgdata.workflows.level_follow import lying_behind
 from imgdata.workflows.objects import content_of, copy_key, list_item_of
 from imgdata.workflows.partial_notes import partial_note
+from imgdata.workflows.taken_away import how_to_restore, taken_away
 
 Here = Literal["complete", "partial", "changed", "absent", "unknown", "unrecorded"]
 
@@ -169,6 +172,9 @@ def _notes(clone: Clone) -> Iterator[str]:
     if not clone.by_path:
         yield from FormerStorages(clone).alone()
         yield from lying_behind(clone)
+        yield from brought_by_hand(clone)
+    if gone := taken_away(clone.root, clone.git):
+        yield f"git has files of the project that are not here: {how_to_restore(gone)}"
     for problem in clone.index.problems:
         yield problem.sentence
     if line := merge_driver.keep_ours(clone.index.problems):
@@ -208,7 +214,7 @@ def _unit_status(
     copies = tuple(_copies(clone, level, unit, asked))
     owed = _owed(clone, level, unit, copies)
     made_by = unit.stage.name if unit.stage.kind == "stage" else unit.stage.kind
-    return UnitStatus(
+    found = UnitStatus(
         unit=unit,
         here=here,
         comparison=comparison,
@@ -229,6 +235,7 @@ def _unit_status(
         ),
         noted=_noted(clone, unit, comparison),
     )
+    return replace(found, next_step="") if found.is_hand_edited and not owed else found
 
 
 def _noted(clone: Clone, unit: Unit, comparison: Comparison | None) -> tuple[str, ...]:
@@ -375,6 +382,8 @@ def _next_step(
         return f"original changed: imgdata status {name} --verbose"
     if stale:
         return f"imgdata run {name}"
+    if here == "changed":
+        return f"imgdata status {name} --verbose"
     if here == "unrecorded":
         return f"imgdata run {name}"
     if debt:
@@ -385,9 +394,9 @@ def _next_step(
 
 
 def _debt(clone: Clone, unit: Unit, copies: Sequence[UnitCopy]) -> str:
-    """Return what brings the copies that are owed: from here, else where the unit was made."""
-    has_some = clone.has_object(unit) or any(copy.counts for copy in copies)
-    return f"imgdata push {unit.level}" if has_some else f"where it is: imgdata push {unit.level}"
+    """Return what brings the copies that are owed: another storage's are sent on."""
+    is_stored = any(copy.counts for copy in copies)
+    return f"imgdata push {unit.level}" if is_stored else how_to_send(clone, unit)
 
 
 def _dvc_step(unit: Unit, level: Level, here: Here, stale: tuple[str, ...], owed: int) -> str:

@@ -140,8 +140,7 @@ def test_a_project_is_made_completed_and_adopted(tmp_path: Path) -> None:
     assert [one["path"] for one in planned["changes"]] == [".dvc/config"]
     assert "../mirror" not in str(told(lab, "init")[0]["kept"])
     assert said(lab, "init", "--storage", "raw", status=2).error["problem"]
-    for path in ("imgdata.yaml", ".imgdata/imgdata.schema.json"):
-        lab.file(path).unlink()
+    lab.git("rm", "--quiet", "--force", "imgdata.yaml", ".imgdata/imgdata.schema.json")
     (planned,) = told(lab, "init", "--title", "Again", "--dry-run")
     assert planned["written"] == []
     (refused,) = told(lab, "init", "--title", "Again", status=5)
@@ -152,7 +151,7 @@ def test_a_project_is_made_completed_and_adopted(tmp_path: Path) -> None:
 
 
 def test_a_repository_of_plain_dvc_answers_by_path(lab: Lab) -> None:
-    lab.file("imgdata.yaml").unlink()
+    lab.git("rm", "--quiet", "--force", "imgdata.yaml")
     shutil.rmtree(lab.file(".imgdata"))
     paths = {one["path"]: one for one in told(lab, "status")}
     assert set(paths) == {"data/raw/P1", "data/masks/P1", "data/counts/P1"}
@@ -162,7 +161,7 @@ def test_a_repository_of_plain_dvc_answers_by_path(lab: Lab) -> None:
     assert said(lab, "status", "--fail-on", "unstored", status=2).error["remedy"] == ""
     assert told(lab, "whereis", "data/raw", "--remote")
     (planned,) = told(lab, "push", "data/raw", "--dry-run")
-    assert (planned["level"], planned["name"]) == ("data/raw/P1", None)
+    assert (planned["level"], planned["unit"]) == ("data/raw/P1", None)
     assert told(lab, "push", "data/counts")[0]["not_sent"]
     assert told(lab, "push", "data/raw")[0]["missing"] == []
     shutil.rmtree(lab.file("data/raw/P1"))

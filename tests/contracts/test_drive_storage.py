@@ -54,7 +54,7 @@ def test_reading_from_a_fresh_drive_makes_nothing_on_it(plugged: Path) -> None:
 def test_a_drive_in_a_drawer_is_known_and_told() -> None:
     storage = drive()
     assert storage.description == "drive:RED-07/nf1"
-    assert not storage.is_mounted
+    assert storage.folder is None
     for use in (
         lambda: store(storage, KEY, b"x"),
         lambda: storage.stat(KEY),

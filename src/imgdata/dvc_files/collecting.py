@@ -1,13 +1,12 @@
 """Finding the DVC files of a project, from the top down, without walking into its data."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from imgdata.dvc_files.dot_dvc import is_dot_dvc
 from imgdata.dvc_files.ignoring import DVC_DEFAULTS, GIT_DEFAULTS, Ignored, IgnoreRules
 from imgdata.dvc_files.lock import LOCK_NAME
-from imgdata.dvc_files.places import folder_of, join
+from imgdata.dvc_files.places import join
 from imgdata.ports import Tree
 
 DVC_FOLDER = ".dvc"
@@ -129,16 +128,3 @@ def dvc_roots(tree: Tree) -> tuple[str, ...]:
             if name != DVC_FOLDER and not ignored(path := join(folder, name), is_folder=True)
         )
     return tuple(sorted(found))
-
-
-def root_of(roots: Iterable[str], path: str) -> str | None:
-    """Return the DVC project a path belongs to: the nearest one above it."""
-    known = sorted(roots)
-    folder = folder_of(path)
-    while True:
-        at = bisect_left(known, folder)
-        if at < len(known) and known[at] == folder:
-            return folder
-        if not folder:
-            return None
-        folder = folder_of(folder)

@@ -20,7 +20,6 @@ from imgdata.ports import Tree
 
 _REFERENCE: Final = re.compile(r"(?<!\\)\${(?P<inner>.*?)}")
 _EXPRESSION: Final = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^.\[\]]+\]\s*)*\Z")
-Primitive = int | float | str | bytes | bool
 
 
 class InterpolationError(ValueError):

@@ -5,7 +5,6 @@ types them (`train`, `train@P1`). The text DVC itself writes is read without a Y
 ten times as fast; any other text takes the long way, with the same result.
 """
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -20,7 +19,6 @@ from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 __all__ = ["EMPTY_LOCK", "LOCK_NAME", "NO_PARAMS", "Command", "Lock", "LockEntry", "Params"]
 
 LOCK_NAME = "dvc.lock"
-_WORDS = re.compile(r"[^\s'\"\\]+")
 
 
 class Lock(Struct, frozen=True):
@@ -71,46 +69,6 @@ def read_lock_by_yaml(data: bytes, path: str = LOCK_NAME) -> Lock:
     except YamlError as error:
         schema, stages, problems = salvage(data, path, str(error))
         return _lock(schema, stages, path, problems)
-
-
-def entry_bytes(data: bytes, stage: str) -> bytes | None:
-    """Return the lines of one entry, its name included, without reading the others.
-
-    None where there is no such entry, or where the lock is not in the shape DVC writes.
-    """
-    try:
-        text = LockText(data).entry_text(stage)
-    except IrregularError:
-        return None
-    return None if text is None else text.encode()
-
-
-def read_entry(data: bytes, stage: str, path: str = LOCK_NAME) -> LockEntry | None:
-    """Return one entry of a lock, reading no other where the lock is as DVC writes it."""
-    try:
-        return LockText(data).entry(stage, path, [])
-    except IrregularError:
-        return read_lock_by_yaml(data, path).entries.get(stage)
-
-
-def entries_mentioning(data: bytes, fragment: str, path: str = LOCK_NAME) -> tuple[str, ...]:
-    """Return the names of entries that may hold a hash or a part of a path, in order.
-
-    Finds every entry that holds the fragment, and perhaps others: read those to be sure. The
-    fragment is one word (an md5, a file's name); a path with blanks may be folded over two
-    lines, so of such a path only the longest word is looked for.
-    """
-    if fragment.encode() not in data and _is_simple(fragment):
-        return ()
-    try:
-        return LockText(data).mentioning(max(_WORDS.findall(fragment), key=len, default=""))
-    except IrregularError:
-        return tuple(read_lock_by_yaml(data, path).entries)
-
-
-def _is_simple(fragment: str) -> bool:
-    """Tell whether a fragment can only be written in one way."""
-    return _WORDS.fullmatch(fragment) is not None and fragment.isascii()
 
 
 def lock_of(document: object, path: str) -> Lock:

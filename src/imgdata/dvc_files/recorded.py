@@ -17,7 +17,6 @@ MD5: Final = "md5"
 MD5_DOS2UNIX: Final = "md5-dos2unix"
 ETAG: Final = "etag"
 CHECKSUM: Final = "checksum"
-KNOWN_HASHES: Final = frozenset((MD5, MD5_DOS2UNIX, ETAG, CHECKSUM))
 FOLDER_SUFFIX: Final = ".dir"
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")

@@ -13,7 +13,6 @@ from msgspec import Struct
 from imgdata.system.process import CommandError, run
 
 EnvironmentSource = Literal["path-python", "lockfile", "container", "unknown"]
-PYTHONS = ("python", "python3", "papermill", "jupyter", "cellprofiler", "cellpose", "pycytominer")
 LOCKED_RUNNERS = {
     "uv": ("uv.lock",),
     "pixi": ("pixi.lock",),

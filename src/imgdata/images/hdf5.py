@@ -38,7 +38,6 @@ FILTERS = {
     32012: (UNKNOWN, "SPDP"),
 }
 SCALE_OFFSET = 6
-NBIT = 5
 
 
 def read(file: BoundedFile) -> Reading:

@@ -8,7 +8,7 @@ from imgdata.images.safe_xml import as_number, parse
 from imgdata.images.tiff_directory import Directory
 from imgdata.model.facts import Source
 
-UIC1, UIC2, UIC3, UIC4 = 33628, 33629, 33630, 33631
+UIC1, UIC2 = 33628, 33629
 _EXPOSURE = re.compile(r"^\s*Exposure:\s*([\d.,]+)\s*(\w+)", re.MULTILINE)
 _BINNING = re.compile(r"^\s*Binning:\s*(\d+)\s*x\s*(\d+)", re.MULTILINE)
 _REGION = re.compile(r"^\s*Region:\s*(\d+)\s*x\s*(\d+)", re.MULTILINE)

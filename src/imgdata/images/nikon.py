@@ -18,7 +18,6 @@ SIGNATURE = b"ND2 CHUNK MAP SIGNATURE 0000001!"
 CHUNK_MAGIC = b"\xda\xce\xbe\x0a"
 _MAP_TAIL = 40
 MAX_MAP = 64 * 1024 * 1024
-MAX_FRAMES_MISSING = 5
 _EXPOSURE = re.compile(r"Exposure:\s*([\d.,]+)\s*(\w+)")
 _CAMERA = re.compile(r"Camera Name:\s*(.+?)\s*$", re.MULTILINE)
 _MICROSCOPE = re.compile(r"Microscope:\s*(.+?)\s*$", re.MULTILINE)

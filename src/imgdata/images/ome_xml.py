@@ -47,8 +47,6 @@ class OmeImage(Struct):
     samples_per_channel: int
     channels: int
     files: dict[str, int] = field(default_factory=dict)
-    unlocated: int = 0
-    has_tiff_data: bool = False
 
     @property
     def planes(self) -> int:
@@ -63,7 +61,6 @@ class OmeDocument(Struct):
 
     book: FactBook
     images: list[OmeImage]
-    own_uuid: str
     binary_only: str = ""
 
 
@@ -72,7 +69,7 @@ def describe(root: Element, where: str) -> OmeDocument:
     book = FactBook()
     own = root.get("UUID", "")
     images = [_image(node, own) for node in children(root, "Image")]
-    document = OmeDocument(book, [i for i in images if i is not None], own)
+    document = OmeDocument(book, [i for i in images if i is not None])
     reference = first(root, "BinaryOnly")
     if reference is not None:
         document.binary_only = reference.get("MetadataFile", "")
@@ -119,13 +116,11 @@ def _image(node: Element, own: str) -> OmeImage | None:
 
 def _tiff_data(image: OmeImage, data: Element, own: str) -> None:
     """Note which file holds some planes; a file that was renamed still knows its own UUID."""
-    image.has_tiff_data = True
     count = as_number(data.get("PlaneCount") or data.get("NumPlanes"))
     uuid = child(data, "UUID")
     name = uuid.get("FileName", "") if uuid is not None else ""
     planes = int(count) if count is not None else (1 if data.get("IFD") is not None else 0)
     if not name or (uuid is not None and own and (uuid.text or "").strip() == own):
-        image.unlocated += planes
         return
     image.files[name] = image.files.get(name, 0) + (planes or 1)
 

@@ -71,13 +71,6 @@ class Symptom(Struct, frozen=True):
     weight: str = ""
 
 
-class PlaneRef(Struct, frozen=True):
-    """One plane that another file holds, as an OME-TIFF or a sidecar names it."""
-
-    file_name: str
-    planes: int
-
-
 class Reading(Struct, frozen=True):
     """Everything one reader learned about one file without decoding its pixels.
 

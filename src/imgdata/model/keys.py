@@ -182,10 +182,3 @@ def read_name(keys: Iterable[Key], path: str, unit: str | None) -> Fields | None
         if found:
             return found[0] if unit is None or "plate" in found[0] else {"plate": unit, **found[0]}
     return None
-
-
-def join_values(fields: Fields, names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the values by which files join, or None when one of the fields is missing."""
-    if any(name not in fields for name in names):
-        return None
-    return tuple(normal_value(name, fields[name]) for name in names)

@@ -1,6 +1,5 @@
 """Names of stored content, as DVC names it: an md5, with `.dir` when it lists a folder."""
 
-import re
 from typing import NewType
 
 from msgspec import Struct
@@ -8,20 +7,7 @@ from msgspec import Struct
 ObjectId = NewType("ObjectId", str)
 """32 lower-case hex digits, followed by `.dir` when the object lists a folder."""
 
-_OBJECT_ID = re.compile(r"[0-9a-f]{32}(\.dir)?")
 FOLDER_SUFFIX = ".dir"
-
-
-def parse_object_id(text: str) -> ObjectId:
-    """Return the text as an object id.
-
-    Raises:
-        ValueError: It is not an md5 with an optional `.dir`.
-    """
-    if not _OBJECT_ID.fullmatch(text):
-        msg = f"an object id is 32 lower-case hex digits, with .dir for a folder: {text!r}"
-        raise ValueError(msg)
-    return ObjectId(text)
 
 
 def is_folder(object_id: str) -> bool:

@@ -29,7 +29,6 @@ SETTINGS = (
     "channels",
     "binning",
 )
-PICTURES = frozenset({"png", "jpeg", "jp2", "jxl", "webp", "gif", "bmp", "avif", "heic", "jxr"})
 MACROSCOPIC = frozenset({"dicom"})
 AGREEMENT = 0.01
 

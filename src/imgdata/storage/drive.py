@@ -79,11 +79,6 @@ class DriveStorage:
         return f"drive:{self._address.label}/{self._address.folder}".rstrip("/")
 
     @property
-    def is_mounted(self) -> bool:
-        """Whether the drive is plugged in now."""
-        return len(mounted_drives(self._address.label)) == 1
-
-    @property
     def folder(self) -> Path | None:
         """Its folder on the drive; None while the drive is not plugged in."""
         mounted = mounted_drives(self._address.label)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,15 +59,6 @@ class CommandError(ImgdataError):
     def __init__(self, completed: Completed, problem: str) -> None:
         super().__init__(problem, cause=completed.tail)
         self.completed = completed
-
-
-def find_program(name: str, remedy: str) -> str:
-    """Return the path of a program, or say how to install it."""
-    path = shutil.which(name)
-    if path is None:
-        msg = f"'{name}' is not installed or not on PATH"
-        raise MachineError(msg, remedy=remedy)
-    return path
 
 
 def machine_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

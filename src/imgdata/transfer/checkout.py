@@ -233,13 +233,3 @@ WAYS: dict[str, Callable[[str, str], bool]] = {
 def _set_mode(path: str, *, read_only: bool) -> None:
     """Give a reflinked file its mode; only its owner may write."""
     os.chmod(path, OBJECT_MODE if read_only else OBJECT_MODE | stat.S_IWUSR)
-
-
-def remove_empty_folders(folder: Path, stop: Path) -> None:
-    """Remove a folder and the ones above it as long as they are empty, up to `stop`."""
-    while folder != stop and stop in folder.parents:
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imgdata.dvc_files.collecting import dvc_roots, root_of
+from imgdata.dvc_files.collecting import dvc_roots
 from imgdata.dvc_files.index import read_index
 from imgdata.dvc_files.places import Place, Where, resolve
 from imgdata.system.folder_tree import FolderTree
@@ -243,12 +243,6 @@ def test_projects_inside_a_project_are_their_own() -> None:
         ("inner/a.dvc", "a.dvc"),
         ("inner/deep/a.dvc", "deep/a.dvc"),
     ]
-    assert [root_of(dvc_roots(tree), path) for path in ("x", "inner/x", "inner/deep/x")] == [
-        "",
-        "inner",
-        "inner",
-    ]
-    assert root_of(["inner"], "x") is None
 
 
 def test_tracked_data_are_not_walked(tree: FolderTree) -> None:

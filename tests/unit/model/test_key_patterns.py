@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from imgdata.model.keys import (
     PRESETS,
     Key,
-    join_values,
     normal_value,
     parse_keys,
     read_name,
@@ -146,12 +145,6 @@ def test_a_key_without_a_folder_reads_the_path_inside_the_unit() -> None:
     keys = parse_keys(("{well}.tif",))
     assert read_name(keys, "P1/B02.tif", "P1") == {"plate": "P1", "well": "B02"}
     assert read_name(keys, "P1/deep/B02.tif", "P1") is None
-
-
-def test_files_join_on_values_not_on_spelling() -> None:
-    one = join_values({"well": "b7", "site": "01"}, ("well", "site"))
-    assert one == join_values({"well": "B07", "site": "1", "channel": "x"}, ("well", "site"))
-    assert join_values({"well": "B07"}, ("well", "site")) is None
 
 
 PART = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=6)

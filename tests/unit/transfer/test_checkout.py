@@ -15,7 +15,6 @@ from imgdata.transfer.checkout import (
     Placement,
     PlaceOutcome,
     place_all,
-    remove_empty_folders,
 )
 from tests.unit.transfer.places import md5
 
@@ -145,10 +144,3 @@ def test_an_object_that_went_away_is_a_sentence(cache: Path, tmp_path: Path) -> 
     os.unlink(cache / object_key(md5(b"image")))  # noqa: PTH108 - a read-only file
     with pytest.raises(MachineError):
         place(cache, tmp_path / "a.tif", ALL_WAYS)
-
-
-def test_empty_folders_go_up_to_the_given_one(tmp_path: Path) -> None:
-    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
-    (tmp_path / "a" / "kept").touch()
-    remove_empty_folders(tmp_path / "a" / "b" / "c", tmp_path)
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["kept"]

@@ -5,14 +5,17 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncssh
 import pytest
 
 from imgdata.backends import open_storage
 from imgdata.errors import CredentialsError, InvalidProjectError, StorageError
 from imgdata.ports import Storage
+from imgdata.storage.sftp_session import wait_for
 from imgdata.storage.ssh import SshSettings, SshStorage, ssh_address
 from imgdata.testing.servers import SshServer, free_port
 from imgdata.testing.storage import KEY, StorageContract, fetch, keys, store
+from tests.contracts.keyrings import keyring_with
 
 pytestmark = pytest.mark.server
 
@@ -139,3 +142,48 @@ def test_a_password_in_a_url_is_refused_without_repeating_it() -> None:
     with pytest.raises(InvalidProjectError) as caught:
         ssh_address("cluster", "ssh://ada:hush@host/x", SshSettings())
     assert "hush" not in caught.value.problem
+
+
+class PasswordServer(asyncssh.SSHServer):
+    """Lets Ada in by a password."""
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return (username, password) == ("ada", "pass word")
+
+
+@pytest.fixture
+def by_password(tmp_path: Path) -> Iterator[SshStorage]:
+    """A server that takes no key, and a folder on it."""
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    server = wait_for(
+        asyncssh.listen(
+            "127.0.0.1", 0, server_factory=PasswordServer, server_host_keys=[key], sftp_factory=True
+        )
+    )
+    known = tmp_path / "known_hosts"
+    public = key.export_public_key().decode()
+    known.write_text(f"[127.0.0.1]:{server.get_port()} {public}")
+    options = {"user": "ada", "known_hosts": str(known), "port": server.get_port()}
+    (tmp_path / "store").mkdir()
+    storage = open_storage("cluster", f"ssh://127.0.0.1{tmp_path}/store", options, tmp_path)
+    assert isinstance(storage, SshStorage)
+    yield storage
+    storage.close()
+    server.close()
+
+
+def test_a_password_in_the_keyring_is_used(by_password: SshStorage) -> None:
+    with keyring_with({"cluster": "pass word"}):
+        store(by_password, KEY, b"hello")
+    assert fetch(by_password, KEY) == b"hello"
+
+
+@pytest.mark.parametrize("kept", [{}, {"cluster": "wrong"}, {"other": "pass word"}])
+def test_a_wrong_or_absent_password_is_a_sentence(
+    by_password: SshStorage, kept: dict[str, str]
+) -> None:
+    with keyring_with(kept), pytest.raises(CredentialsError, match="login is refused"):
+        fetch(by_password, KEY)

@@ -19,6 +19,7 @@ from imgdata.errors import (
 from imgdata.ports import Storage
 from imgdata.testing.storage import KEY, REFUSED_KEYS, fetch
 from imgdata.transfer.presence import present_objects
+from tests.contracts.keyrings import keyring_with
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -150,3 +151,10 @@ def test_it_is_only_read_and_asked_one_by_one(served: tuple[Path, str], storage:
 def test_a_key_that_is_no_path_is_refused(storage: Storage, key: str) -> None:
     with pytest.raises(InvalidProjectError):
         storage.stat(key)
+
+
+def test_a_password_in_the_keyring_is_used(served: tuple[Path, str], tmp_path: Path) -> None:
+    (served[0] / "private").write_bytes(b"secret")
+    with keyring_with({"web": "pw"}):
+        opened = open_storage("web", served[1], {"user": "ada"}, tmp_path)
+    assert fetch(opened, "private") == b"secret"

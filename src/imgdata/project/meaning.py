@@ -10,6 +10,7 @@ from imgdata.model.nearest import nearest
 from imgdata.model.urls import holds_secret
 from imgdata.project.config import NO_STORAGE, Config, Level
 from imgdata.project.yaml_lines import Path
+from imgdata.system import credentials
 
 Said = tuple[Path, str]
 
@@ -96,7 +97,7 @@ def _overlaps(levels: Iterable[Level]) -> Iterator[Said]:
 def _token_collisions(config: Config) -> Iterator[Said]:
     seen: dict[str, str] = {}
     for name in (*config.storages, *config.repositories):
-        variable = f"IMGDATA_{name.upper().replace('-', '_')}_TOKEN"
+        variable = credentials.variable(name)
         if variable in seen and seen[variable] != name:
             section = "repositories" if name in config.repositories else "storages"
             yield (section, name), f"'{name}' and '{seen[variable]}' would share {variable}"

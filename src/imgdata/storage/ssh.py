@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -20,6 +20,7 @@ from imgdata.storage.options import read_options
 from imgdata.storage.sftp_session import SftpSession, wait_for
 from imgdata.storage.streams import ended_early, exactly, no_object
 from imgdata.storage.unfinished import is_old, new_name
+from imgdata.system.credentials import find_password
 
 CHUNK_BYTES = 2 << 20
 FILE_MODE = 0o444
@@ -72,7 +73,7 @@ def open_ssh(
     """Open `ssh://[user@]host[:port]/folder`. Connects when it is first used.
 
     A password, where a server wants one, is read from `IMGDATA_<NAME>_TOKEN`, else it is among the
-    secrets, as a key's passphrase is.
+    secrets, as a key's passphrase is, or in the keyring.
     """
     known = secrets or {}
     settings = read_options(SshSettings, name, options)
@@ -90,9 +91,8 @@ def open_ssh(
         arguments["client_keys"] = [str(project_root / Path(settings.keyfile).expanduser())]
     if settings.known_hosts:
         arguments["known_hosts"] = str(project_root / Path(settings.known_hosts).expanduser())
-    password = os.environ.get(f"IMGDATA_{name.upper().replace('-', '_')}_TOKEN")
-    if password := password or known.get("password"):
-        arguments["password"] = password
+    # Asked for when the server takes no key: a keyring may have to be opened first.
+    arguments["password"] = partial(find_password, name, known.get("password"))
     if "passphrase" in known:
         arguments["passphrase"] = known["passphrase"]
 
@@ -111,7 +111,7 @@ def ssh_address(name: str, url: str, settings: SshSettings) -> SshAddress:
     parts = urlsplit(url)
     if parts.password is not None or holds_secret(url):
         msg = f"storage '{name}': a password does not belong in a url"
-        raise InvalidProjectError(msg, remedy="use a key, or the variable IMGDATA_<NAME>_TOKEN")
+        raise InvalidProjectError(msg, remedy=f"use a key, or: imgdata storage login {name}")
     folder = "/" + unquote(parts.path).strip("/")
     fault = key_fault(folder[1:])
     port = settings.port
@@ -432,7 +432,7 @@ def _explain_refusal(problem: str, address: SshAddress, error: Exception) -> Img
     if isinstance(error, asyncssh.PermissionDenied):
         return CredentialsError(
             f"{problem}: the login is refused",
-            cause=f"{login} accepts none of your keys",
+            cause=f"{login} accepts none of your keys, and no password that is known",
             remedy=f"try: ssh {login}    (ssh-add loads a key, ssh-copy-id brings it there)",
         )
     if isinstance(error, asyncssh.KeyImportError | asyncssh.KeyEncryptionError):

@@ -1,6 +1,5 @@
 """A web server that serves a DVC remote: read only, as public repositories often have it."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -22,6 +21,7 @@ from imgdata.storage.answers import NETWORK, explain
 from imgdata.storage.keys import check_key
 from imgdata.storage.options import read_options
 from imgdata.storage.streams import ended_early, no_object
+from imgdata.system.credentials import find_password
 
 CHUNK_BYTES = 1 << 20
 ABSENT = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -34,7 +34,8 @@ class WebSettings(Struct, frozen=True):
     """What imgdata.yaml may say about a web server.
 
     Attributes:
-        user: Who logs in, where the server wants it; the password is `IMGDATA_<NAME>_TOKEN`.
+        user: Who logs in, where the server wants it; the password is in
+            `IMGDATA_<NAME>_TOKEN` or the keyring.
         ssl_verify: A file of certificates to trust; false checks none.
     """
 
@@ -55,10 +56,10 @@ def open_web(
     parts = urlsplit(url)
     if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         problem = f"storage '{name}': its url is not {parts.scheme}://host/folder"
-        remedy = "name the user as 'user'; a password is read from IMGDATA_<NAME>_TOKEN"
+        remedy = f"name the user as 'user'; keep the password with: imgdata storage login {name}"
         raise InvalidProjectError(problem, remedy=remedy)
-    password = os.environ.get(f"IMGDATA_{name.upper().replace('-', '_')}_TOKEN")
-    password = password or (secrets or {}).get("password")
+    known = (secrets or {}).get("password")
+    password = find_password(name, known) if settings.user else None
     verify = settings.ssl_verify
     found = str(project_root / Path(verify).expanduser()) if isinstance(verify, str) else verify
     client = httpx.Client(
@@ -184,7 +185,8 @@ class WebStorage:
             return
         problem = f"could not read {key} on {self._url}"
         if status in REFUSED:
-            remedy = "name the 'user' of the storage, and its password in IMGDATA_<NAME>_TOKEN"
+            login = f"imgdata storage login {self._name}"
+            remedy = f"name the 'user' of the storage, and keep its password with: {login}"
             cause = f"the server refuses it, or does not say that it is not there (HTTP {status})"
             raise CredentialsError(problem, cause=cause, remedy=remedy)
         raise StorageError(problem, cause=f"the server says HTTP {status}", remedy="try again")

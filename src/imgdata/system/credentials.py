@@ -28,9 +28,14 @@ def variable(name: str) -> str:
     return f"IMGDATA_{name.upper().replace('-', '_')}_TOKEN"
 
 
+def find_password(name: str, known: str | None = None) -> str | None:
+    """Return a storage's password: that of the environment, else one known, else the keyring's."""
+    return os.environ.get(variable(name)) or known or _from_keyring(name) or None
+
+
 def find_token(name: str) -> Token | None:
     """Return the token of a storage or repository, or None when there is none."""
-    found = os.environ.get(variable(name), "").strip() or _from_keyring(name)
+    found = (find_password(name) or "").strip()
     if not found:
         return None
     if not found.isascii() or not found.isprintable() or " " in found:

@@ -202,7 +202,6 @@ def _note_answers(root: Path, given: tuple[str, ...]) -> Path:
             raise UsageError(problem, cause=f"fields: {', '.join(BY_NAME)}")
         answers[name] = text.strip()
     schema = root / describe_project.SCHEMA
-    schema.parent.mkdir(parents=True, exist_ok=True)
     write_text(schema, json.dumps(describe_project.schema(), indent=2) + "\n")
     return describe_project.write_answers(root, answers)
 

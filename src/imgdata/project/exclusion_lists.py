@@ -110,7 +110,6 @@ def read_list(root: Path, path: str, levels_without_units: Sequence[str] = ()) -
 def write_list(root: Path, path: str, rows: Iterable[Excluded]) -> Path:
     """Write a list, and make git merge such lists by union; return its path."""
     full = root / path
-    full.parent.mkdir(parents=True, exist_ok=True)
     write_text(full, list_text(rows))
     return full
 

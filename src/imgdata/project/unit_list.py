@@ -5,10 +5,9 @@ two people who each added one.
 """
 
 import json
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
+from imgdata.project.editor import dump_edited, load_editable
 from imgdata.project.yaml_lines import load_with_lines
 from imgdata.system.files import write_text
 
@@ -68,16 +67,9 @@ def _with_line(text: str, name: str) -> str | None:
 
 def _with_item(text: str, key: str, name: str) -> str:
     """Append to an ordinary YAML list, keeping comments and order."""
-    from ruamel.yaml import YAML  # noqa: PLC0415 - only for editing
-
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1000
-    value: Any = yaml.load(text)
+    value = load_editable(text)
     units = value[key]
     if not units:
         units.fa.set_block_style()
     units.append(name)
-    out = StringIO()
-    yaml.dump(value, out)
-    return out.getvalue()
+    return dump_edited(value, text)

@@ -3,9 +3,7 @@
 import re
 
 from imgdata.errors import InvalidProjectError
-
-LEFTOVER_PREFIX = ".tmp-imgdata-"
-"""How the name of an unfinished write begins; such names are never listed as objects."""
+from imgdata.system.files import TEMPORARY, is_temporary
 
 # S3 takes 1024 bytes for prefix and key together, file systems 255 bytes for one part.
 MAX_KEY_BYTES = 900
@@ -62,8 +60,8 @@ def _part_fault(parts: list[str]) -> str:
         return "it has an empty part"
     if "." in parts or ".." in parts:
         return "it has a part that is '.' or '..'"
-    if any(part.startswith(LEFTOVER_PREFIX) for part in parts):
-        return f"names that begin with {LEFTOVER_PREFIX} are kept for unfinished writes"
+    if any(is_temporary(part) for part in parts):
+        return f"names that begin with {TEMPORARY} are kept for unfinished writes"
     if any(len(part.encode()) > MAX_PART_BYTES for part in parts):
         return f"a part of it is longer than {MAX_PART_BYTES} bytes"
     return ""

@@ -14,14 +14,19 @@ from msgspec import Struct
 
 from imgdata.errors import ImgdataError, InvalidProjectError, MachineError, StorageError
 from imgdata.model.objects import StoredObject
-from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key
+from imgdata.storage.keys import check_folder, check_key
 from imgdata.storage.options import read_options
 from imgdata.storage.streams import ended_early, exactly, no_object
 from imgdata.storage.unfinished import hold, new_name, remove_abandoned
-from imgdata.system.files import make_folders, shared_mode
+from imgdata.system.files import (
+    OBJECT_MODE,
+    is_temporary,
+    make_folders,
+    shared_mode,
+    write_all,
+)
 
 CHUNK_BYTES = 1 << 20
-FILE_MODE = 0o444
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -209,13 +214,13 @@ class LocalStorage:
             self._require_root()
             self._shared = shared_mode(self.root)
         try:
-            handle = os.open(name, flags, FILE_MODE)
+            handle = os.open(name, flags, OBJECT_MODE)
         except FileNotFoundError:
             self._require_root()
             make_folders(folder, str(self.root))
-            handle = os.open(name, flags, FILE_MODE)
+            handle = os.open(name, flags, OBJECT_MODE)
         if self._shared:
-            os.fchmod(handle, FILE_MODE & self._shared)
+            os.fchmod(handle, OBJECT_MODE & self._shared)
         return handle, name
 
     def _explained(self, action: str, size: int = 0) -> "_Explained":
@@ -265,7 +270,7 @@ class _Temporary:
     def fill(self, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
             with self._explained:
-                _write_all(self._handle, chunk)
+                write_all(self._handle, chunk)
         with self._explained:
             self._close()
 
@@ -291,19 +296,13 @@ class _Temporary:
             os.close(self._lock)
 
 
-def _write_all(handle: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-
-
 def _walk(
     found: AbstractContextManager[Iterator["os.DirEntry[str]"]], prefix: str
 ) -> Iterator[StoredObject]:
     folders: list[tuple[str, str]] = []
     with found as entries:
         for entry in entries:
-            if entry.name.startswith(LEFTOVER_PREFIX):
+            if is_temporary(entry.name):
                 continue
             if entry.is_dir(follow_symlinks=False):
                 folders.append((entry.path, f"{prefix}{entry.name}/"))
@@ -343,7 +342,7 @@ def _claim(temporary: str, path: str) -> bool:
     The name is taken by an empty file first, which a reader may see for an instant.
     """
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE))
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OBJECT_MODE))
     except FileExistsError:
         return False
     os.replace(temporary, path)

@@ -15,15 +15,15 @@ from imgdata.errors import CredentialsError, ImgdataError, InvalidProjectError, 
 from imgdata.model.objects import StoredObject
 from imgdata.model.urls import holds_secret
 from imgdata.storage.answers import NETWORK, explain
-from imgdata.storage.keys import LEFTOVER_PREFIX, check_folder, check_key, key_fault
+from imgdata.storage.keys import check_folder, check_key, key_fault
 from imgdata.storage.options import read_options
 from imgdata.storage.sftp_session import SftpSession, wait_for
 from imgdata.storage.streams import ended_early, exactly, no_object
 from imgdata.storage.unfinished import is_old, new_name
 from imgdata.system.credentials import find_password
+from imgdata.system.files import OBJECT_MODE, is_temporary
 
 CHUNK_BYTES = 2 << 20
-FILE_MODE = 0o444
 FOLDERS_AT_ONCE = 16
 FOREIGN = (asyncssh.Error, OSError, asyncssh.KeyImportError)
 ABSENT = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPNotADirectory)
@@ -319,7 +319,7 @@ class SshStorage:
                 wait_for(file.close())
 
     def _created(self, name: str, folder: str) -> asyncssh.SFTPClientFile:
-        attributes = asyncssh.SFTPAttrs(permissions=FILE_MODE)
+        attributes = asyncssh.SFTPAttrs(permissions=OBJECT_MODE)
 
         async def create(sftp: asyncssh.SFTPClient) -> asyncssh.SFTPClientFile:
             return await sftp.open(name, "xb", attributes)
@@ -382,7 +382,7 @@ async def _scanned(sftp: asyncssh.SFTPClient, folder: str) -> list[_Entry] | Non
     try:
         async for entry in sftp.scandir(folder):
             name, attributes = str(entry.filename), entry.attrs
-            if name in {".", ".."} or name.startswith(LEFTOVER_PREFIX):
+            if name in {".", ".."} or is_temporary(name):
                 continue
             if attributes.type == asyncssh.FILEXFER_TYPE_SYMLINK:
                 attributes = await _followed(sftp, f"{folder}/{name}")

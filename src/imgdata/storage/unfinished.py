@@ -15,13 +15,13 @@ import stat
 from functools import cache
 from pathlib import Path
 
-from imgdata.storage.keys import LEFTOVER_PREFIX
+from imgdata.system.files import TEMPORARY
 
 DEAD_AFTER_S = 24 * 3600
 """How long nothing was written to the file of a writer that cannot be asked."""
 SETTLED_S = 10
 """A writer takes its lock right after it made the file; by then it has."""
-NAME = re.compile(rf"{re.escape(LEFTOVER_PREFIX)}(?:([0-9a-f]{{8}})-)?[0-9a-f]{{16}}")
+NAME = re.compile(rf"{re.escape(TEMPORARY)}(?:([0-9a-f]{{8}})-)?[0-9a-f]{{16}}")
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -42,7 +42,7 @@ def new_name(*, locked: bool) -> str:
         locked: Whether the writer will hold a lock that others on this machine can ask.
     """
     here = f"{boot()}-" if locked and boot() else ""
-    return f"{LEFTOVER_PREFIX}{here}{secrets.token_hex(8)}"
+    return f"{TEMPORARY}{here}{secrets.token_hex(8)}"
 
 
 def hold(handle: int) -> int:

@@ -20,10 +20,10 @@ from imgdata.transfer.pack_parts import (
 )
 
 _LOCAL = struct.Struct("<4s5H3L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_END = struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR = struct.Struct("<4sLQL")
+CENTRAL = struct.Struct("<4s6H3L5H2L")
+END = struct.Struct("<4s4H2LH")
+END64 = struct.Struct("<4sQ2H2L4Q")
+LOCATOR = struct.Struct("<4sLQL")
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 _UTF8, _STORED, _JANUARY_1980 = 0x0800, 0, 0x21
 _VERSION, _VERSION64, _UNIX = 20, 45, 3 << 8
@@ -112,7 +112,7 @@ def _central_header(name: str, size: int, crc: int, offset: int) -> bytes:
     extra = struct.pack(f"<2H{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
     version = _VERSION64 if wide else _VERSION
     shown = min(size, _MAX32)
-    head = _CENTRAL.pack(
+    head = CENTRAL.pack(
         b"PK\x01\x02",
         _UNIX | version,
         version,
@@ -135,7 +135,7 @@ def _central_header(name: str, size: int, crc: int, offset: int) -> bytes:
 
 
 def _end_records(count: int, size: int, start: int, comment: int, *, wide: bool) -> bytes:
-    end = _END.pack(
+    end = END.pack(
         b"PK\x05\x06",
         0,
         0,
@@ -147,9 +147,9 @@ def _end_records(count: int, size: int, start: int, comment: int, *, wide: bool)
     )
     if not wide and count < _MAX16 and size < _MAX32 and start < _MAX32:
         return end
-    end64 = _END64.pack(
+    end64 = END64.pack(
         b"PK\x06\x06",
-        _END64.size - 12,
+        END64.size - 12,
         _UNIX | _VERSION64,
         _VERSION64,
         0,
@@ -159,4 +159,4 @@ def _end_records(count: int, size: int, start: int, comment: int, *, wide: bool)
         size,
         start,
     )
-    return end64 + _LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1) + end
+    return end64 + LOCATOR.pack(b"PK\x06\x07", 0, start + size, 1) + end

@@ -14,7 +14,6 @@ import hashlib
 import io
 import os
 import re
-import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, assert_never
@@ -34,15 +33,11 @@ from imgdata.transfer.pack_parts import (
     Piece,
 )
 from imgdata.transfer.pack_tar import lay_out_tar
-from imgdata.transfer.pack_zip import lay_out_ozx, lay_out_zip
+from imgdata.transfer.pack_zip import CENTRAL, END, END64, LOCATOR, lay_out_ozx, lay_out_zip
 
 CHUNK = 1 << 20
 LARGEST_MANIFEST = 256 * 1024 * 1024
 
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
-_END = struct.Struct("<4s4H2LH")
-_END64 = struct.Struct("<4sQ2H2L4Q")
-_LOCATOR = struct.Struct("<4sLQL")
 _LONGEST_NAME = 0xFFFF // 16
 
 
@@ -242,10 +237,10 @@ def read_manifest(read_range: ReadRange, size: int) -> tuple[PackMember, ...]:
     # The manifest is the last member, so its end is the directory's start.
     directory = read_range(start, length)
     at = directory.rfind(b"PK\x01\x02")
-    if at < 0 or len(directory) - at < _CENTRAL.size:
+    if at < 0 or len(directory) - at < CENTRAL.size:
         raise _not_a_pack()
-    fields = _CENTRAL.unpack_from(directory, at)
-    name = directory[at + _CENTRAL.size : at + _CENTRAL.size + fields[10]]
+    fields = CENTRAL.unpack_from(directory, at)
+    name = directory[at + CENTRAL.size : at + CENTRAL.size + fields[10]]
     length = fields[9]
     if name != MANIFEST_NAME.encode() or length > min(start, LARGEST_MANIFEST):
         raise _not_a_pack()
@@ -254,13 +249,13 @@ def read_manifest(read_range: ReadRange, size: int) -> tuple[PackMember, ...]:
 
 def _directory(tail: bytes, size: int) -> tuple[int, int]:
     """Return offset and length of the central directory of a zip from its last bytes."""
-    if tail[-_END.size :][:4] != b"PK\x05\x06":
+    if tail[-END.size :][:4] != b"PK\x05\x06":
         raise _not_a_pack()
-    end = _END.unpack(tail[-_END.size :])
+    end = END.unpack(tail[-END.size :])
     length, start = end[5], end[6]
-    wide = tail[-(_END.size + _LOCATOR.size + _END64.size) :]
+    wide = tail[-(END.size + LOCATOR.size + END64.size) :]
     if wide[:4] == b"PK\x06\x06":
-        fields = _END64.unpack(wide[: _END64.size])
+        fields = END64.unpack(wide[: END64.size])
         length, start = fields[8], fields[9]
     if start + length > size:
         raise _not_a_pack()

@@ -251,7 +251,6 @@ def plan_conform(
 def apply_changes(changes: tuple[FileChange, ...]) -> tuple[Path, ...]:
     """Write the files; return their paths."""
     for change in changes:
-        change.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(change.path, change.after)
     return tuple(change.path for change in changes)
 

@@ -42,7 +42,6 @@ def write_answers(root: Path, answers: Mapping[str, str]) -> Path:
         lines.append(f"  # {field.question} For example: {field.example}")
         lines.append(f"  {key}: {_quoted(answers.get(field.name, ''))}")
     path = root / REMBI_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "\n".join(lines) + "\n")
     return path
 

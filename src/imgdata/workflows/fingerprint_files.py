@@ -85,6 +85,5 @@ def keep(found: Fingerprints, project: Path, level: str) -> Path:
         if o.hash
     ]
     path = project / FOLDER / f"{level}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, "".join(f"{line}\n" for line in lines))
     return path

@@ -256,7 +256,6 @@ def apply_init(plan: InitPlan) -> tuple[Path, ...]:
     # imgdata.yaml comes last: with it there, the rest is complete.
     for name, data in sorted(plan.files.items(), key=lambda item: item[0] == CONFIG_NAME):
         path = plan.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(path, data)
         written.append(path)
     return tuple(written)
@@ -269,6 +268,5 @@ def make_dvc_folder(root: Path) -> tuple[Path, ...]:
         root / ".dvc" / "config": _dvc_config(root / ".dvc" / "config"),
     }
     for path, text in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, text)
     return tuple(files)

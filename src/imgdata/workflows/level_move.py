@@ -99,7 +99,6 @@ def _carry_out(
         for old, new in journal.moves:
             _rename(root / old, root / new)
         for path, (_, after) in journal.texts.items():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
             write_text(root / path, after)
         log = clone.log().write([(RENAMED, journal.rename.details)])
     except BaseException:

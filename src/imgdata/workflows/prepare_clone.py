@@ -32,7 +32,6 @@ def prepare_clone(root: Path, site_cache: Path, cache: Path | None) -> bool:
     site_cache.mkdir(parents=True, exist_ok=True, mode=0o700)
     before, after = edited_config(path, settings)
     if before != after:
-        path.parent.mkdir(parents=True, exist_ok=True)
         ignored = path.with_name(".gitignore")
         if not ignored.exists():  # DVC makes it too; config.local may hold keys
             write_text(ignored, DVC_IGNORED)

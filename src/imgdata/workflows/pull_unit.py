@@ -515,7 +515,6 @@ class Fetch(Struct):
         """Remember that a unit is here in part on purpose, for run, add and status."""
         note = partial_note(self.clone.root, self.unit)
         if left:
-            note.parent.mkdir(parents=True, exist_ok=True)
             wanted = {name: list(values) for name, values in self.options.selection.wanted.items()}
             if parts := self._parts():
                 wanted["path"] = list(parts)

@@ -425,7 +425,6 @@ def keep_environment(root: Path, environment: FoundEnvironment) -> Path | None:
         return None
     path = root / ENVIRONMENTS / f"{environment.hash}.txt"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, environment.text)
     return path
 

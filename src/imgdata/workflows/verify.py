@@ -278,7 +278,6 @@ class _Verification(Struct):
             for item in task.items:
                 notes.pop(PART + item.object_id, None)
         path = self.clone.root / CACHE_NOTE
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps(notes))
 
     def _bad(self, task: Task, reading: "_Reading", one: Damaged | Missing, copies: Copies) -> Bad:

@@ -17,7 +17,6 @@ from imgdata.model.objects import StoredObject
 from imgdata.storage.keys import check_folder, check_key
 from imgdata.storage.options import read_options
 from imgdata.storage.streams import ended_early, exactly, no_object
-from imgdata.storage.unfinished import hold, new_name, remove_abandoned
 from imgdata.system.files import (
     OBJECT_MODE,
     is_temporary,
@@ -25,6 +24,7 @@ from imgdata.system.files import (
     shared_mode,
     write_all,
 )
+from imgdata.system.unfinished import hold, new_name, remove_abandoned
 
 CHUNK_BYTES = 1 << 20
 

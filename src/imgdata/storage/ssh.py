@@ -19,9 +19,9 @@ from imgdata.storage.keys import check_folder, check_key, key_fault
 from imgdata.storage.options import read_options
 from imgdata.storage.sftp_session import SftpSession, wait_for
 from imgdata.storage.streams import ended_early, exactly, no_object
-from imgdata.storage.unfinished import is_old, new_name
 from imgdata.system.credentials import find_password
 from imgdata.system.files import OBJECT_MODE, is_temporary
+from imgdata.system.unfinished import is_old, new_name
 
 CHUNK_BYTES = 2 << 20
 FOLDERS_AT_ONCE = 16

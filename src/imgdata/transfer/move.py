@@ -4,16 +4,16 @@ import hashlib
 import queue
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Generic, Literal, TypeGuard, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from imgdata.errors import DamagedError, StorageError
+from imgdata.errors import DamagedError, MachineError, StorageError
 from imgdata.model.objects import FOLDER_SUFFIX, StoredObject, legacy_key, object_key
-from imgdata.ports import CanBeCold, CanReadSized, CanReadTogether, Storage
+from imgdata.ports import CanBeCold, CanReadSized, CanReadTogether, CanTidy, Storage
 from imgdata.system.line_ends import LegacyMd5
 from imgdata.system.progress import SILENT, Progress
 
@@ -247,6 +247,14 @@ def move_all(
         return outcome
 
     return _work_all(work, items, source, jobs)
+
+
+def tidy_beside(storage: Storage, keys: Iterable[str]) -> None:
+    """Remove what killed writers left where objects went: a rerun writes the same objects."""
+    folders = sorted({key.rpartition("/")[0] for key in keys})
+    if isinstance(storage, CanTidy) and folders:
+        with suppress(StorageError, MachineError):  # what was asked for is done already
+            storage.tidy(folders)
 
 
 def check_all(

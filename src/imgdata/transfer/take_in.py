@@ -20,10 +20,10 @@ from imgdata.system.files import (
     machine_error,
     make_folders,
     reflink,
-    temporary_name,
     write_all,
 )
 from imgdata.system.progress import SILENT, Progress
+from imgdata.system.unfinished import hold, new_name
 from imgdata.transfer.link_in import LinkIn
 from imgdata.transfer.move import in_parallel
 
@@ -162,11 +162,12 @@ def _take_open(
     if linked is not None:
         md5, status = linked
         return Taken(source, md5, status.st_size, Stamp.of(status), is_object=True)
-    temporary = temporary_name(os.path.join(into.cache_dir, "files", "md5", "x"))
+    temporary = os.path.join(into.cache_dir, "files", "md5", new_name(locked=True))
     try:
         target = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise machine_error(error, "write to the cache", temporary) from error
+    lock = hold(target)  # until it has its name: another command may be tidying a shared cache
     used = False
     try:
         try:
@@ -184,6 +185,7 @@ def _take_open(
         if not used:
             with suppress(FileNotFoundError):
                 os.unlink(temporary)
+        os.close(lock)
 
 
 def _unless_changed(

@@ -35,6 +35,7 @@ from imgdata.project.log import (
 from imgdata.system.files import remove_leftovers
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.locks import hold
+from imgdata.system.unfinished import remove_abandoned
 from imgdata.transfer.move import Item, read_whole
 
 if TYPE_CHECKING:
@@ -281,8 +282,11 @@ class Clone(Struct, frozen=True, dict=True):
         """Remove what a killed command left beside the project's own files; looks into no unit."""
         folders = [self.root, self.root / ".dvc", *(self.root / LOG_FOLDER).glob("*")]
         folders += [self.root / level.path for level in self.config.levels.values()]
-        if self.dvc.cache_dir.is_relative_to(self.root):  # a shared cache has other writers
-            folders.append(self.dvc.cache_dir / "files" / "md5")
+        objects = self.dvc.cache_dir / "files" / "md5"
+        if self.dvc.cache_dir.is_relative_to(self.root):
+            folders.append(objects)
+        else:  # a shared cache has other writers
+            remove_abandoned(str(objects))
         for folder in folders:
             remove_leftovers(folder)
 

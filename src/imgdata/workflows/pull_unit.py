@@ -40,6 +40,7 @@ from imgdata.transfer.move import (
     can_read_sized,
     check_one,
     move_all,
+    tidy_beside,
 )
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
@@ -419,9 +420,11 @@ class Fetch(Struct):
             jobs=self.options.jobs,
             progress=self.progress,
         )
+        arrived: list[str] = []
         for outcome in outcomes:
             match outcome:
                 case Moved(item, size):
+                    arrived.append(item.key)
                     self.fetched.add(item.object_id)
                     self.size += size
                     self.gave[name] = None
@@ -436,6 +439,7 @@ class Fetch(Struct):
         for item in lacking:
             for path in item.names:
                 self.bad.setdefault(path, f"missing on {name}")
+        tidy_beside(self.clone.cache, arrived)
         return lacking
 
     def _is_probably_whole(self, storage: Storage) -> bool:

@@ -1,18 +1,27 @@
 """`imgdata push`: archive levels to their storages, checked on arrival and noted."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 
 from msgspec import Struct, field
 
-from imgdata.errors import DamagedError, ImgdataError, MachineError, StorageError
+from imgdata.errors import DamagedError, ImgdataError, StorageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
 from imgdata.model.objects import StoredObject
-from imgdata.ports import CanCreateRoot, CanFlush, CanTidy, LiesInFolder, Storage
+from imgdata.ports import CanCreateRoot, CanFlush, LiesInFolder, Storage
 from imgdata.project.config import Level
 from imgdata.system.progress import SILENT, Progress
-from imgdata.transfer.move import Damaged, How, Intact, Item, Missing, Moved, check_all, move_all
+from imgdata.transfer.move import (
+    Damaged,
+    How,
+    Intact,
+    Item,
+    Missing,
+    Moved,
+    check_all,
+    move_all,
+    tidy_beside,
+)
 from imgdata.transfer.presence import present_objects
 from imgdata.workflows.clone import Clone
 from imgdata.workflows.leaving import Gate, Withheld, refusal
@@ -247,7 +256,7 @@ def _push_unit(
     progress.start(label, items=len(send) + len(plan.check), size=plan.size)
     try:
         shipment.run(send)
-        shipment.tidy()
+        tidy_beside(storage, (one.item.key for one in shipment.sent))
     finally:
         progress.finish()
         shipment.note()
@@ -347,13 +356,6 @@ class _Shipment(Struct):
     def _flush(self) -> None:
         if isinstance(self.storage, CanFlush) and self.sent:
             self.storage.flush()
-
-    def tidy(self) -> None:
-        """Remove what killed pushes left where this one wrote: a rerun writes the same objects."""
-        if isinstance(self.storage, CanTidy) and self.sent:
-            folders = {one.item.key.rpartition("/")[0] for one in self.sent}
-            with suppress(StorageError, MachineError):  # what was asked for is done already
-                self.storage.tidy(sorted(folders))
 
     def note(self) -> None:
         """Write down what is known now: evidence for what is right, and damage that was found."""

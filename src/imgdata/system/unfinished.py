@@ -75,7 +75,7 @@ def remove_abandoned(folder: str) -> int:
     try:
         with os.scandir(folder) as entries:
             found = [entry for entry in entries if NAME.fullmatch(entry.name)]
-        now = os.stat(folder).st_mtime if found else 0.0  # noqa: PTH116 - the disk's own clock
+        now = os.stat(folder).st_mtime if found else 0.0
     except OSError:
         return 0
     for entry in found:

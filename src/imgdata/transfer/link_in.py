@@ -27,8 +27,9 @@ class LinkIn:
     ) -> tuple[str, os.stat_result] | None:
         """Link one open file in and make it read-only; return its md5 and its new status.
 
-        None where it has to be copied: it is empty or written to, has another name, is behind a
-        link or on another disk, belongs to somebody else, or the cache has its content already.
+        None where it has to be copied: it is empty, written to or cannot be read, has another
+        name, is behind a link or on another disk, belongs to somebody else, or the cache has its
+        content already.
 
         Raises:
             MachineError: The cache cannot be written.
@@ -39,7 +40,10 @@ class LinkIn:
         with without_writers(descriptor) as unwritten:
             if not unwritten():
                 return None
-            md5 = _md5(descriptor)
+            try:
+                md5 = _md5(descriptor)
+            except OSError:
+                return None  # who copies it says why it cannot be read
             target = os.path.join(self._cache_dir, object_key(md5))
             known = _status(target)
             if known is not None:

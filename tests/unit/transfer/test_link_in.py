@@ -9,7 +9,7 @@ import pytest
 from imgdata.model.objects import object_key
 from imgdata.system.files import can_reflink, file_md5
 from imgdata.system.lease import without_writers
-from imgdata.transfer.take_in import SourceFile, Taken, TakeOutcome, take_in
+from imgdata.transfer.take_in import SourceFile, Taken, TakeOutcome, Unreadable, take_in
 
 
 @pytest.fixture
@@ -125,3 +125,13 @@ def test_a_writer_that_comes_while_the_file_is_read_is_noticed(image: Path) -> N
             assert not unwritten()
     finally:
         os.close(descriptor)
+
+
+def test_a_file_that_cannot_be_read_to_its_end_stops_no_other(cache: Path, image: Path) -> None:
+    broken = Path("/sys/devices/virtual/net/lo/duplex")  # it opens, has a size, and gives no byte
+    if not broken.is_file():
+        pytest.skip("this system has no such file")
+    files = [SourceFile(str(broken), "broken.tif"), SourceFile(str(image), image.name)]
+    outcomes = {one.source.relpath: one for one in take_in(files, cache, linked=True)}
+    assert isinstance(outcomes["broken.tif"], Unreadable)
+    assert isinstance(outcomes[image.name], Taken)

@@ -521,8 +521,8 @@ class Commits(Protocol):
         With the reflog: also in commits that were amended or reset away in this clone.
         """
 
-    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
-        """Return the bytes of blobs by id, each once, with one call of git."""
+    def read_blobs(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield id and bytes of the blobs that this clone has, each once; one call of git."""
 
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path from the git root; absent ones are not."""

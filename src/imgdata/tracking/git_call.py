@@ -22,7 +22,7 @@ QUIET = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_LITERAL_PATHSPECS": "0",
 }
-NO_REPLACING = {"GIT_NO_REPLACE_OBJECTS": "1"}
+CALLED = {**QUIET, "GIT_NO_REPLACE_OBJECTS": "1"}
 """What replace refs of a clone say of a commit does not count: its rules are those fetched."""
 NO_FETCHING = {"GIT_NO_LAZY_FETCH": "1"}
 """A clone made with `--filter` would ask its remote for every object that it lacks."""
@@ -41,7 +41,7 @@ def call_git(
     return run(
         (*GIT, *args),
         cwd=cwd,
-        env={**QUIET, **NO_REPLACING, **(env or {})},
+        env={**CALLED, **(env or {})},
         accept=accept,
         stdin=stdin,
     )

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imgdata.model.revisions import RecordedFile
-from imgdata.tracking.git_call import FATAL, NO_FETCHING, call_git
+from imgdata.system.dialogue import Dialogue
+from imgdata.tracking.commit_tree import parse_listing
+from imgdata.tracking.git_call import CALLED, FATAL, GIT, NO_FETCHING, call_git
 
 DVC_FILES = (":(top,glob)**/*.dvc", ":(top,glob)**/dvc.lock")
 COMMIT_MARK = "\x01"
 _RAW = re.compile(r":\d{6} (\d{6}) [0-9a-f]+ ([0-9a-f]+) [A-Z]\d*")
 _GONE = "000000"
 _STASH = "refs/stash"
-LONG_FIELDS = ("mode", "kind", "id", "size")
-"""What `git ls-tree -l` says of an entry before its path."""
-BATCH_BYTES = 64 << 20
+IN_FLIGHT_CHARACTERS = 8_000
 
 
 class GitCommits:
@@ -88,67 +88,55 @@ class GitCommits:
                 if found[1] != _GONE:
                     yield RecordedFile(path, found[2], commit, at)
 
-    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
-        """Return the bytes of blobs by id, with one call of git."""
-        asked = list(dict.fromkeys(ids))
-        return {one: data for one, data in self._batch(asked) if data is not None}
+    def read_blobs(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield id and bytes of the blobs that this clone has, each once, in the order asked."""
+        return self._batch(ids)
 
     def states_ever(self, path: str) -> Iterator[bytes]:
         """Yield the content a file had in any commit, newest commit first; each once."""
         found = self._recorded(("--all",), (f":(top,literal){path}",))
-        yield from self.read_blobs(one.blob for one in found).values()
+        yield from (data for _, data in self.read_blobs(one.blob for one in found))
 
     def contents_at(self, commit: str) -> Iterator[tuple[str, str]]:
         """Yield path and md5 of every file of a commit that this clone has."""
-        args = ("ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+        args = ("ls-tree", "-r", "-z", "--full-tree", commit)
         done = call_git(args, self._root, env=NO_FETCHING)
         paths: dict[str, list[str]] = {}
-        sizes: dict[str, int] = {}
-        for line in done.text.split("\0"):
-            header, _, path = line.partition("\t")
-            fields = header.split()
-            if len(fields) == len(LONG_FIELDS) and fields[1] == "blob" and fields[3].isdigit():
-                paths.setdefault(fields[2], []).append(path)
-                sizes[fields[2]] = int(fields[3])
-        for some in _batches(sizes):
-            for blob, data in self._batch(some):
-                if data is not None:
-                    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-                    yield from ((path, md5) for path in paths[blob])
+        for path, entry in parse_listing(done.stdout).items():
+            if entry.kind == "blob":
+                paths.setdefault(entry.id, []).append(path)
+        for blob, data in self._batch(paths):
+            md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            yield from ((path, md5) for path in paths[blob])
 
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return the bytes of files of a commit, by path; absent ones are not in the answer."""
         asked = {f"{commit}:{path}": path for path in paths if "\n" not in path}
-        found = self._batch(list(asked))
-        return {asked[name]: data for name, data in found if data is not None}
+        return {asked[name]: data for name, data in self._batch(asked)}
 
     def files_at(self, commits: Iterable[str], path: str) -> Mapping[str, bytes]:
         """Return the bytes of one path by commit, with one call of git."""
         asked = {f"{commit}:{path}": commit for commit in commits if "\n" not in path}
-        found = self._batch(list(asked))
-        return {asked[name]: data for name, data in found if data is not None}
+        return {asked[name]: data for name, data in self._batch(asked)}
 
     def is_shallow(self) -> bool:
         """Tell whether history is cut."""
         args = ("rev-parse", "--is-shallow-repository")
         return call_git(args, self._root).text.strip() == "true"
 
-    def _batch(self, names: list[str]) -> Iterator[tuple[str, bytes | None]]:
-        if not names:
+    def _batch(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the objects that this clone has, each once, one in memory at a time."""
+        asked = list(dict.fromkeys(names))
+        if not asked:
             return
-        text = "".join(f"{name}\n" for name in names).encode("utf-8", "surrogateescape")
-        output = call_git(("cat-file", "--batch"), self._root, stdin=text, env=NO_FETCHING).stdout
-        start = 0
-        for name in names:
-            end = output.index(b"\n", start)
-            header = output[start:end].split(b" ")
-            start = end + 1
-            if not header[-1].isdigit():
-                yield name, None
-                continue
-            size = int(header[-1])
-            yield name, output[start : start + size]
-            start += size + 1
+        command = (*GIT, "cat-file", "--batch")
+        with Dialogue(command, cwd=self._root, env={**CALLED, **NO_FETCHING}) as git:
+            for some in _questions(asked):
+                git.ask("".join(f"{name}\n" for name in some).encode("utf-8", "surrogateescape"))
+                for name in some:
+                    size = git.line().rpartition(b" ")[2]
+                    if size.isdigit():
+                        yield name, git.take(int(size) + 1)[:-1]
 
     def unpushed(self) -> Mapping[str, int]:
         """Return local branches, tags and stashes with commits that no remote branch has."""
@@ -178,15 +166,14 @@ class GitCommits:
             call_git(args, self._root, env=env)
 
 
-def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield blob ids in groups that fit into memory; a larger blob is alone."""
+def _questions(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield names in groups well below the size of a pipe: git may be waiting to be read."""
     some: list[str] = []
-    total = 0
-    for blob, size in sizes.items():
-        if some and total + size > BATCH_BYTES:
+    size = 0
+    for name in names:
+        if some and size + len(name) > IN_FLIGHT_CHARACTERS:
             yield some
-            some, total = [], 0
-        some.append(blob)
-        total += size
-    if some:
-        yield some
+            some, size = [], 0
+        some.append(name)
+        size += len(name)
+    yield some

@@ -104,10 +104,10 @@ class NoGit:
         """Tell that nothing is cut off."""
         return False
 
-    def read_blobs(self, ids: Iterable[str]) -> Mapping[str, bytes]:
-        """Return no bytes."""
+    def read_blobs(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield no bytes."""
         del ids
-        return {}
+        return iter(())
 
     def blobs_at(self, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
         """Return no file."""

@@ -164,11 +164,14 @@ class History:
         return {path[start:]: blob for path, blob in files.items() if path.startswith(self._prefix)}
 
     def _parse(self, places: Iterable[tuple[str, str]]) -> None:
-        new = [place for place in dict.fromkeys(places) if place not in self._parsed]
-        blobs = self._clone.git.read_blobs(blob for _, blob in new)
-        for path, blob in new:
-            data = blobs.get(blob, b"")
-            self._parsed[path, blob] = tuple(dict.fromkeys(self._versions(path, data)))
+        paths: dict[str, list[str]] = {}
+        for path, blob in dict.fromkeys(places):
+            if (path, blob) not in self._parsed:
+                self._parsed[path, blob] = ()
+                paths.setdefault(blob, []).append(path)
+        for blob, data in self._clone.git.read_blobs(paths):
+            for path in paths[blob]:
+                self._parsed[path, blob] = tuple(dict.fromkeys(self._versions(path, data)))
 
     def _versions(self, file: str, data: bytes) -> Iterator[Version]:
         for path, recorded in self._records(file, data):

@@ -1,6 +1,8 @@
 """What is read from git's history does not depend on what a person likes to see of it."""
 
+import os
 import subprocess
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,7 @@ def repository(tmp_path: Path) -> GitRepository:
 def commit(repository: GitRepository, name: str, text: str) -> str:
     (repository.root / name).write_text(text)
     repository.stage([repository.root / name])
-    return repository.commit(f"{name}: {text}")
+    return repository.commit(f"{name}: {text[:9]}")
 
 
 def sign(root: Path) -> str:
@@ -74,3 +76,15 @@ def test_a_content_of_a_branch_that_a_merge_passed_over_counts_too(
     git(repository.root, "merge", "--quiet", "--strategy=ours", "--message=Merge", "other")
     git(repository.root, "branch", "--quiet", "--delete", "other")
     assert set(repository.states_ever("imgdata.yaml")) == {b"first", b"theirs"}
+
+
+def test_a_long_history_is_not_held_in_memory(repository: GitRepository) -> None:
+    size = 2_000_000
+    for _ in range(12):
+        commit(repository, "dvc.lock", os.urandom(size // 2).hex())
+    tracemalloc.start()
+    sizes = [len(state) for state in repository.states_ever("dvc.lock")]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sizes == [size] * 12
+    assert most < 4 * size

@@ -6,8 +6,9 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from imgdata.dvc_files.dot_dvc import is_dot_dvc, read_dot_dvc
-from imgdata.dvc_files.lock import LOCK_NAME, read_lock
+from imgdata.dvc_files.dot_dvc import DotDvc, is_dot_dvc, read_dot_dvc
+from imgdata.dvc_files.lazy_lock import LazyLock
+from imgdata.dvc_files.lock import LOCK_NAME, LockEntry
 from imgdata.dvc_files.places import Where, folder_of, resolve
 from imgdata.dvc_files.recorded import MD5, Recorded
 from imgdata.levels.units import level_of, unit_name
@@ -72,6 +73,7 @@ class History:
         self._with_reflog = with_reflog
         self._inputs: dict[Version, set[Input]] = {}
         self._parsed: dict[tuple[str, str], tuple[Version, ...]] = {}
+        self._entries: dict[tuple[str, str, bytes | None], tuple[Version, ...]] = {}
         self._origins: dict[Version, set[str]] = {}
         self._commits: dict[Version, str] = {}
         self._prefix = ""
@@ -174,32 +176,42 @@ class History:
                 self._parsed[path, blob] = tuple(dict.fromkeys(self._versions(path, data)))
 
     def _versions(self, file: str, data: bytes) -> Iterator[Version]:
-        for path, recorded in self._records(file, data):
-            if _is_ours(recorded):
-                yield self._version(path, recorded)
-
-    def _records(self, file: str, data: bytes) -> Iterator[tuple[str, Recorded]]:
-        """Yield the outs of one DVC file by path; paths of a stage follow its folder today."""
+        """Yield the versions one DVC file records; paths of a stage follow its folder today."""
         if is_dot_dvc(file):
-            read = read_dot_dvc(data, file)
-            wdir = resolve(read.wdir or ".", folder_of(file)).path
-            for out in read.outs:
-                path = _path(out.recorded, "" if wdir == "." else wdir)
-                if _is_ours(out.recorded):
-                    known = self._origins.setdefault(self._version(path, out.recorded), set())
-                    known.add(_origin(out.flags.meta))
-                yield path, out.recorded
+            yield from self._of_dot_dvc(read_dot_dvc(data, file))
         elif file.rpartition("/")[2] == LOCK_NAME:
-            for name, entry in read_lock(data, file).entries.items():
-                stage = self._clone.index.by_address.get(f"{file}::{name}")
-                wdir = folder_of(file) if stage is None else stage.wdir
-                inputs = {(_path(dep, wdir), _md5(dep)) for dep in entry.deps}
-                for out_record in entry.outs:
-                    path = _path(out_record, wdir)
-                    if _is_ours(out_record):
-                        version = self._version(path, out_record)
-                        self._inputs.setdefault(version, set()).update(inputs)
-                    yield path, out_record
+            lock = LazyLock(data, file)
+            names = lock.names
+            yield from self._of_entries(lock, names)
+            if lock.names != names:  # an entry showed that it has to be read in another way
+                yield from self._of_entries(lock, lock.names)
+
+    def _of_dot_dvc(self, read: DotDvc) -> Iterator[Version]:
+        wdir = resolve(read.wdir or ".", folder_of(read.path)).path
+        for out in read.outs:
+            if _is_ours(out.recorded):
+                path = _path(out.recorded, "" if wdir == "." else wdir)
+                version = self._version(path, out.recorded)
+                self._origins.setdefault(version, set()).add(_origin(out.flags.meta))
+                yield version
+
+    def _of_entries(self, lock: LazyLock, names: Iterable[str]) -> Iterator[Version]:
+        """Yield the versions of entries; the same lines in another commit are not read again."""
+        for name in names:
+            lines = (lock.path, name, lock.source(name))
+            if lines not in self._entries:
+                entry = lock.entry(name)
+                self._entries[lines] = () if entry is None else self._of_entry(lock.path, entry)
+            yield from self._entries[lines]
+
+    def _of_entry(self, file: str, entry: LockEntry) -> tuple[Version, ...]:
+        stage = self._clone.index.by_address.get(f"{file}::{entry.name}")
+        wdir = folder_of(file) if stage is None else stage.wdir
+        inputs = {(_path(dep, wdir), _md5(dep)) for dep in entry.deps}
+        made = [self._version(_path(out, wdir), out) for out in entry.outs if _is_ours(out)]
+        for version in made:
+            self._inputs.setdefault(version, set()).update(inputs)
+        return tuple(made)
 
     def _version(self, path: str, recorded: Recorded | None) -> Version:
         assert recorded is not None, "callers filter"  # noqa: S101 - for the type checker

@@ -1,7 +1,6 @@
 """Which objects a place holds, asked the cheaper way: one listing, or an object at a time."""
 
-from collections.abc import Collection, Mapping
-from itertools import islice
+from collections.abc import Collection, Container, Mapping
 
 from imgdata.errors import ForbiddenError, NotListableError
 from imgdata.model.objects import StoredObject
@@ -24,8 +23,10 @@ def present_objects(
     thousand a request on S3), unless that turns out to be far longer than the keys themselves.
     """
     under = OBJECTS_FOLDER if all(map(_is_current, keys)) else ""
-    if len(keys) > FEW and (listed := _listing(storage, len(keys), under)) is not None:
-        return {key: listed[key] for key in keys if key in listed}
+    if len(keys) > FEW:
+        listed = _listing(storage, len(keys), under, keep=frozenset(keys))
+        if listed is not None:
+            return listed
     asked = in_parallel(lambda key: (key, storage.stat(key)), keys, jobs)
     return {key: found for key, found in asked if found is not None}
 
@@ -36,18 +37,27 @@ def _is_current(key: str) -> bool:
 
 
 def _listing(
-    storage: Storage, wanted: int, under: str = OBJECTS_FOLDER
+    storage: Storage,
+    wanted: int,
+    under: str = OBJECTS_FOLDER,
+    *,
+    keep: Container[str] | None = None,
 ) -> Mapping[str, StoredObject] | None:
-    """Return all objects of a storage, or None where they are far more than are wanted.
+    """Return all objects of a storage, or those to keep; None where they are far more than wanted.
 
     None also where the storage cannot list at all, or lets these credentials only read.
     """
     limit = max(LISTED_AT_LEAST, LISTED_PER_OBJECT * wanted)
+    found: dict[str, StoredObject] = {}
     try:
-        listed = list(islice(storage.list(under), limit + 1))
+        for count, one in enumerate(storage.list(under), 1):
+            if count > limit:
+                return None
+            if keep is None or one.key in keep:
+                found[one.key] = one
     except (NotListableError, ForbiddenError):
         return None
-    return {found.key: found for found in listed} if len(listed) <= limit else None
+    return found
 
 
 class Inventory:

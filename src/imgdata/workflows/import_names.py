@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from imgdata.errors import RefusedError
+from imgdata.model.excerpts import first_lines
 from imgdata.model.public_data import PublicFile, PublicRecord
 from imgdata.model.same_but_case import same_but_case
 from imgdata.transfer.fetch import PART
@@ -50,7 +51,7 @@ def checked_names(record: PublicRecord) -> NamedFiles:
         msg = f"{record.reference} has {several} not safe to write"
         raise RefusedError(
             msg,
-            cause="\n".join(ascii(name)[:200] for name in wrong[:SHOWN]),
+            cause=first_lines((ascii(name)[:200] for name in wrong), SHOWN),
             remedy="nothing was fetched; tell whoever published the record",
         )
     files = tuple(file for file in record.files if not _is_for_tools(file.name))
@@ -104,7 +105,7 @@ def refuse_case_clash(files: Iterable[PublicFile], folder: Path) -> None:
         msg = f"{len(pairs)} names differ in case only, and this disk does not tell them apart"
         raise RefusedError(
             msg,
-            cause="\n".join(f"{one} and {other}" for one, other in pairs[:SHOWN]),
+            cause=first_lines((f"{one} and {other}" for one, other in pairs), SHOWN),
             remedy="import one of them with --select file=NAME",
         )
 

@@ -13,6 +13,7 @@ from imgdata.model.excerpts import first_lines, first_names
 from imgdata.model.sizes import format_size
 
 if TYPE_CHECKING:
+    from imgdata.api import Project
     from imgdata.model.findings import CheckReport
     from imgdata.workflows.add import Added
     from imgdata.workflows.add_plan import AddPlan, UnitToAdd
@@ -62,14 +63,9 @@ def add(  # noqa: PLR0913 - one argument an option
         return
     if strict:
         refuse_errors(session, project.check_headers([one.source for one in plan.units], level))
-    done = []
+    done: list[Added] = []
     try:
-        for added in project.add(plan, progress=session.progress()):
-            done.append(added)
-            show_added(session, added)
-            if not strict:
-                folder = project.root / added.unit.path
-                show_findings(session, project.check_headers([folder], level))
+        take_in(session, project, plan, done, strict=strict)
     finally:
         if done:
             session.finish_writing(project, f"Add {units_of(done)} to {level}")
@@ -107,6 +103,18 @@ def planned(
         "files": [file.relpath for file in one.files],
         "bytes": one.size,
     }
+
+
+def take_in(
+    session: Session, project: "Project", plan: "AddPlan", done: "list[Added]", *, strict: bool
+) -> None:
+    """Take planned units in, each told and checked at once; with `strict` they were before."""
+    for added in project.add(plan, progress=session.progress()):
+        done.append(added)
+        show_added(session, added)
+        if not strict:
+            folder = project.root / added.unit.path
+            show_findings(session, project.check_headers([folder], added.unit.level.name))
 
 
 def show_added(session: Session, added: "Added") -> None:

@@ -14,6 +14,7 @@ from imgdata.cli.add import (
     show_added,
     show_findings,
     show_plan,
+    take_in,
     units_of,
 )
 from imgdata.cli.push import show_outcome
@@ -88,7 +89,7 @@ def add_away(session: Session, project: "Project", wanted: Request) -> None:
     done = _Done([], [], [], [], [])
     try:
         if wanted.to is None:
-            _take_in(session, project, wanted, plan, done)
+            take_in(session, project, plan, done.added, strict=wanted.strict)
         else:
             _stream(session, project, wanted.to, plan, done)
         if wanted.move:
@@ -139,17 +140,6 @@ def _confirm(session: Session, wanted: Request, plan: "AddPlan") -> None:
     files = count(sum(len(one.files) for one in plan.units), "file")
     what = f"delete {files} ({format_size(plan.size)}) at the source once their copies are checked"
     session.confirm(f"{what}?", yes=wanted.yes, why=f"this would {what}")
-
-
-def _take_in(
-    session: Session, project: "Project", wanted: Request, plan: "AddPlan", done: _Done
-) -> None:
-    for added in project.add(plan, progress=session.progress()):
-        done.added.append(added)
-        show_added(session, added)
-        if not wanted.strict:
-            folder = project.root / added.unit.path
-            show_findings(session, project.check_headers([folder], wanted.level))
 
 
 def _stream(session: Session, project: "Project", to: str, plan: "AddPlan", done: _Done) -> None:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, assert_never
 from imgdata.cli.session import Session
 from imgdata.cli.text import count
 from imgdata.errors import ImgdataError, RefusedError
+from imgdata.model.excerpts import first_lines
 
 if TYPE_CHECKING:
     from imgdata.workflows.prove import NotProved, Proved
 
-
+SHOWN = 20
 KNOWN_PROGRAMS = (
     "in dvc.yaml, begin its cmd with python, a container (docker run ...) or a runner with a lock "
     "file (uv run ...), then: imgdata run {stage}, git commit, imgdata run {stage} --prove"
@@ -67,7 +68,7 @@ def _fail(different: "list[Proved]", failed: "list[NotProved]") -> None:
     if different:
         lines = [line for one in different for line in one.differences]
         problem = f"{len(different)} of the stages did not give the recorded data again"
-        raise DifferentError(problem, cause="\n".join(lines[:20]))
+        raise DifferentError(problem, cause=first_lines(lines, SHOWN))
     if failed:
         one = failed[0].error
         problem = f"{count(len(failed), 'stage')} could not be made again: {one.problem}"

@@ -77,6 +77,11 @@ def _climbed(path: str, home: str) -> Place:
     return found if found.where is Where.INSIDE else Place(path, Where.OUTSIDE)
 
 
+def touches(one: str, other: str) -> bool:
+    """Tell whether two paths of the tree are one, or one lies in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
 def folder_of(path: str) -> str:
     """Return the folder a file lies in, empty for the root."""
     return posixpath.dirname(path)

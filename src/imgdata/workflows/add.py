@@ -1,7 +1,7 @@
 """`imgdata add`: take files as the microscope left them into a level."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from imgdata.dvc_files.rwlock import dvc_lock, refuse_busy_paths
 from imgdata.dvc_files.state import Row
 from imgdata.errors import MachineError
 from imgdata.model.objects import ObjectId, object_key
+from imgdata.model.same_but_case import same_but_case
 from imgdata.model.sizes import format_size
 from imgdata.system.files import can_reflink, remove_leftovers
 from imgdata.system.progress import SILENT, Progress
@@ -138,7 +139,7 @@ def added(merged: Merged, record: Record, written: tuple[Path, ...]) -> Added:
         nfiles=len(merged.files),
         size=merged.size,
         left_out=merged.left_out,
-        same_but_case=_same_but_case(merged.files),
+        same_but_case=same_but_case(sorted(merged.files)),
         written=written,
         taken=tuple(taken.values()) if merged.unit.leaves else (),
     )
@@ -165,13 +166,3 @@ def _place(clone: Clone, unit: UnitToAdd, taken: Mapping[str, Taken]) -> Iterato
                 md5 = placed.placement.md5
                 yield Row(placed.placement.path, placed.stamp, md5)
                 yield Row(f"{objects}/{object_key(md5)}", placed.object_stamp, md5)
-
-
-def _same_but_case(paths: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    seen: dict[str, str] = {}
-    pairs = []
-    for path in sorted(paths):
-        first = seen.setdefault(path.casefold(), path)
-        if first != path:
-            pairs.append((first, path))
-    return tuple(pairs)

@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from imgdata.dvc_files.index import Index
+from imgdata.dvc_files.places import touches
 from imgdata.errors import NothingFoundError, UsageError
 from imgdata.levels.units import ZARR, Unit, choose_levels
 from imgdata.model.decisions import Excluded
@@ -202,7 +203,7 @@ def readers_of(index: Index, path: str, unit: str | None) -> tuple[str, ...]:
     consumers = {
         stage.address
         for stage in index.stages
-        if unit and any(_touches(dep.path, unit) for dep in stage.deps)
+        if unit and any(touches(dep.path, unit) for dep in stage.deps)
     }
     if not consumers:
         return tuple(readers.values())
@@ -210,15 +211,11 @@ def readers_of(index: Index, path: str, unit: str | None) -> tuple[str, ...]:
     reached, todo = set(consumers), [index.by_address[one] for one in consumers]
     while todo:
         for dep in todo.pop().deps:
-            maker = None if unit and _touches(dep.path, unit) else makers.get(dep.path)
+            maker = None if unit and touches(dep.path, unit) else makers.get(dep.path)
             if maker is not None and maker.address not in reached:
                 reached.add(maker.address)
                 todo.append(maker)
     return tuple(name for address, name in readers.items() if address in reached)
-
-
-def _touches(dep: str, path: str) -> bool:
-    return dep == path or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")
 
 
 def _unitless(clone: Clone) -> tuple[str, ...]:

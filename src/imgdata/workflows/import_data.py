@@ -14,6 +14,7 @@ from imgdata.dvc_files.config import require_cache
 from imgdata.errors import MachineError, NothingFoundError, RefusedError, UsageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
+from imgdata.model.excerpts import first_lines
 from imgdata.model.keys import read_name
 from imgdata.model.public_data import Fetched, FetchOutcome, PublicFile, PublicRecord
 from imgdata.model.selection import Selection
@@ -142,7 +143,7 @@ def _already(earlier: Imported, files: Sequence[PublicFile]) -> frozenset[str]:
         msg = f"{len(changed)} files changed at {earlier.reference} since they were imported"
         raise RefusedError(
             msg,
-            cause="\n".join(changed[:SHOWN]),
+            cause=first_lines(changed, SHOWN),
             remedy="import what is there now as a unit of its own: --unit NAME",
         )
     return frozenset(file.name for file in known)

@@ -7,7 +7,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from imgdata.errors import RefusedError
+from imgdata.model.excerpts import first_lines
 from imgdata.model.public_data import PublicFile, PublicRecord
+from imgdata.model.same_but_case import same_but_case
 from imgdata.transfer.fetch import PART
 from imgdata.transfer.packing import is_safe_name
 
@@ -49,7 +51,7 @@ def checked_names(record: PublicRecord) -> NamedFiles:
         msg = f"{record.reference} has {several} not safe to write"
         raise RefusedError(
             msg,
-            cause="\n".join(ascii(name)[:200] for name in wrong[:SHOWN]),
+            cause=first_lines((ascii(name)[:200] for name in wrong), SHOWN),
             remedy="nothing was fetched; tell whoever published the record",
         )
     files = tuple(file for file in record.files if not _is_for_tools(file.name))
@@ -76,23 +78,12 @@ def _is_for_tools(name: str) -> bool:
 def _remarks(files: Sequence[PublicFile], left_out: Sequence[str]) -> Iterable[str]:
     if left_out:
         yield f"left out, because git or dvc would act on them: {_some(left_out)}"
-    same = [f"{one} and {other}" for one, other in same_but_case(files)]
+    same = [f"{one} and {other}" for one, other in same_but_case(file.name for file in files)]
     if same:
         yield f"names that are one on Windows and macOS: {_some(same)}"
     odd = [file.name for file in files if not _fits_windows(file.name)]
     if odd:
         yield f"names that Windows cannot write: {_some(odd)}"
-
-
-def same_but_case(files: Iterable[PublicFile]) -> list[tuple[str, str]]:
-    """Return pairs of names that are one file where case does not count."""
-    seen: dict[str, str] = {}
-    pairs = []
-    for file in files:
-        first = seen.setdefault(file.name.casefold(), file.name)
-        if first != file.name:
-            pairs.append((first, file.name))
-    return pairs
 
 
 def refuse_case_clash(files: Iterable[PublicFile], folder: Path) -> None:
@@ -101,7 +92,7 @@ def refuse_case_clash(files: Iterable[PublicFile], folder: Path) -> None:
     Raises:
         RefusedError: Two names differ in case only, and this disk does not tell them apart.
     """
-    pairs = same_but_case(files)
+    pairs = same_but_case(file.name for file in files)
     if not pairs:
         return
     probe = folder / "case-Probe"
@@ -114,7 +105,7 @@ def refuse_case_clash(files: Iterable[PublicFile], folder: Path) -> None:
         msg = f"{len(pairs)} names differ in case only, and this disk does not tell them apart"
         raise RefusedError(
             msg,
-            cause="\n".join(f"{one} and {other}" for one, other in pairs[:SHOWN]),
+            cause=first_lines((f"{one} and {other}" for one, other in pairs), SHOWN),
             remedy="import one of them with --select file=NAME",
         )
 

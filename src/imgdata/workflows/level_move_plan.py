@@ -32,6 +32,7 @@ from imgdata.dvc_files.tracked import escape_pattern
 from imgdata.dvc_files.yaml12 import YamlError, read_yaml
 from imgdata.errors import InvalidProjectError, RefusedError, UsageError
 from imgdata.lineage.run_events import canonical_hash
+from imgdata.model.excerpts import first_lines
 from imgdata.model.renames import Rename
 from imgdata.project.by_name import level_named
 from imgdata.project.exclusion_lists import FOLDER as EXCLUSIONS
@@ -278,7 +279,7 @@ class _Planner:
         if problems:
             problem = f"level '{self._move.level}' cannot be renamed as DVC's files are"
             remedy = "correct them first; nothing was changed"
-            raise InvalidProjectError(problem, cause="\n".join(problems[:_SHOWN]), remedy=remedy)
+            raise InvalidProjectError(problem, cause=first_lines(problems, _SHOWN), remedy=remedy)
 
     def _rewrite_pipelines(self) -> None:
         """Rewrite dvc.yaml files, and the values their paths are made of."""
@@ -340,11 +341,10 @@ class _Planner:
         pairs = self._pairs()
         wrong = [pair.before.address for pair in pairs if not self._follows(pair)]
         if wrong:
-            more = f"\nand {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
             problem = f"it cannot be told how these stages should name {self._move.to_path}"
             raise InvalidProjectError(
                 problem,
-                cause="\n".join(wrong[:_SHOWN]) + more,
+                cause=first_lines(wrong, _SHOWN),
                 remedy=f"write {self._move.path} in dvc.yaml as a plain path, or as one value of "
                 "a YAML file of variables, and run the same command again",
             )
@@ -457,7 +457,7 @@ class _Planner:
             if len(touched) > 1:
                 problem = problem.replace(" has ", " have ")
             remedy = 'git add --all && git commit -m "Before renaming a level"'
-            raise RefusedError(problem, cause="\n".join(touched[:_SHOWN]), remedy=remedy)
+            raise RefusedError(problem, cause=first_lines(touched, _SHOWN), remedy=remedy)
 
     def _stale(self, pairs: Sequence[StagePair]) -> Iterator[str]:
         """Say which stages must run again because a file they read as a whole is rewritten."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from imgdata.dvc_files.index import read_index
+from imgdata.dvc_files.places import touches
 from imgdata.dvc_files.stages import Out, Stage
 from imgdata.dvc_files.state import State
 from imgdata.errors import (
@@ -227,7 +228,7 @@ class _Attempt(Struct):
                 problem = f"the input {dep.written} lies outside the project"
                 raise RefusedError(problem, remedy="add it to a level: imgdata add")
             for path, out in makers.items():
-                if out.flags.cache and _touches(dep.path, path):
+                if out.flags.cache and touches(dep.path, path):
                     exact = dep.recorded if path == dep.path else out.recorded
                     if exact is None or exact.hash is None:
                         problem = f"the input {path} is not recorded"
@@ -374,10 +375,6 @@ def _together(found: "Sequence[_Compared]") -> tuple[str, str]:
 
 def _join(path: str, name: str) -> str:
     return f"{path}/{name}" if name else path
-
-
-def _touches(dep: str, path: str) -> bool:
-    return dep == path or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")
 
 
 def _remove(path: Path) -> None:

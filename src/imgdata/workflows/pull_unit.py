@@ -21,6 +21,7 @@ from imgdata.errors import (
 from imgdata.levels.changes import Workspace
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
+from imgdata.model.excerpts import first_lines
 from imgdata.model.keys import Fields
 from imgdata.model.objects import StoredObject, legacy_key, object_key
 from imgdata.model.selection import Selection
@@ -312,7 +313,7 @@ class Fetch(Struct):
             self.former = former_files(self.clone, self.unit.path, edited)
         edited = [path for path in edited if path not in self.former]
         if edited:
-            paths = "\n".join(self._shown(path) for path in sorted(edited)[:SHOWN])
+            paths = first_lines(map(self._shown, sorted(edited)), SHOWN)
             count = "one file" if len(edited) == 1 else f"{len(edited)} files"
             msg = f"{count} of {self.unit.title} differ from their record and would be overwritten"
             raise RefusedError(

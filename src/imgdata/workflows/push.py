@@ -7,6 +7,7 @@ from msgspec import Struct, field
 from imgdata.errors import DamagedError, ImgdataError, StorageError
 from imgdata.levels.units import Unit
 from imgdata.model.events import Json
+from imgdata.model.excerpts import first_lines
 from imgdata.model.objects import StoredObject
 from imgdata.ports import CanCreateRoot, CanFlush, LiesInFolder, Storage
 from imgdata.project.config import Level
@@ -436,7 +437,7 @@ def summary_error(
     names = [line for one in broken for line in _bad_lines(one)]
     count = "one file is" if len(names) == 1 else f"{len(names)} files are"
     problem = f"{count} damaged or missing; nothing damaged was sent"
-    return DamagedError(problem, cause="\n".join(names[:SHOWN]), remedy=_remedy(broken[0]))
+    return DamagedError(problem, cause=first_lines(names, SHOWN), remedy=_remedy(broken[0]))
 
 
 def _bad_lines(pushed: Pushed) -> Iterator[str]:

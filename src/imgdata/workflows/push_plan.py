@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from imgdata.errors import ImgdataError, InvalidProjectError
 from imgdata.levels.units import Unit
+from imgdata.model.excerpts import first_lines
 from imgdata.model.objects import StoredObject
 from imgdata.model.selection import Selection
 from imgdata.policy.ledger import Copy, NotThere
@@ -20,6 +21,8 @@ from imgdata.workflows.clone import Clone
 from imgdata.workflows.conform import differences
 from imgdata.workflows.leaving import Gate
 from imgdata.workflows.objects import Content, content_of, copy_key, evidence_of
+
+SHOWN = 5
 
 
 class PushOptions(Struct, frozen=True):
@@ -104,7 +107,7 @@ def choose_targets(
     if told:
         problem = "DVC's files say otherwise than imgdata.yaml"
         raise InvalidProjectError(
-            problem, cause="\n".join(told[:5]), remedy="imgdata storage apply"
+            problem, cause=first_lines(told, SHOWN), remedy="imgdata storage apply"
         )
     for name in options.to:
         storage_named(clone.config, name)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from imgdata.dvc_files.places import touches
 from imgdata.dvc_files.stages import Stage
 from imgdata.levels.staleness import Freshness
 from imgdata.levels.units import Unit
@@ -91,7 +92,7 @@ class Retention(Struct, dict=True):
         return [
             stage
             for stage in self.clone.index.stages
-            if any(dep.is_inside and _touches(dep.path, unit.path) for dep in stage.deps)
+            if any(dep.is_inside and touches(dep.path, unit.path) for dep in stage.deps)
         ]
 
     def _consumers_are_done(self, unit: Unit) -> bool:
@@ -139,7 +140,3 @@ class Retention(Struct, dict=True):
             with suppress(ValueError):
                 times.append(parse_time(str(added)))
         return max(times, default=None)
-
-
-def _touches(dep: str, path: str) -> bool:
-    return dep == path or dep.startswith(f"{path}/") or path.startswith(f"{dep}/")

@@ -12,7 +12,7 @@ from openapi_core.testing import MockRequest, MockResponse
 
 from imgdata.deposits.figshare import Figshare, FigshareService
 from imgdata.deposits.web import Patience
-from imgdata.errors import CredentialsError, DamagedError, StorageError, UsageError
+from imgdata.errors import CredentialsError, DamagedError, RefusedError, StorageError, UsageError
 from imgdata.model.deposits import DepositPlan, DepositState
 from imgdata.system.credentials import Token
 from imgdata.testing import depository, small_figshare
@@ -26,7 +26,7 @@ from imgdata.testing.depository import (
 )
 from imgdata.testing.small_figshare import SmallFigshare
 from imgdata.testing.small_site import Fault
-from imgdata.workflows.publish import deposit, publish
+from imgdata.workflows.publish import deposit, discard, publish
 from imgdata.workflows.remembered_deposits import Desk
 
 
@@ -115,6 +115,20 @@ def test_a_file_that_figshare_finds_broken_is_named_at_once(
     assert len(asked) <= 4, "told that it failed, it does not wait for it to succeed"
     site.breaks = False
     assert len(deposit(plan_of(tmp_path), desk, readme).deposit.files) == 4
+
+
+def test_a_published_item_is_not_deleted_with_the_draft_of_its_next_version(
+    desk: Desk, site: SmallFigshare, tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path)
+    deposit(plan, desk, readme)
+    first = publish(desk, ["masks"])
+    news = replace(plan, metadata=replace(plan.metadata, title="Another title"))
+    second = deposit(news, desk, readme, new_version=True).deposit
+    assert second.identifier == first.identifier, "all versions are one item"
+    with pytest.raises(RefusedError, match="published"):
+        discard(desk, second.identifier)
+    assert len(site.live) == 1
 
 
 def test_parts_that_arrived_are_not_sent_again(

@@ -233,24 +233,6 @@ class DepositoryContract:
         with pytest.raises(Exception, match="no open draft"):
             discard(desk, second.identifier)
 
-    def test_throwing_away_the_next_version_leaves_the_published_one(
-        self, desk: Desk, tmp_path: Path
-    ) -> None:
-        """Where both are one record, the draft of the next version cannot be thrown away."""
-        plan = plan_of(level_files(tmp_path, PLATES))
-        deposit(plan, desk, readme)
-        first = publish(desk, ["masks"])
-        if not isinstance(desk.depository, CanVersion):
-            pytest.skip("no new versions by program")
-        plan = replace(plan, metadata=replace(plan.metadata, version="v2"))
-        second = deposit(plan, desk, readme, new_version=True).deposit
-        if second.identifier == first.identifier:
-            with pytest.raises(RefusedError, match="published"):
-                discard(desk, second.identifier)
-        else:
-            discard(desk, second.identifier)
-        assert desk.depository.read(first.identifier).doi == first.doi
-
     def test_files_that_nobody_knows_are_not_found(self, desk: Desk) -> None:
         """An unknown record is an answer, not a crash."""
         with pytest.raises(NothingFoundError):

@@ -130,6 +130,7 @@ def test_a_conflict_ends_by_the_line_that_imgdata_prints(
     assert line in noted
     assert noted.count("sum@P0: the entry lies in a merge conflict") == 1
     call(grace.root, "sh", "-c", line)
+    assert not list(grace.root.glob("*.bak"))
     lock = (grace.root / "dvc.lock").read_text()
     assert "echo grace" in lock
     assert [lock.count(f"  sum@P{n}:\n") for n in range(3)] == [1, 1, 1]

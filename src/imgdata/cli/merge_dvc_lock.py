@@ -1,6 +1,5 @@
 """`imgdata merge-dvc-lock`: what git calls to merge a dvc.lock; not for people."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +24,7 @@ def merge_dvc_lock(
 ) -> None:
     """Merge BASE, OURS and THEIRS into OURS, stage by stage; exit status 1 when conflicts stay."""
     from imgdata.workflows.merge_driver import (  # noqa: PLC0415 - keeps --help fast
-        KEEP_OURS,
+        keep_ours_in,
         merge_lock_files,
     )
 
@@ -38,5 +37,5 @@ def merge_dvc_lock(
         session.note(f"{path}: both sides recorded '{stage}' with different results")
     if result.conflicts:
         session.note("keep one of the two entries, then: imgdata run; to keep yours everywhere:")
-        session.note(f"  {KEEP_OURS} {shlex.quote(path)}")
+        session.note(f"  {keep_ours_in(path)}")
     raise typer.Exit(0 if result.clean else 1)

@@ -63,7 +63,12 @@ def keep_ours(problems: Iterable[Problem]) -> str:
     `git checkout --ours` would throw away what merged well, and `git restore` refuses here.
     """
     files = dict.fromkeys(one.file for one in problems if CONFLICT in one.message)
-    return f"{KEEP_OURS} {shlex.join(files)}" if files else ""
+    return keep_ours_in(*files) if files else ""
+
+
+def keep_ours_in(*files: str) -> str:
+    """Return the shell line for some files; the copy that every sed can make is taken away."""
+    return f"{KEEP_OURS} {shlex.join(files)} && rm {shlex.join(f'{one}.bak' for one in files)}"
 
 
 def driver_command() -> str:

@@ -21,17 +21,13 @@ import platformdirs
 from msgspec.structs import replace
 
 import imgdata
-from imgdata.dvc_repository import (
-    DVC_FOLDER,
-    DvcRepository,
-    clone_of_project,
-    folders_above,
-    open_by_path,
-)
+from imgdata.dvc_files.collecting import DVC_FOLDER
+from imgdata.dvc_repository import DvcRepository, clone_of_project, open_by_path
 from imgdata.errors import NoProjectError
 from imgdata.levels.units import choose_levels
 from imgdata.project.by_name import storage_named
 from imgdata.project.loader import CONFIG_NAME, load_config
+from imgdata.roots import folder_and_above, project_root
 from imgdata.storage.local import LocalStorage, local_path
 from imgdata.system.lazy import lazy_module
 from imgdata.system.progress import SILENT, Progress
@@ -117,24 +113,6 @@ def site_cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("imgdata")) / "dvc"
 
 
-def find_root(start: Path) -> Path:
-    """Return the folder of imgdata.yaml, at or above a folder; links are followed.
-
-    Raises:
-        NoProjectError: There is none.
-    """
-    above = folders_above(start)
-    for folder in above:
-        if (folder / CONFIG_NAME).is_file():
-            return folder.resolve()
-    refuse_deleted_config(above[0], find_git(above[0]))
-    is_dvc = any((folder / DVC_FOLDER).is_dir() for folder in above)
-    problem = f"no {CONFIG_NAME} in {above[0]} or a folder above it"
-    known = "this is a DVC repository that imgdata does not know yet: "
-    cause = f"{known}status, whereis, push and pull work by path" if is_dvc else ""
-    raise NoProjectError(problem, cause=cause, remedy="imgdata init")
-
-
 def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> Project:
     """Open the project a folder belongs to.
 
@@ -146,7 +124,7 @@ def open_project(path: str | os.PathLike[str] = ".", *, writing: bool = False) -
         NoProjectError: There is no project.
         InvalidProjectError: imgdata.yaml or a DVC file is not valid.
     """
-    root = find_root(Path(path))
+    root = project_root(Path(path))
     known_good = root / PRIVATE_FOLDER / "imgdata-yaml.sha256"
     config = load_config(root / CONFIG_NAME, known_good=known_good)
     git = need_git(root)
@@ -170,7 +148,7 @@ def open_data(path: str | os.PathLike[str] = ".", *, writing: bool = False) -> D
         NoProjectError: There is neither.
         InvalidProjectError: imgdata.yaml or a DVC file is not valid.
     """
-    for folder in folders_above(path):
+    for folder in folder_and_above(path):
         if (folder / CONFIG_NAME).is_file():
             return open_project(folder, writing=writing)
         if (folder / DVC_FOLDER).is_dir():

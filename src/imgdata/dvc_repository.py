@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from imgdata.backends import ProjectDeposits, open_storage
+from imgdata.dvc_files.collecting import DVC_FOLDER
 from imgdata.dvc_files.config import read_config
 from imgdata.dvc_files.index import read_index
 from imgdata.errors import CredentialsError, InvalidProjectError, NoProjectError, UsageError
 from imgdata.levels.units import units_by_path
 from imgdata.model.selection import Selection
+from imgdata.roots import dvc_root
 from imgdata.storage.cache_folder import CacheFolder
 from imgdata.system.folder_tree import FolderTree
 from imgdata.system.lazy import lazy_module
@@ -64,8 +66,6 @@ else:
     push_plans = lazy_module("imgdata.workflows.push_plan")
     states = lazy_module("imgdata.workflows.status")
     places = lazy_module("imgdata.workflows.whereis")
-
-DVC_FOLDER = ".dvc"
 
 
 class SystemClock:
@@ -130,37 +130,6 @@ def clone_by_path(root: Path) -> Clone:
         by_path=True,
         read_before=index,
     )
-
-
-def folders_above(start: str | os.PathLike[str]) -> tuple[Path, ...]:
-    """Return a folder and all above it by the name it was given, the nearest first."""
-    here = Path(os.path.abspath(start))  # noqa: PTH100 - the folder above a link is meant
-    return (here, *here.parents)
-
-
-def dvc_root(start: Path) -> Path | None:
-    """Return the DVC repository's folder at or above a folder, else the only one below in git.
-
-    Links are followed, as git and DVC do: the folder has one name, whatever way it was reached.
-
-    Raises:
-        NoProjectError: Several lie below.
-    """
-    for folder in folders_above(start):
-        if (folder / DVC_FOLDER).is_dir():
-            return folder.resolve()
-    here = start.resolve()
-    git = find_git(here) if here.is_dir() else None
-    if git is None:
-        return None
-    from imgdata.dvc_files.collecting import dvc_roots  # noqa: PLC0415 - rarely needed
-
-    below = dvc_roots(FolderTree(here))
-    if len(below) > 1:
-        problem = f"{here} holds {len(below)} DVC repositories"
-        remedy = f"choose one: imgdata --project {below[0]} status"
-        raise NoProjectError(problem, cause="\n".join(below), remedy=remedy)
-    return here / below[0] if below else None
 
 
 def open_by_path(path: str | os.PathLike[str] = ".") -> DvcRepository:

@@ -44,3 +44,23 @@ def test_what_is_not_stored_is_told_with_lines_that_git_takes(unsent: Lab) -> No
     line = next(row for row in answer.err.splitlines() if "git push --all" in row)
     for part in line.partition("try:")[2].split("&&")[1:]:
         unsent.git(*part.split()[1:])
+
+
+def test_a_storage_that_is_away_keeps_nothing_from_the_others(lab: Lab) -> None:
+    lab.ok("push")
+    lab.ok("storage", "add", "shelf", str(lab.base / "shelf"))
+    config = lab.file("imgdata.yaml")
+    config.write_text(config.read_text().replace("storage: [archive]", "storage: [shelf]", 1))
+    lab.ok("storage", "apply", "--yes")
+    lab.ok("add", "raw", lab.plate("P0", wells=("D05",)))
+    lab.ok("push", "raw", "--to", "shelf")
+    lab.commit()
+    clone = lab.clone("reader")
+    (lab.base / "shelf").rename(lab.base / "drawer")
+    answer = clone.imgdata("pull", "--json")
+    assert answer.status == 4, answer.err
+    brought = {(one["level"], one["unit"]) for one in answer.results if one.get("placed")}
+    assert ("masks", "P1") in brought
+    assert ("raw", "P0") not in brought
+    (lab.base / "drawer").rename(lab.base / "shelf")
+    clone.ok("pull")

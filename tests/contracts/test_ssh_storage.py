@@ -138,6 +138,15 @@ def test_a_url_that_is_no_folder_on_a_server_is_refused(url: str) -> None:
         ssh_address("cluster", url, SshSettings())
 
 
+@pytest.mark.dvc
+def test_the_folder_of_a_url_is_taken_letter_by_letter_as_dvc_does() -> None:
+    from dvc_ssh import SSHFileSystem  # type: ignore[import-untyped]
+
+    url = "ssh://h/data 1/100%25 größe%20"
+    theirs = SSHFileSystem._strip_protocol(url)  # noqa: SLF001 - what DVC asks the server for
+    assert ssh_address("cluster", url, SshSettings()).folder == theirs
+
+
 def test_a_password_in_a_url_is_refused_without_repeating_it() -> None:
     with pytest.raises(InvalidProjectError) as caught:
         ssh_address("cluster", "ssh://ada:hush@host/x", SshSettings())

@@ -37,8 +37,12 @@ class BoundedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        self.size = os.fstat(self._descriptor).st_size
-        self.head = os.pread(self._descriptor, HEAD_BYTES, 0)
+        try:
+            self.size = os.fstat(self._descriptor).st_size
+            self.head = os.pread(self._descriptor, HEAD_BYTES, 0)
+        except OSError:
+            os.close(self._descriptor)
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import asyncssh
 from msgspec import Struct
@@ -103,7 +103,7 @@ def open_ssh(
 
 
 def ssh_address(name: str, url: str, settings: SshSettings) -> SshAddress:
-    """Return host and folder of an ssh url.
+    """Return host and folder of an ssh url; every letter counts, as to DVC.
 
     Raises:
         InvalidProjectError: The url is not of this form, or holds a password.
@@ -112,14 +112,16 @@ def ssh_address(name: str, url: str, settings: SshSettings) -> SshAddress:
     if parts.password is not None or holds_secret(url):
         msg = f"storage '{name}': a password does not belong in a url"
         raise InvalidProjectError(msg, remedy=f"use a key, or: imgdata storage login {name}")
-    folder = "/" + unquote(parts.path).strip("/")
+    folder = "/" + parts.path.strip("/")
     fault = key_fault(folder[1:])
+    if parts.query or parts.fragment:
+        fault = "it has a ? or a #, which no folder in a url may have"
     port = settings.port
     try:
         port = port or parts.port
     except ValueError:
         fault = "the port is no number"
-    if not parts.hostname or fault or parts.query or parts.fragment:
+    if not parts.hostname or fault:
         msg = f"storage '{name}': {url} is not ssh://host/folder"
         raise InvalidProjectError(msg, cause=fault, remedy="correct the url in imgdata.yaml")
     return SshAddress(parts.hostname, folder, settings.user or parts.username, port)

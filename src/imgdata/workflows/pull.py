@@ -55,14 +55,13 @@ def pull(
 ) -> Iterator[PullOutcome]:
     """Bring the recorded versions of levels into the workspace; one outcome a unit.
 
-    One that nobody has sent, or that is damaged, stops no other. In a repository without
-    imgdata.yaml, where there is a unit for each tracked path, and at an earlier revision, none
-    that fails does.
+    One that nobody has sent, that is damaged, or whose storages cannot be reached stops no other.
+    In a repository without imgdata.yaml, where there is a unit for each tracked path, and at an
+    earlier revision, none that fails does.
 
     Raises:
         UsageError: A storage is not configured, or the selection fits no file.
         RefusedError: Files here differ from their record and would be overwritten.
-        StorageError: No storage that has the data can be reached.
         MachineError: Disk full, no permission, or another command is at work.
     """
     for name in options.sources:
@@ -169,7 +168,7 @@ def _outcome(fetch: Fetch, seen: list[Fields]) -> PullOutcome:
     try:
         return fetch.run(seen) if past is None else bring_past(fetch, past, seen)
     except (RefusedError, DamagedError, StorageError, NothingFoundError) as error:
-        if not (clone.by_path or past or isinstance(error, DamagedError)):
+        if isinstance(error, RefusedError) and not (clone.by_path or past):
             raise
         return PullFailed(unit, error)
 

@@ -161,10 +161,13 @@ def _read_all(
     known = cache.load(images)
     fresh = [c for c in images if c.name not in known]
     progress.start("reading headers", items=len(fresh), size=0)
-    readings = dict(_read_fresh(fresh, reader, progress))
+    told = dict(_read_fresh(fresh, reader, progress))
     progress.finish()
-    cache.save({c: Remembered(readings[c.name]) for c in fresh})
-    readings |= {name: row.reading for name, row in known.items()}
+    whole = {c: one for c in fresh if not isinstance(one := told[c.name], OSError)}
+    cache.save({c: Remembered(one) for c, one in whole.items()})
+    readings = {name: row.reading for name, row in known.items()}
+    for name, answer in told.items():
+        readings[name] = _unread(answer) if isinstance(answer, OSError) else answer
     return [
         _Checked(c, found, _level_of(c.name, options.level, found), [])
         for c in images
@@ -172,10 +175,14 @@ def _read_all(
     ]
 
 
+_Told = Reading | None | OSError
+"""What a file told; why it could not be asked, which the next check asks again."""
+
+
 def _read_fresh(
     fresh: Sequence[Candidate], reader: ImageReader, progress: Progress
-) -> Iterator[tuple[str, Reading | None]]:
-    def some(part: Sequence[Candidate]) -> list[tuple[str, Reading | None]]:
+) -> Iterator[tuple[str, _Told]]:
+    def some(part: Sequence[Candidate]) -> list[tuple[str, _Told]]:
         found = [(c.name, _read_one(c, reader)) for c in part]
         progress.advance(items=len(found))
         return found
@@ -190,14 +197,17 @@ def _read_fresh(
             yield from found
 
 
-def _read_one(candidate: Candidate, reader: ImageReader) -> Reading | None:
+def _read_one(candidate: Candidate, reader: ImageReader) -> _Told:
     try:
-        return reader.read(candidate.path)
+        return candidate.closed or reader.read(candidate.path)
     except OSError as error:
-        symptom = Symptom(
-            "IMG-102", f"cannot be read: {error.strerror or error}", "a readable file"
-        )
-        return Reading("unknown", "imgdata", symptoms=(symptom,))
+        return error
+
+
+def _unread(error: OSError) -> Reading:
+    found = f"cannot be read: {error.strerror or error}"
+    symptom = Symptom("IMG-102", found, "a file or folder that can be read")
+    return Reading("unknown", "imgdata", symptoms=(symptom,))
 
 
 def _level_of(name: str, level: str, reading: Reading) -> str:

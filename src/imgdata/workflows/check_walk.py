@@ -23,6 +23,7 @@ class Candidate(Struct, frozen=True):
         size: Bytes; of a zarr folder, those of its metadata.
         mtime_ns: Time of its last change.
         inode: What tells it from a copy put in its place.
+        closed: Why nobody can look into it, where it is a folder; None for a file.
     """
 
     full: str
@@ -30,6 +31,7 @@ class Candidate(Struct, frozen=True):
     size: int
     mtime_ns: int
     inode: int
+    closed: OSError | None = None
 
     @property
     def path(self) -> Path:
@@ -57,13 +59,14 @@ def find(paths: Iterable[Path], root: Path, ignore: Iterable[str] = ()) -> Itera
             msg = f"{path} does not exist"
             raise NothingFoundError(msg, remedy="imgdata check FOLDER")
         found = _below(path) if path.is_dir() and path.suffix.lower() != ZARR else _one(path)
-        for full, status in found:
+        for full, status, closed in found:
             below = full[len(start) :] if full.startswith(start) else os.path.relpath(full, root)
             name = below.replace(os.sep, "/")
             if name in seen or (is_ignored and is_ignored(name)):
                 continue
             seen.add(name)
-            yield Candidate(full, name, status.st_size, status.st_mtime_ns, status.st_ino)
+            stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+            yield Candidate(full, name, *stamp, closed)
 
 
 def _matcher(lines: Iterable[str]) -> Callable[[str], bool] | None:
@@ -74,15 +77,19 @@ def _matcher(lines: Iterable[str]) -> Callable[[str], bool] | None:
     return PathSpec.from_lines("gitignore", some).match_file
 
 
-def _one(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    yield str(path), _zarr_status(path) if path.is_dir() else path.stat()
+_Found = tuple[str, os.stat_result, OSError | None]
 
 
-def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _one(path: Path) -> Iterator[_Found]:
+    yield str(path), _zarr_status(path) if path.is_dir() else path.stat(), None
+
+
+def _below(folder: Path) -> Iterator[_Found]:
     try:
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
-    except PermissionError:
+    except OSError as error:
+        yield str(folder), folder.stat(), error
         return
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
@@ -90,11 +97,11 @@ def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 continue
             path = Path(entry.path)
             if path.suffix.lower() == ZARR:
-                yield entry.path, _zarr_status(path)
+                yield entry.path, _zarr_status(path), None
             else:
                 yield from _below(path)
         elif entry.is_file():
-            yield entry.path, entry.stat()
+            yield entry.path, entry.stat(), None
 
 
 def _zarr_status(path: Path) -> os.stat_result:

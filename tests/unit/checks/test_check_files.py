@@ -1,12 +1,15 @@
 """The check over files: duplicates, sidecars, samples of pixels, cache, missing readers."""
 
+import errno
 import hashlib
+import os
 import resource
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -50,6 +53,34 @@ def test_the_same_image_under_two_names_is_one_finding(tmp_path: Path) -> None:
     image(tmp_path / "c.tif")
     shutil.copy(tmp_path / "a.tif", tmp_path / "b.tif")
     assert found(check(tmp_path), "IMG-105") == [("a.tif", "b.tif")]
+
+
+def test_what_cannot_be_looked_into_is_an_error_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("open/a.tif", "closed/b.tif", "open/c.tif"):
+        image(tmp_path / "P1" / name)
+    whole, read = os.scandir, ImageReaders.read
+
+    def refuse(path: Path) -> None:
+        if path.name in {"closed", "c.tif"}:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    def scandir(path: Path) -> Any:
+        refuse(path)
+        return whole(path)
+
+    def reading(self: ImageReaders, path: Path) -> Reading | None:
+        refuse(path)
+        return read(self, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", scandir)
+        patched.setattr(ImageReaders, "read", reading)
+        report = check(tmp_path / "P1", cache=tmp_path)
+    assert found(report, "IMG-102") == [("closed",), ("open/c.tif",)]
+    assert "IMG-102" in errors(report)
+    assert not found(check(tmp_path / "P1", cache=tmp_path), "IMG-102")
 
 
 def test_images_of_one_size_that_differ_in_one_byte_are_no_duplicates(tmp_path: Path) -> None:

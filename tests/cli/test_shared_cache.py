@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imgdata.system.files import TEMPORARY
-from imgdata.system.unfinished import hold, new_name, remove_abandoned
+from imgdata.system.unfinished import NAME, hold, new_name, remove_abandoned
 from imgdata.testing.lab import Answer, Lab
 from imgdata.testing.programs import PROGRAMS
 
@@ -87,7 +87,8 @@ def stop_while_adding(lab: Lab, cache: Path, plate: Path) -> tuple[subprocess.Po
     )
     found: list[Path] = []
     while adding.poll() is None and not found:
-        found = list((cache / "files" / "md5").glob(f"{TEMPORARY}*"))
+        some = (cache / "files" / "md5").glob(f"{TEMPORARY}*")
+        found = [path for path in some if NAME.fullmatch(path.name)]  # not a look at the disk
     adding.send_signal(signal.SIGSTOP)
     if found and found[0].exists():
         return adding, found[0]

@@ -165,7 +165,7 @@ def test_a_folder_that_git_would_take_is_no_storage(lab: Lab, url: str) -> None:
     told = lab.imgdata("storage", "add", "disk", url, status=2)
     assert "lies in this project: git would take what is kept there" in told
     assert not (lab.root / url).exists()
-    assert "disk" not in lab.text("imgdata.yaml")
+    assert "disk:" not in lab.text("imgdata.yaml")
 
 
 def test_a_folder_that_git_ignores_may_lie_in_the_project(lab: Lab) -> None:

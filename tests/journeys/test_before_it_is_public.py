@@ -15,6 +15,7 @@ from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
 from imgdata.testing.small_site import Fault
+from tests.schemas import document_of
 
 CONFIG = """
 version: 1
@@ -85,8 +86,7 @@ def publish(project: Project, *words: str, check: bool = True) -> subprocess.Com
 
 def told(project: Project, *words: str) -> dict[str, Any]:
     done = call(project.root, "imgdata", "--json", "publish", *TO, *words, check=False)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return document_of("publish", done.stdout)
 
 
 def test_the_last_question_shows_what_nobody_can_change_later(project: Project) -> None:

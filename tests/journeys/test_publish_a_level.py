@@ -21,6 +21,7 @@ from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
 from imgdata.transfer import packing
 from imgdata.workflows.objects import copy_key
+from tests.schemas import document_of
 
 PIPELINE = """
 stages:
@@ -165,7 +166,7 @@ def test_the_same_by_the_command_line(
     def imgdata(*words: str) -> tuple[int, dict[str, Any], str]:
         done = call(project.root, "imgdata", "--json", "publish", *words, check=False)
         assert small_inveniordm.TOKEN not in done.stdout + done.stderr
-        return done.returncode, json.loads(done.stdout), done.stderr
+        return done.returncode, document_of("publish", done.stdout), done.stderr
 
     status, told, _ = imgdata("bulk_profiles", "--to", "zenodo", "--dry-run")
     assert status == 0

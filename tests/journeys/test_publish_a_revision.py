@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from imgdata.testing import small_inveniordm
 from imgdata.testing.small_inveniordm import SmallInvenio
 from imgdata.testing.small_project import call
 from imgdata.workflows.whereis import WhereisOptions
+from tests.schemas import document_of
 
 CONFIG = """
 version: 1
@@ -134,14 +136,16 @@ def test_content_known_as_restricted_stays_under_another_name(
 
 
 def test_by_the_command_line(project: Project, site: SmallInvenio) -> None:
-    def publish(*words: str, check: bool = True) -> str:
+    def publish(*words: str, check: bool = True) -> dict[str, Any]:
         done = call(project.root, "imgdata", "--json", "publish", "raw", *words, check=check)
-        return done.stdout
+        return document_of("publish", done.stdout)
 
-    error = json.loads(publish("--rev", "nosuch", check=False))["error"]
+    error = publish("--rev", "nosuch", check=False)["error"]
     assert (error["kind"], "nosuch" in error["problem"]) == ("usage", True)
     publish("--rev", "v1")
-    draft = json.loads(publish("--publish", "--yes"))["results"][0]
+    publish("--list")
+    publish("--publish", "--dry-run")
+    (draft,) = publish("--publish", "--yes")["results"]
     assert "raw_P1.zip" in {file["name"] for file in draft["files"]}
     assert site.live[0].published
 

@@ -117,11 +117,13 @@ def _discard(
 ) -> None:
     if dry_run:
         session.say(f"would throw away draft {identifier}")
+        session.add({"id": identifier, "discarded": False})
         return
     why = f"this would throw away draft {identifier}"
     session.confirm(f"throw away draft {identifier}?", yes=yes, why=why)
     publishing.discard(identifier)
     session.say(f"draft {identifier} is discarded")
+    session.add({"id": identifier, "discarded": True})
 
 
 def _refuse_ignored(context: typer.Context, levels: tuple[str, ...], repository: str) -> None:

@@ -105,6 +105,7 @@ def terms_json(terms: "Terms") -> dict[str, object]:
         "license": said.license,
         "access": said.access.visibility.value,
         "until": until.isoformat() if until else None,
+        "version": said.version,
         "dated": terms.dated.isoformat() if terms.dated else None,
         "bytes": terms.size,
         "edited": list(terms.edited),

@@ -28,6 +28,8 @@ from imgdata.transfer.link_in import LinkIn
 from imgdata.transfer.move import in_parallel
 
 JOBS, TOGETHER = 4, 32
+JOBS_HERE = min(JOBS, os.cpu_count() or JOBS)
+"""Where files are linked no file server is waited for: threads beyond the processors only wait."""
 ATTEMPTS = 3
 SETTLE_S = 0.2
 
@@ -97,7 +99,7 @@ def take_in(
     def take(source: SourceFile, descriptor: int, before: os.stat_result) -> TakeOutcome | None:
         return _take_open(source, descriptor, before, into)
 
-    return _take_all(files, take, progress)
+    return _take_all(files, take, progress, jobs=JOBS_HERE if links else JOBS)
 
 
 def hash_only(files: Iterable[SourceFile], *, progress: Progress = SILENT) -> Iterator[TakeOutcome]:
@@ -109,13 +111,15 @@ Take = Callable[[SourceFile, int, os.stat_result], TakeOutcome | None]
 """Takes one open file; None when it changed meanwhile."""
 
 
-def _take_all(files: Iterable[SourceFile], take: Take, progress: Progress) -> Iterator[TakeOutcome]:
+def _take_all(
+    files: Iterable[SourceFile], take: Take, progress: Progress, *, jobs: int = JOBS
+) -> Iterator[TakeOutcome]:
     def work(source: SourceFile) -> TakeOutcome:
         outcome = _take_one(source, take)
         progress.advance(items=1, size=outcome.size if isinstance(outcome, Taken) else 0)
         return outcome
 
-    return in_parallel(work, files, JOBS, together=TOGETHER)
+    return in_parallel(work, files, jobs, together=TOGETHER)
 
 
 class _Into(Struct, frozen=True):

@@ -218,10 +218,12 @@ class _Doors(Struct):
     ) -> dict[str, StoredObject] | None:
         """Ask for many units at once: one listing tells of all, and would be read for each again.
 
-        None for a unit of which nobody knows what it consists of.
+        None for a unit that is alone, and for one of which nobody knows what it consists of.
         """
         name = target.storage
         if target.unit.path not in self.asked.get(name, ()):
+            if sum(one.storage == name for one in self.targets) == 1:
+                return None
             known = self._next_keys(target, options)
             self.asked[name] = frozenset(path for path, keys in known.items() if keys)
             wanted = {key for keys in known.values() for key in keys}

@@ -5,7 +5,7 @@ import hashlib
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
@@ -225,12 +225,13 @@ class ObjectStorage:
         """Yield all objects in the folder `under`; a request for each thousand."""
         start = self._prefix + (f"{folder}/" if (folder := check_folder(under)) else "")
         with self._explained(f"list {folder or 'its objects'}"):
-            for found in self._listed(plain_ancestor(start) or None):
-                if found["path"].startswith(start):
-                    key = found["path"][len(self._prefix) :]
-                    yield StoredObject(key, found["size"], proven_md5(found["e_tag"], key))
+            for page in self._pages(plain_ancestor(start) or None):
+                for found in page:
+                    if found["path"].startswith(start):
+                        key = found["path"][len(self._prefix) :]
+                        yield StoredObject(key, found["size"], proven_md5(found["e_tag"], key))
 
-    def _listed(self, prefix: str | None) -> Iterator["ObjectMeta"]:
+    def _pages(self, prefix: str | None) -> Iterator[Sequence["ObjectMeta"]]:
         """Yield what the service lists; where the connection breaks, go on after the last name.
 
         S3 promises the order of the names, so those up to the last one are known. A service that
@@ -242,10 +243,11 @@ class ObjectStorage:
             try:
                 for page in obstore.list(self._store, prefix, offset=known or None):
                     self._has_answered = True
-                    for found in (one for one in page if one["path"] > known):
-                        in_order = in_order and found["path"] > last
-                        last = max(last, found["path"])
-                        yield found
+                    fresh = [one for one in page if one["path"] > known]
+                    names = [last, *(one["path"] for one in fresh)]
+                    in_order = in_order and names == sorted(names)
+                    last = max(names)
+                    yield fresh
             except FOREIGN as error:
                 if not (left and in_order) or "status code" in str(error):
                     raise

@@ -21,7 +21,8 @@ def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[float | None]:
     it, and nothing once the block has ended.
 
     Yields:
-        When the holder before took it (seconds since 1970), if it was killed inside its block.
+        When the holder before took it (seconds since 1970), if it was killed inside its block; of
+        several that were killed one after the other, the first.
 
     Raises:
         MachineError: Another process holds it for longer than `wait_s` seconds.
@@ -36,6 +37,8 @@ def hold(path: Path, *, wait_s: float, owner: str) -> Iterator[float | None]:
         before = os.fstat(descriptor)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f" {os.getpid()}\n".encode(), 0)
+        if before.st_size:  # killed too, this holder has not tidied what the one before it left
+            os.utime(descriptor, ns=(before.st_atime_ns, before.st_mtime_ns))
         try:
             yield before.st_mtime if before.st_size else None
         finally:

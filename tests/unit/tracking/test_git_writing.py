@@ -64,6 +64,31 @@ def die_in_git(root: Path, tmp_path: Path, verb: str, lock: str) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
+TIDYING = """
+import sys, time
+from pathlib import Path
+from imgdata.tracking import git_writing
+git_writing.GRACE_S = 600.0
+git_writing.write_git(("add", "b.txt"), Path(sys.argv[1]))
+"""
+
+
+def test_a_second_kill_while_it_tidies_loses_no_lock_of_the_first(
+    repository: GitRepository, tmp_path: Path
+) -> None:
+    die_in_git(repository.root, tmp_path, "add", "index.lock")
+    time.sleep(0.05)  # the second holder begins later, by the coarsest clock of a kernel
+    with subprocess.Popen([sys.executable, "-c", TIDYING, str(repository.root)]) as second:
+        own = repository.root / ".git" / git_writing.OWN_LOCK
+        deadline = time.monotonic() + 30
+        while f" {second.pid}" not in own.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        second.kill()
+    repository.stage([repository.root / "b.txt"])
+    assert repository.staged == ("b.txt",)
+
+
 @pytest.mark.parametrize(
     ("verb", "lock"),
     [
